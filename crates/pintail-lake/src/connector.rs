@@ -1,0 +1,215 @@
+//! The contract between Pintail and the systems it reads: **connectors describe, the engine executes**.
+//!
+//! A connector says how to attach its system to an engine, looks at its catalogue through a [`Session`], and
+//! writes the SELECT that reads a range of a table. It never decodes a row: DuckDB's own scanners read straight
+//! into columns, and the types of the result are the types that the lake stores.
+//!
+//! ```text
+//! attachment ─▶ describe ─▶ read_point ─▶ begin_snapshot ─┬▶ scan(range) ─▶ rows
+//!                                                         └▶ count(range) ─▶ independent number
+//! ```
+//!
+//! Guarantees that the conformance suite of `pintail-testkit` checks for every connector:
+//! - Nothing is ever written to the source; attachments are read-only.
+//! - All scans and counts under one snapshot see one state of the source.
+//! - The ranges of a plan cover every row once: `Pages`, `Key` and `Cursor` ranges neither overlap nor leave gaps.
+//! - A value arrives exactly as it is, or the statement fails; it never arrives as another value.
+//! - `scan` and `count` are pure: the same request gives the same SQL, which contains no secret.
+
+use jiff::Timestamp;
+use pintail_model::{Column, CursorType, LogicalType, Range, Secret, TableName};
+
+use crate::error::Result;
+use crate::extension::Extension;
+use crate::session::Session;
+
+/// What a system can do. The planner reads this and never a system's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Ranges of storage pages can be read, each at the cost of its own rows.
+    pub page_ranges: bool,
+    /// Key and cursor ranges are evaluated by the source, so that each costs about its own rows. Without it every
+    /// range costs a scan of the table, and the planner keeps their number small.
+    pub range_pushdown: bool,
+    /// Several sessions can read under one snapshot at once.
+    pub shared_snapshot: bool,
+    /// The source can tell when its oldest open transaction began.
+    pub oldest_transaction: bool,
+}
+
+/// How a system is attached to an engine.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Extensions that the engine loads first.
+    pub extensions: Vec<Extension>,
+    /// Complete statements that make the database known under its alias, read-only. They hold credentials.
+    pub statements: Vec<Secret>,
+    /// Texts that must never be shown: the engine strikes them out of every error.
+    pub secrets: Vec<Secret>,
+}
+
+/// A column as the source has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceColumn {
+    /// Name, exactly as the source spells it.
+    pub name: String,
+    /// Type in the source's own words, as `numeric(12,2)`.
+    pub source_type: String,
+    /// The lossless home of the type, or `None` if there is none without a declaration.
+    pub logical_type: Option<LogicalType>,
+    /// Whether NULL may stand in it.
+    pub nullable: bool,
+    /// What identifies the column even after it is renamed (an attribute number), where the source has that.
+    pub identity: Option<String>,
+    /// Ascending values from the source's statistics that cut the column into parts of about equal row counts,
+    /// smallest and largest known value included; in the unit of `CursorValue::number` (integers as they are,
+    /// days, microseconds). Empty if unknown. Estimates: rows may lie outside.
+    pub histogram: Vec<i64>,
+}
+
+/// What the catalogue of a source says about a table. Numbers are estimates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableDescription {
+    /// The table, with its schema resolved.
+    pub name: TableName,
+    /// Columns in the order of the source.
+    pub columns: Vec<SourceColumn>,
+    /// Columns of the primary key (or of a unique constraint without NULL), empty if there is none.
+    pub key: Vec<String>,
+    /// Estimated number of rows.
+    pub rows: Option<u64>,
+    /// Size of the table's storage in pages, for `Range::Pages`; `None` if page ranges cannot be used on it (views).
+    pub pages: Option<u64>,
+    /// Size of the table's storage in bytes.
+    pub bytes: Option<u64>,
+    /// Names the physical table: changes when its rows are written anew elsewhere (TRUNCATE, CLUSTER, VACUUM FULL).
+    pub storage_identity: Option<String>,
+    /// Whether equality on the column(s) of a cursor can be answered by an index, by column name.
+    pub indexed: Vec<String>,
+}
+
+impl TableDescription {
+    /// The column of that name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&SourceColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// One column to read, and what it becomes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnRead {
+    /// The column of the source.
+    pub source: SourceColumn,
+    /// Name and type in the destination.
+    pub column: Column,
+}
+
+/// Rows to read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScanRequest {
+    /// The table, with its schema resolved.
+    pub table: TableName,
+    /// Columns in the order of the destination.
+    pub columns: Vec<ColumnRead>,
+    /// Which rows.
+    pub range: Range,
+}
+
+/// A SELECT for the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// DuckDB SQL that yields the requested columns, named and typed as in the destination.
+    pub sql: String,
+    /// The statement that the source itself gets to see, if it is written by us and not by DuckDB's scanner.
+    pub pushed_down: Option<String>,
+}
+
+/// What a source says about time, read in a short transaction of its own **before** the snapshot is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadPoint {
+    /// The server's clock; for embedded sources this machine's, as passed in.
+    pub now: Timestamp,
+    /// How far the wall clock of the server's time zone is ahead of UTC, in microseconds, for cursors without a zone.
+    pub zone_offset_micros: i64,
+    /// The oldest transaction that could still commit rows with an old cursor.
+    pub oldest: OldestTransaction,
+    /// For integer cursors: the largest value that was visible.
+    pub cursor_max: Option<i64>,
+}
+
+/// When the oldest open transaction of a source began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OldestTransaction {
+    /// No other transaction was open.
+    None,
+    /// It began at this instant.
+    At(Timestamp),
+    /// One exists whose begin cannot be told (a prepared transaction): the watermark must not move.
+    Held {
+        /// Why, for the report.
+        reason: String,
+    },
+    /// The source cannot tell: a declared lag must stand in.
+    Unknown {
+        /// Why, for the report.
+        reason: String,
+    },
+}
+
+/// Names a snapshot that other sessions can join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotId(pub String);
+
+/// A system that tables are read from.
+pub trait Connector: Send + Sync {
+    /// The system's name as in `type:` and in URLs.
+    fn system(&self) -> &'static str;
+
+    /// The address without secrets, for people.
+    fn address(&self) -> String;
+
+    /// What the system can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// How to attach it under `alias`. The attachment is read-only. Attaching alone may not connect yet: the
+    /// first statement reports an unreachable system or refused credentials.
+    fn attachment(&self, alias: &str) -> Attachment;
+
+    /// Looks a table up.
+    ///
+    /// # Errors
+    /// `NotFound` names the table, and near names if there are any.
+    fn describe(&self, session: &Session, alias: &str, table: &TableName) -> Result<TableDescription>;
+
+    /// Whether `column` can be read as `wanted` without silent loss. A value that does not fit then fails the
+    /// scan. Pure.
+    fn reads_as(&self, column: &SourceColumn, wanted: LogicalType) -> bool;
+
+    /// Reads the clock and the oldest open transaction, and `cursor`'s largest value if it is an integer. `now`
+    /// stands in where the source has no clock of its own.
+    fn read_point(
+        &self,
+        session: &Session,
+        alias: &str,
+        table: &TableName,
+        cursor: (&str, CursorType),
+        now: Timestamp,
+    ) -> Result<ReadPoint>;
+
+    /// Begins a transaction in `session` whose reads of this source all see one state. The caller ends it with
+    /// `session.rollback()`.
+    ///
+    /// Returns the id that other sessions can join, if `capabilities().shared_snapshot`.
+    fn begin_snapshot(&self, session: &Session, alias: &str) -> Result<Option<SnapshotId>>;
+
+    /// Begins a transaction in `session` that sees the state of `snapshot`.
+    fn join_snapshot(&self, session: &Session, alias: &str, snapshot: &SnapshotId) -> Result<()>;
+
+    /// The SELECT that reads `request`. Pure.
+    fn scan(&self, alias: &str, request: &ScanRequest) -> Scan;
+
+    /// DuckDB SQL that yields one number: how many rows of `table` lie in `range`, counted by the source itself and
+    /// not through the path that [`Connector::scan`] takes. Pure.
+    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String;
+}

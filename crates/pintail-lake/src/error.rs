@@ -1,0 +1,247 @@
+//! What can go wrong in an engine or a lake, and what of DuckDB's words may be repeated.
+//!
+//! DuckDB's texts can hold cell values (a failed cast shows the value, a failed catalogue commit shows minima and
+//! maxima of every column) and connection strings. A [`Fault`] therefore shows its text only for classes that
+//! speak of names and files, after every registered secret was struck out. The rest is named by its class.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pintail_model::ErrorKind;
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of an engine or a lake.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A statement failed.
+    #[error("cannot {label}")]
+    Statement {
+        /// What was tried, as "read table …", "attach …".
+        label: String,
+        /// DuckDB's answer.
+        #[source]
+        source: Fault,
+    },
+    /// A statement ran into its deadline and was interrupted.
+    #[error("cannot {label}: no answer within {after:?}")]
+    Deadline {
+        /// What was tried.
+        label: String,
+        /// The deadline.
+        after: Duration,
+    },
+    /// A statement was interrupted on request.
+    #[error("stopped on request while trying to {label}")]
+    Cancelled {
+        /// What was tried.
+        label: String,
+    },
+    /// An extension of DuckDB is neither installed nor to be had.
+    #[error("cannot load DuckDB extension `{name}`")]
+    Extension {
+        /// Name of the extension.
+        name: String,
+        /// Where it was looked for.
+        searched: Vec<PathBuf>,
+        /// DuckDB's answer to the last attempt.
+        #[source]
+        source: Fault,
+    },
+    /// A file or folder could not be used.
+    #[error("cannot {action} `{path}`")]
+    File {
+        /// What was tried, as "write", "create folder".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A request that can be refused without trying.
+    #[error("{message}")]
+    Refused {
+        /// What to do about it.
+        kind: ErrorKind,
+        /// What was asked, and why it is refused.
+        message: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+}
+
+impl Error {
+    /// A refusal with a way out.
+    pub fn refused(kind: ErrorKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused { kind, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Statement { source, .. } => source.class.kind(),
+            Self::Deadline { .. } => ErrorKind::Unavailable,
+            Self::Cancelled { .. } => ErrorKind::Cancelled,
+            Self::Extension { .. } => ErrorKind::Unavailable,
+            Self::File { source, .. } => match source.kind() {
+                std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                    ErrorKind::Unauthorized
+                }
+                _ => ErrorKind::Unavailable,
+            },
+            Self::Refused { kind, .. } => *kind,
+        }
+    }
+
+    /// The way out, where one is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Extension { name, .. } => Some(format!(
+                "Run `scripts/setup`, or put `{name}.duckdb_extension` of DuckDB v{} into a folder and set \
+                 PINTAIL_EXTENSION_DIR to it. `pintail doctor` shows what was found.",
+                crate::DUCKDB_VERSION
+            )),
+            Self::Deadline { .. } => Some("Raise `limits.statement_timeout`.".to_owned()),
+            Self::Refused { hint, .. } => hint.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// DuckDB's own classes of errors, as far as they matter for what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultClass {
+    /// A name is not known, or stands for something else.
+    Name,
+    /// A statement cannot be read.
+    Syntax,
+    /// A file or a network connection failed.
+    Input,
+    /// The disk is full.
+    Full,
+    /// A file or folder may not be used.
+    Permission,
+    /// Credentials were refused.
+    Login,
+    /// A value cannot be converted, or does not fit.
+    Value,
+    /// A constraint was violated.
+    Constraint,
+    /// A transaction failed, or was refused by another one.
+    Transaction,
+    /// Memory ran out.
+    Memory,
+    /// The statement was interrupted.
+    Interrupt,
+    /// Something is not supported, or not allowed, or of a newer version.
+    Unsupported,
+    /// Anything else.
+    Other,
+}
+
+impl FaultClass {
+    fn of(text: &str) -> Self {
+        let has = |part: &str| text.contains(part);
+        if has("No space left on device") || has("disk full") || has("database or disk is full") {
+            return Self::Full;
+        }
+        if has("Permission denied") || has("Read-only file system") || has("readonly database") {
+            return Self::Permission;
+        }
+        if has("authentication failed") || has("no password supplied") || has("permission denied for") {
+            return Self::Login;
+        }
+        match text.split(" Error").next().unwrap_or_default() {
+            "Catalog" | "Binder" => Self::Name,
+            "Parser" | "Syntax" => Self::Syntax,
+            "IO" | "HTTP" | "Connection" | "Network" => Self::Input,
+            "Conversion" | "Mismatch Type" | "Out of Range" | "Invalid Input" | "Invalid type" | "Decimal" => Self::Value,
+            "Constraint" => Self::Constraint,
+            "TransactionContext" | "Transaction" => Self::Transaction,
+            "Out of Memory" => Self::Memory,
+            "INTERRUPT" => Self::Interrupt,
+            "Not implemented" | "Permission" | "Invalid Configuration" | "Missing Extension" => Self::Unsupported,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether texts of this class speak of names and files only.
+    fn shows_text(self) -> bool {
+        matches!(
+            self,
+            Self::Name | Self::Syntax | Self::Input | Self::Full | Self::Permission | Self::Login | Self::Unsupported | Self::Memory
+        )
+    }
+
+    fn kind(self) -> ErrorKind {
+        match self {
+            Self::Name => ErrorKind::NotFound,
+            Self::Syntax | Self::Unsupported => ErrorKind::Invalid,
+            Self::Input | Self::Full | Self::Memory => ErrorKind::Unavailable,
+            Self::Permission | Self::Login => ErrorKind::Unauthorized,
+            Self::Value => ErrorKind::Data,
+            Self::Constraint | Self::Transaction => ErrorKind::Conflict,
+            Self::Interrupt => ErrorKind::Cancelled,
+            Self::Other => ErrorKind::Internal,
+        }
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Value => "a value cannot be converted, or does not fit (the value is not shown)",
+            Self::Constraint => "a constraint is violated (the values are not shown)",
+            Self::Transaction => "the transaction failed (details may hold values and are not shown)",
+            Self::Interrupt => "the statement was interrupted",
+            _ => "DuckDB reported an error (details may hold values and are not shown)",
+        }
+    }
+}
+
+/// DuckDB's answer to a failed statement.
+pub struct Fault {
+    /// What sort of failure it is.
+    pub class: FaultClass,
+    text: String,
+}
+
+impl Fault {
+    /// Keeps `text` after every one of `secrets` was struck out.
+    pub(crate) fn new(text: &str, secrets: &[String]) -> Self {
+        let mut text = text.to_owned();
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            text = text.replace(secret.as_str(), "***");
+        }
+        Self { class: FaultClass::of(&text), text }
+    }
+
+    /// The whole text of DuckDB, secrets struck out, **cell values included**: for tests, and for statements that
+    /// a person typed and sees the answer of.
+    #[must_use]
+    pub fn raw_text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.class.shows_text() {
+            return f.write_str(self.class.describe());
+        }
+        // Everything after the first paragraph quotes the statement, which may hold literals.
+        let first = self.text.split("\n\nLINE ").next().unwrap_or_default();
+        f.write_str(&first.trim().replace('\n', " "))
+    }
+}
+
+impl std::fmt::Debug for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Fault({:?}, {self})", self.class)
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,3 @@
+//! The `pintail` binary.
+
+fn main() {}
