@@ -1,0 +1,198 @@
+//! `datastores.yaml`: the named connections of a project.
+//!
+//! ```yaml
+//! datastores:
+//!   erp:
+//!     type: postgres
+//!     connection: { host: db, port: 5432, user: sync, password: "${ERP_PASSWORD}", dbname: erp, schema: public }
+//!   shop:
+//!     type: sqlite
+//!     connection: { path: shop.db }
+//!   lake:
+//!     type: ducklake
+//!     connection: { catalog: "sqlite:lake.sqlite", data_path: lake.files/ }
+//! ```
+//!
+//! | type | keys of `connection` |
+//! |---|---|
+//! | `postgres` | every option of libpq (`host`, `port`, `user`, `password`, `dbname`, `sslmode`, …) and `schema` |
+//! | `sqlite` | `path` |
+//! | `ducklake` | `catalog` (as in a URL), `data_path`, `metadata_schema`, `schema` |
+//!
+//! Systems that are not built yet load with any keys, so that a file can name them before they arrive.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::datastore::{Connection, Datastore, Lake, Options, resolve, resolve_files};
+use crate::decode::{Decoder, Fields, mapping, scalar, text, whole_number};
+use crate::document::Document;
+use crate::environment::Lookup;
+use crate::location::{default_data_path, parse_catalogue};
+use crate::nearest::did_you_mean;
+use crate::node::Node;
+use crate::problem::Problems;
+use crate::systems::{Form, LIBPQ_OPTIONS, SYSTEMS, System, system};
+
+/// All datastores of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datastores {
+    /// The file they came from.
+    pub file: PathBuf,
+    by_name: BTreeMap<String, Datastore>,
+}
+
+impl Datastores {
+    /// Loads a `datastores.yaml`.
+    pub fn load(file: &Path, lookup: Lookup<'_>) -> Result<Self, Problems> {
+        Self::decode(Document::read(file, lookup)?)
+    }
+
+    /// Loads from a text; `file` is its name for messages, and its folder the one of relative paths.
+    pub fn parse(file: &Path, text: &str, lookup: Lookup<'_>) -> Result<Self, Problems> {
+        Self::decode(Document::parse(file, text, lookup)?)
+    }
+
+    /// The datastore of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Datastore> {
+        self.by_name.get(name)
+    }
+
+    /// All names, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    fn decode(document: Document) -> Result<Self, Problems> {
+        let file = document.file.clone();
+        let base = file.parent().map(Path::to_owned).unwrap_or_default();
+        let by_name = document.decode(|node, decoder| {
+            let mut fields = decoder.fields(node)?;
+            let datastores = fields.required(
+                "datastores",
+                mapping(|name, node, decoder| datastore(name, &base, node, decoder)),
+            );
+            fields.finish();
+            datastores
+        })?;
+        Ok(Self {
+            file,
+            by_name: by_name.into_iter().collect(),
+        })
+    }
+}
+
+fn datastore(name: &str, base: &Path, node: &Node, decoder: &mut Decoder) -> Option<Datastore> {
+    let mut fields = decoder.fields(node)?;
+    let system = fields.required("type", system_name);
+    let parts = match system {
+        Some(system) => fields.required("connection", |node, decoder| {
+            connection(system, base, node, decoder)
+        }),
+        // Without the type nobody knows which keys are right.
+        None => fields.required("connection", |_, _| None),
+    };
+    fields.finish();
+    let (connection, schema) = parts?;
+    Some(Datastore {
+        name: name.to_owned(),
+        system: system?.name.to_owned(),
+        schema,
+        connection,
+        base: base.to_owned(),
+    })
+}
+
+/// Reads the word of `type:`.
+pub fn system_name(node: &Node, decoder: &mut Decoder) -> Option<&'static System> {
+    let word = text(node, decoder)?;
+    let found = system(&word);
+    if found.is_none() {
+        let asked = if node.hidden() { "" } else { &word };
+        let hint = did_you_mean(asked, SYSTEMS.iter().map(|system| system.name));
+        decoder.expected_with_hint("a system", node, hint);
+    }
+    found
+}
+
+type Parts = (Connection, Option<String>);
+
+fn connection(system: &System, base: &Path, node: &Node, decoder: &mut Decoder) -> Option<Parts> {
+    if system.form == Form::Open {
+        let options = mapping(|_, node, decoder| scalar(node, decoder))(node, decoder)?;
+        return Some((Connection::Server(options.into_iter().collect()), None));
+    }
+    let mut fields = decoder.fields(node)?;
+    let parts = match system.form {
+        Form::Libpq => Some(server(base, &mut fields)),
+        Form::File => {
+            let path = fields.required("path", text);
+            path.map(|path| (Connection::File(resolve(base, &path)), None))
+        }
+        Form::Lake | Form::Open => lake(base, &mut fields),
+    };
+    fields.finish();
+    parts
+}
+
+fn server(base: &Path, fields: &mut Fields<'_, '_>) -> Parts {
+    let mut options = Options::default();
+    for name in LIBPQ_OPTIONS {
+        let value = match *name {
+            "port" => fields.optional("port", ports),
+            "connect_timeout" => fields
+                .optional(name, whole_number(0_u32..))
+                .map(|seconds| seconds.to_string()),
+            name => fields.optional(name, scalar),
+        };
+        if let Some(value) = value {
+            options.insert(*name, value);
+        }
+    }
+    let schema = fields.optional("schema", text);
+    (Connection::Server(resolve_files(&options, base)), schema)
+}
+
+/// One port, or several with commas as there are hosts.
+fn ports(node: &Node, decoder: &mut Decoder) -> Option<String> {
+    let text = scalar(node, decoder)?;
+    let valid = text
+        .split(',')
+        .all(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    if !valid {
+        decoder.expected("a port from 1 to 65535", node);
+    }
+    valid.then_some(text)
+}
+
+fn lake(base: &Path, fields: &mut Fields<'_, '_>) -> Option<Parts> {
+    let catalogue = fields.required("catalog", |node, decoder| {
+        let catalogue = text(node, decoder)?;
+        parse_catalogue(&catalogue, base)
+            .map_err(|reason| decoder.problem_with_hint(node.position, reason.message, reason.hint))
+            .ok()
+    });
+    let data_path = fields
+        .optional("data_path", text)
+        .map(|path| resolve(base, &path));
+    let metadata_schema = fields.optional("metadata_schema", text);
+    let schema = fields.optional("schema", text);
+    let catalogue = catalogue?;
+    let Some(data_path) = data_path.or_else(|| default_data_path(&catalogue)) else {
+        let at = fields.position();
+        fields.decoder().problem(
+            at,
+            "key `data_path` is missing: a catalogue in Postgres has no folder beside it",
+        );
+        return None;
+    };
+    Some((
+        Connection::Lake(Lake {
+            catalogue,
+            data_path,
+            metadata_schema,
+        }),
+        schema,
+    ))
+}

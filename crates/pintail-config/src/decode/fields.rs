@@ -1,0 +1,130 @@
+//! The fields of one mapping.
+
+use crate::decode::Decoder;
+use crate::nearest::{did_you_mean, nearest};
+use crate::node::{Entry, Node, Value, shown_key};
+use crate::problem::Position;
+
+/// An open mapping. [`Fields::finish`] reports what is missing and what nobody asked for.
+#[must_use = "unknown and missing keys are reported by `finish`"]
+#[derive(Debug)]
+pub struct Fields<'n, 'd> {
+    entries: &'n [Entry],
+    position: Position,
+    decoder: &'d mut Decoder,
+    known: Vec<&'static str>,
+    missing: Vec<&'static str>,
+}
+
+impl<'n, 'd> Fields<'n, 'd> {
+    pub(crate) fn new(entries: &'n [Entry], position: Position, decoder: &'d mut Decoder) -> Self {
+        Self {
+            entries,
+            position,
+            decoder,
+            known: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// Reads a field that has to be there.
+    pub fn required<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Node, &mut Decoder) -> Option<T>,
+    ) -> Option<T> {
+        if self.entry(key).is_none() {
+            self.missing.push(key);
+        }
+        self.read(key, read)
+    }
+
+    /// Reads a field that may be left out; leaving the value empty is leaving it out.
+    pub fn optional<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Node, &mut Decoder) -> Option<T>,
+    ) -> Option<T> {
+        match self.node(key)?.value {
+            Value::Null => None,
+            _ => self.read(key, read),
+        }
+    }
+
+    /// Reads a field that has a default.
+    pub fn with_default<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl FnOnce(&Node, &mut Decoder) -> Option<T>,
+    ) -> T {
+        self.optional(key, read).unwrap_or(default)
+    }
+
+    /// The value of a field as it is, for those who decide by what else is there. The key counts as known.
+    pub fn node(&mut self, key: &'static str) -> Option<&'n Node> {
+        self.known.push(key);
+        self.entry(key).map(|entry| &entry.node)
+    }
+
+    /// Reports that a field does not belong here, if it is there.
+    pub fn refuse(&mut self, key: &'static str, why: &str) {
+        self.known.push(key);
+        if let Some(entry) = self.entry(key) {
+            self.decoder
+                .problem(entry.key_position, format!("key `{key}` {why}"));
+        }
+    }
+
+    /// Where the mapping begins.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The decoder, for problems that concern several fields.
+    pub fn decoder(&mut self) -> &mut Decoder {
+        self.decoder
+    }
+
+    /// Reports all missing and unknown keys. A missing key that was only misspelt is reported once.
+    pub fn finish(mut self) {
+        for entry in self.entries {
+            if self.known.contains(&entry.key.as_str()) {
+                continue;
+            }
+            // Keys that are there already cannot be meant.
+            let absent: Vec<&str> = self
+                .known
+                .iter()
+                .copied()
+                .filter(|known| self.entry(known).is_none())
+                .collect();
+            let meant = nearest(&entry.key, absent.iter().copied());
+            self.missing.retain(|missing| Some(*missing) != meant);
+            let hint = did_you_mean(&entry.key, absent);
+            self.decoder.problem_with_hint(
+                entry.key_position,
+                format!("key `{}` is not known", shown_key(&entry.key)),
+                hint,
+            );
+        }
+        for missing in self.missing {
+            self.decoder
+                .problem(self.position, format!("key `{missing}` is missing"));
+        }
+    }
+
+    fn entry(&self, key: &str) -> Option<&'n Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    fn read<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Node, &mut Decoder) -> Option<T>,
+    ) -> Option<T> {
+        let node = self.node(key)?;
+        self.decoder.at_key(key, |decoder| read(node, decoder))
+    }
+}

@@ -1,0 +1,33 @@
+//! Loading: files to checked values, with errors that point at line and column. Nothing here knows what a
+//! pipeline is; see `pintail-sync` for that.
+//!
+//! - [`document`]: a YAML file becomes a tree of [`Node`]s, each with its position.
+//! - [`environment`]: `${VAR}` and `${VAR:-default}` in any value.
+//! - [`decode`]: typed readers that collect every mistake.
+//! - [`problem`]: what a mistake looks like to a person.
+//! - [`datastore`]: named connections; [`datastores`] loads them from `datastores.yaml`.
+//! - [`location`]: the same connections as URLs.
+//! - [`secrecy`]: what is never shown.
+
+pub mod datastore;
+pub mod datastores;
+pub mod decode;
+pub mod document;
+pub mod environment;
+pub mod location;
+pub mod nearest;
+pub mod node;
+mod options;
+mod path;
+pub mod problem;
+pub mod secrecy;
+pub mod systems;
+pub mod units;
+
+pub use datastore::{Catalogue, Connection, Datastore, Lake, Options};
+pub use datastores::Datastores;
+pub use document::Document;
+pub use environment::Lookup;
+pub use location::{Location, LocationError};
+pub use node::{Node, Value};
+pub use problem::{Position, Problem, Problems};

@@ -1,0 +1,272 @@
+//! The one form of addresses on a command line.
+//!
+//! | address | what it names |
+//! |---|---|
+//! | `postgres://user:password@host:port/dbname?sslmode=require` | a Postgres database; `postgresql://` is the same |
+//! | `sqlite:path`, `sqlite:///absolute/path` | a SQLite file |
+//! | `ducklake:sqlite:path?data_path=folder` | a lake whose catalogue is a SQLite file |
+//! | `ducklake:duckdb:path?data_path=folder` | a lake whose catalogue is a DuckDB file |
+//! | `ducklake:postgres://…/dbname?data_path=folder` | a lake whose catalogue is a Postgres database |
+//!
+//! Pintail takes its own keys `table`, `schema`, `data_path` and `metadata_schema` out of the query; the rest
+//! belongs to the system. Everything is percent-decoded. The Postgres form is the one of libpq: IPv6 in brackets,
+//! several hosts with commas, a socket as `postgres:///dbname?host=/folder`.
+//!
+//! Without `data_path`, the files of a lake with a catalogue in a file lie beside it: `lake.sqlite` has
+//! `lake.files/`. A catalogue in Postgres has no such place, so there it has to be said.
+//!
+//! A location never shows its password, and neither does the error about a malformed one.
+
+mod postgres;
+mod query;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::percent_decode_str;
+use pintail_model::{ErrorKind, TableName};
+
+use crate::datastore::{Catalogue, Connection, Datastore, Lake, resolve, resolve_files};
+use crate::location::postgres::parse_server;
+use crate::location::query::Query;
+use crate::nearest::nearest;
+use crate::secrecy::redact;
+use crate::systems::{SYSTEMS, system};
+
+/// A datastore, and perhaps a table in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The datastore; its name is the address without secrets.
+    pub datastore: Datastore,
+    /// The table, if the address names one; with the schema, if it names that too.
+    pub table: Option<TableName>,
+}
+
+impl Location {
+    /// Reads an address; relative paths are relative to `base`.
+    pub fn parse(address: &str, base: &Path) -> Result<Self, LocationError> {
+        parse(address, base).map_err(|reason| LocationError {
+            location: redact(address),
+            message: reason.message,
+            hint: reason.hint,
+        })
+    }
+
+    /// The schema of tables that are named without one.
+    #[must_use]
+    pub fn schema(&self) -> Option<&str> {
+        self.datastore.schema.as_deref()
+    }
+
+    /// `table` as this location means it: in the location's schema, if it names none itself.
+    #[must_use]
+    pub fn qualify(&self, table: TableName) -> TableName {
+        TableName {
+            schema: table.schema.or_else(|| self.datastore.schema.clone()),
+            ..table
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    /// The address without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.datastore.fmt(f)
+    }
+}
+
+/// An address that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read the location `{location}`: {message}")]
+pub struct LocationError {
+    /// The address without secrets.
+    pub location: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl LocationError {
+    /// A wrong address is always the reader's to change.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+}
+
+/// What is wrong, before it is known with which address. Never quotes a part that could belong to a password.
+#[derive(Debug)]
+pub(crate) struct Reason {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Reason {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+fn parse(address: &str, base: &Path) -> Result<Location, Reason> {
+    let (scheme, rest) = split_scheme(address)?;
+    let (body, mut query) = Query::split(rest)?;
+    let mut table = query
+        .take("table")?
+        .map(|table| parse_table(&table))
+        .transpose()?;
+    let schema = query.take("schema")?;
+    let (system, connection) = match scheme {
+        "postgres" | "postgresql" => {
+            let options = parse_server(body, query)?;
+            ("postgres", Connection::Server(resolve_files(&options, base)))
+        }
+        "sqlite" => {
+            query.finish(&["table"])?;
+            ("sqlite", Connection::File(parse_path(body, base)?))
+        }
+        "ducklake" => ("ducklake", Connection::Lake(parse_lake(body, query, base)?)),
+        other => return Err(unknown_scheme(other)),
+    };
+    if let Some(table) = &mut table
+        && table.schema.is_none()
+    {
+        table.schema.clone_from(&schema);
+    }
+    let mut datastore = Datastore {
+        name: String::new(),
+        system: system.to_owned(),
+        schema,
+        connection,
+        base: base.to_owned(),
+    };
+    datastore.name = datastore.to_string();
+    Ok(Location { datastore, table })
+}
+
+/// The catalogue of a lake, as it is written behind `ducklake:` and in `catalog:`.
+pub(crate) fn parse_catalogue(text: &str, base: &Path) -> Result<Catalogue, Reason> {
+    let (body, query) = Query::split(text)?;
+    catalogue(body, query, base)
+}
+
+/// Where the files of a lake lie if nobody says so.
+pub(crate) fn default_data_path(catalogue: &Catalogue) -> Option<PathBuf> {
+    match catalogue {
+        Catalogue::Sqlite(path) | Catalogue::Duckdb(path) => Some(path.with_extension("files")),
+        Catalogue::Postgres(_) => None,
+    }
+}
+
+fn parse_lake(body: &str, mut query: Query, base: &Path) -> Result<Lake, Reason> {
+    let data_path = query.take("data_path")?.map(|path| resolve(base, &path));
+    let metadata_schema = query.take("metadata_schema")?;
+    let catalogue = catalogue(body, query, base)?;
+    let data_path = data_path
+        .or_else(|| default_data_path(&catalogue))
+        .ok_or_else(|| {
+            Reason::new("`data_path` is missing: a catalogue in Postgres has no folder beside it")
+                .hint("add `?data_path=<folder>`")
+        })?;
+    Ok(Lake {
+        catalogue,
+        data_path,
+        metadata_schema,
+    })
+}
+
+fn catalogue(body: &str, query: Query, base: &Path) -> Result<Catalogue, Reason> {
+    match body.split_once(':') {
+        Some(("sqlite", path)) => {
+            query.finish(&["table", "schema", "data_path", "metadata_schema"])?;
+            Ok(Catalogue::Sqlite(parse_path(path, base)?))
+        }
+        Some(("duckdb", path)) => {
+            query.finish(&["table", "schema", "data_path", "metadata_schema"])?;
+            Ok(Catalogue::Duckdb(parse_path(path, base)?))
+        }
+        Some(("postgres" | "postgresql", rest)) => Ok(Catalogue::Postgres(resolve_files(
+            &parse_server(rest, query)?,
+            base,
+        ))),
+        _ => Err(Reason::new(
+            "the catalogue of a lake is `sqlite:<path>`, `duckdb:<path>` or `postgres://…`",
+        )),
+    }
+}
+
+fn split_scheme(address: &str) -> Result<(&str, &str), Reason> {
+    let is_scheme = |scheme: &str| {
+        scheme.len() > 1
+            && scheme
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter))
+    };
+    address
+        .split_once(':')
+        .filter(|(scheme, _)| is_scheme(scheme))
+        .ok_or_else(|| {
+            let reason = Reason::new("it does not begin with a system");
+            match Path::new(address)
+                .extension()
+                .and_then(|extension| extension.to_str())
+            {
+                Some("db" | "sqlite" | "sqlite3") => {
+                    reason.hint("a SQLite file is written as `sqlite:<path>`")
+                }
+                _ => reason.hint("the forms are `postgres://…`, `sqlite:<path>` and `ducklake:<catalogue>`"),
+            }
+        })
+}
+
+fn unknown_scheme(scheme: &str) -> Reason {
+    if system(scheme).is_some() {
+        return Reason::new(format!("`{scheme}` is not built yet"))
+            .hint("this release reads `postgres://…` and `sqlite:<path>` and writes `ducklake:<catalogue>`");
+    }
+    // What stands before the first colon may be a user name, but never a password.
+    let reason = Reason::new(format!("`{scheme}` is not a system"));
+    match nearest(scheme, SYSTEMS.iter().map(|system| system.name)) {
+        Some(meant) => reason.hint(format!("did you mean `{meant}`?")),
+        None => reason.hint("the forms are `postgres://…`, `sqlite:<path>` and `ducklake:<catalogue>`"),
+    }
+}
+
+/// `path`, `//` + absolute path.
+fn parse_path(text: &str, base: &Path) -> Result<PathBuf, Reason> {
+    let path = match text.strip_prefix("//") {
+        Some(absolute) if absolute.starts_with('/') => absolute,
+        Some(_) => {
+            return Err(Reason::new("a path after `//` has to be absolute")
+                .hint("write `sqlite:folder/file` or `sqlite:///folder/file`"));
+        }
+        None => text,
+    };
+    if path.is_empty() {
+        return Err(Reason::new("the path is empty"));
+    }
+    Ok(resolve(base, &decode(path)?))
+}
+
+fn parse_table(text: &str) -> Result<TableName, Reason> {
+    TableName::parse(text).ok_or_else(|| {
+        Reason::new("`table` is not a table name")
+            .hint("the forms are `table`, `schema.table` and `\"odd.name\"`")
+    })
+}
+
+/// Percent-decoding; a `%` that begins no escape stands for itself.
+fn decode(text: &str) -> Result<String, Reason> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| Reason::new("a percent-escape is not UTF-8"))
+}
