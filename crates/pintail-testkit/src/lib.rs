@@ -1,0 +1,20 @@
+//! Real servers and real faults for tests. Development only: no crate may depend on this one outside its tests. Linux only.
+//!
+//! - [`PostgresServer`]: a private PostgreSQL that lives and dies with the test.
+//! - [`TcpProxy`]: stands between a client and that server, and loses the answer to a COMMIT on request.
+//! - [`Process`]: a child that is killed, stopped and continued at a chosen moment.
+//! - [`assert_no_canary`]: no secret in what a program printed or wrote.
+//!
+//! Everything waits for events with a deadline and never sleeps. A server that cannot start fails the test; nothing
+//! here skips.
+
+mod canary;
+mod percent;
+mod postgres;
+mod process;
+mod proxy;
+
+pub use self::postgres::{Database, PostgresOptions, PostgresServer, StartError};
+pub use canary::{assert_no_canary, assert_no_canary_in_folder};
+pub use process::Process;
+pub use proxy::{Fault, TcpProxy, Trap};

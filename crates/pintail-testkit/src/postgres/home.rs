@@ -1,0 +1,72 @@
+//! The folder of one server: made for its account, removed with it, and swept when a killed test left it behind.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use super::programs::Account;
+
+/// The name goes on with the process id of the test, which tells the sweep whether the folder is in use.
+const PREFIX: &str = "pintail-postgres-";
+
+#[derive(Debug)]
+pub(super) struct Home(TempDir);
+
+impl Home {
+    pub(super) fn make(account: Option<Account>) -> io::Result<Home> {
+        // The folder for temporary files of root may be closed to the server's account; /tmp is open to all.
+        let parent = if account.is_some() {
+            PathBuf::from("/tmp")
+        } else {
+            std::env::temp_dir()
+        };
+        sweep(&parent);
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("{PREFIX}{}-", std::process::id()))
+            .tempdir_in(parent)?;
+        if let Some(account) = account {
+            chown(folder.path(), Some(account.uid), Some(account.gid))?;
+        }
+        Ok(Home(folder))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    pub(super) fn access_rules(&self) -> PathBuf {
+        self.data().join("pg_hba.conf")
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.path().join("server.log")
+    }
+}
+
+/// Removes the folders of tests that are gone. What cannot be removed stays: it is in nobody's way.
+fn sweep(parent: &Path) {
+    for entry in parent.read_dir().into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(owner) = name.to_str().and_then(owner_of) else {
+            continue;
+        };
+        if kill(owner, None) == Err(Errno::ESRCH) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn owner_of(name: &str) -> Option<Pid> {
+    let (owner, _) = name.strip_prefix(PREFIX)?.split_once('-')?;
+    owner.parse().ok().map(Pid::from_raw)
+}

@@ -1,0 +1,265 @@
+//! A TCP proxy for the wire protocol of PostgreSQL that breaks a connection at the worst moment, once, on request.
+//!
+//! ```text
+//!            COMMIT                 COMMIT
+//!   client ─────────▶  TcpProxy  ─────────▶  server
+//!          ◀── cut ──            ◀── done ──
+//! ```
+//!
+//! It follows the protocol only as far as its faults need: message borders, the text of queries and the end of answers.
+//! Every byte passes as it came. A commit is a simple query that is, or ends with, the statement `COMMIT`, as DuckDB and
+//! `postgres` send it; one that goes through a prepared statement is not seen. Without TLS, which the servers of this
+//! crate do not offer.
+
+mod connection;
+mod wire;
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use self::connection::Connection;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The commit is carried out. When the server has answered, the client's connection is cut instead.
+    SwallowCommitAnswer,
+    /// The commit never reaches the server: both connections are cut.
+    CutBeforeCommit,
+    /// Both connections are cut when the server has sent so many bytes to the client since the trap was set.
+    CutAfterBytes(u64),
+}
+
+/// A fault, and when it happens. A bare [`Fault`] happens at the first opportunity.
+#[derive(Debug, Clone)]
+pub struct Trap {
+    fault: Fault,
+    commit: u64,
+    after_query: Option<String>,
+}
+
+impl Trap {
+    pub fn new(fault: Fault) -> Trap {
+        Trap {
+            fault,
+            commit: 1,
+            after_query: None,
+        }
+    }
+
+    /// Only at the `number`-th commit that qualifies, counted from 1 when the trap is set.
+    #[must_use]
+    pub fn at_commit(mut self, number: u64) -> Trap {
+        self.commit = number;
+        self
+    }
+
+    /// Only where the same transaction sent a query that contains `text`, the query with the commit included.
+    #[must_use]
+    pub fn after_query(mut self, text: &str) -> Trap {
+        self.after_query = Some(text.to_owned());
+        self
+    }
+
+    fn qualifies(&self, transaction: &[String]) -> bool {
+        self.after_query
+            .as_ref()
+            .is_none_or(|text| transaction.iter().any(|query| query.contains(text)))
+    }
+}
+
+impl From<Fault> for Trap {
+    fn from(fault: Fault) -> Trap {
+        Trap::new(fault)
+    }
+}
+
+/// A running proxy. Dropping it closes all its connections.
+#[derive(Debug)]
+pub struct TcpProxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl TcpProxy {
+    /// Listens on a free port of 127.0.0.1 and passes every connection on to `upstream`.
+    pub fn start(upstream: SocketAddr) -> TcpProxy {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback has a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let shared = Arc::new(Shared::default());
+        let acceptor = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || accept(&listener, upstream, &shared)
+        });
+        TcpProxy {
+            address,
+            shared,
+            acceptor: Some(acceptor),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `postgres://postgres@127.0.0.1:<port>/<database>`, through the proxy.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@{}/{database}", self.address)
+    }
+
+    /// Sets a trap. It replaces the one that is set, springs once, and is gone then.
+    pub fn arm(&self, trap: impl Into<Trap>) {
+        let mut state = self.shared.state();
+        state.trap = Some(Armed {
+            trap: trap.into(),
+            commits: 0,
+            bytes: 0,
+        });
+        state.fired = None;
+    }
+
+    /// Whether the trap that was set last has sprung.
+    pub fn fired(&self) -> bool {
+        self.shared.state().fired.is_some()
+    }
+
+    /// Waits until the trap has sprung; false if `limit` passes before.
+    pub fn wait_fired(&self, limit: Duration) -> bool {
+        let state = self.shared.state();
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(state, limit, |state| state.fired.is_none());
+        waited.expect("no holder panics").0.fired.is_some()
+    }
+
+    /// What the server answered to the commit whose answer was swallowed: `COMMIT`, `ROLLBACK` or `ERROR`.
+    pub fn swallowed_answer(&self) -> Option<String> {
+        self.shared.state().fired.as_ref()?.answer.clone()
+    }
+
+    /// How many commits clients have sent through the proxy, those in a trap included.
+    pub fn commits_seen(&self) -> u64 {
+        self.shared.state().commits_seen
+    }
+}
+
+impl Drop for TcpProxy {
+    fn drop(&mut self) {
+        self.shared.state().stopping = true;
+        // Wakes the acceptor, which then sees that it is to stop.
+        let _ = TcpStream::connect(self.address);
+        if let Some(acceptor) = self.acceptor.take() {
+            // A panic of a connection's thread was printed; it must not become an abort here.
+            let _ = acceptor.join();
+        }
+    }
+}
+
+/// What the connections of one proxy share.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    trap: Option<Armed>,
+    fired: Option<Fired>,
+    commits_seen: u64,
+    stopping: bool,
+}
+
+#[derive(Debug)]
+struct Armed {
+    trap: Trap,
+    commits: u64,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Fired {
+    answer: Option<String>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder panics")
+    }
+
+    /// Counts a commit of `transaction`. Returns the fault that is due at it and takes the trap away.
+    fn fault_at_commit(&self, transaction: &[String]) -> Option<Fault> {
+        let mut state = self.state();
+        state.commits_seen += 1;
+        let armed = state.trap.as_mut()?;
+        if matches!(armed.trap.fault, Fault::CutAfterBytes(_)) || !armed.trap.qualifies(transaction) {
+            return None;
+        }
+        armed.commits += 1;
+        if armed.commits < armed.trap.commit {
+            return None;
+        }
+        state.trap.take().map(|armed| armed.trap.fault)
+    }
+
+    /// How many of the next `length` bytes to the client may pass, if they are to be cut. Takes the trap away then.
+    fn bytes_before_cut(&self, length: usize, transaction: &[String]) -> Option<usize> {
+        let mut state = self.state();
+        let armed = state.trap.as_mut()?;
+        let Fault::CutAfterBytes(limit) = armed.trap.fault else {
+            return None;
+        };
+        if !armed.trap.qualifies(transaction) {
+            return None;
+        }
+        let left = limit.saturating_sub(armed.bytes);
+        armed.bytes += length as u64;
+        if armed.bytes < limit {
+            return None;
+        }
+        state.trap = None;
+        Some(usize::try_from(left).map_or(length, |left| left.min(length)))
+    }
+
+    /// To be called after the connection was cut, so that a test that waits for it finds everything done.
+    fn report_fired(&self, answer: Option<String>) {
+        self.state().fired = Some(Fired { answer });
+        self.changed.notify_all();
+    }
+}
+
+fn accept(listener: &TcpListener, upstream: SocketAddr, shared: &Arc<Shared>) {
+    let mut open: HashMap<SocketAddr, (Arc<Connection>, JoinHandle<()>)> = HashMap::new();
+    loop {
+        let accepted = listener.accept();
+        if shared.state().stopping {
+            break;
+        }
+        open.retain(|_, (_, thread)| !thread.is_finished());
+        let Ok((client, peer)) = accepted else { continue };
+        let Ok(server) = TcpStream::connect(upstream) else {
+            // The client sees what it would see without the proxy: nobody there.
+            let _ = client.shutdown(Shutdown::Both);
+            continue;
+        };
+        let connection = Arc::new(Connection::new(client, server, Arc::clone(shared)));
+        let thread = thread::spawn({
+            let connection = Arc::clone(&connection);
+            move || connection.serve()
+        });
+        open.insert(peer, (connection, thread));
+    }
+    for (connection, thread) in open.into_values() {
+        connection.cut();
+        let _ = thread.join();
+    }
+}
