@@ -35,4 +35,4 @@ bench: ## compare Pintail with the wire and with DuckDB's own insert (ROWS=50000
 check: ## formatting, lints, and the rules of the house
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo test --quiet --workspace --test it -- tidy::
+	cargo test --quiet -p pintail-testkit --test it tidy::

@@ -50,7 +50,8 @@ impl Trap {
         }
     }
 
-    /// Only at the `number`-th commit that qualifies, counted from 1 when the trap is set.
+    /// Only at the `number`-th commit that qualifies, counted from 1 when the trap is set. Without effect on
+    /// [`Fault::CutAfterBytes`].
     #[must_use]
     pub fn at_commit(mut self, number: u64) -> Trap {
         self.commit = number;
