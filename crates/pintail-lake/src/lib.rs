@@ -1,16 +1,40 @@
 //! Engines and lakes: the only crate that names `duckdb`.
+//!
+//! ```text
+//! Engine ── Session ── statements        one DuckDB instance, its connections, the one door
+//!    │
+//!    ├── Tap                             checksums of rows on their way
+//!    ├── connector                       the contract of systems that are read
+//!    └── Lake ── stage ── commit         a DuckLake, and the protocol that changes it exactly once
+//!           ├── ledger                   which partitions are in
+//!           └── sweep                    what nobody refers to
+//! ```
+//!
+//! Nothing here is asynchronous, and nothing here knows a source system: a connector describes itself in SQL and the
+//! engine executes it.
 
+pub mod commit;
 pub mod connector;
 pub mod engine;
 pub mod error;
 pub mod extension;
+pub mod lake;
+pub mod ledger;
+pub mod location;
+mod metadata;
 pub mod quote;
 pub mod session;
+pub mod sweep;
 pub mod tap;
 mod watchdog;
 
+pub use commit::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile};
 pub use engine::{Engine, EngineSettings, Stopper};
 pub use error::{Error, Fault, FaultClass, Result};
 pub use extension::DUCKDB_VERSION;
+pub use lake::{Access, Lake, LakeColumn, LakeTable, LeaseSettings, StageFolder};
+pub use ledger::{Ledger, LedgerEntry};
+pub use location::{Catalogue, LakeLocation};
 pub use session::{Call, Cell, Row, Session, TextTable};
+pub use sweep::{SweepPolicy, Swept};
 pub use tap::Tap;

@@ -1,0 +1,97 @@
+//! The fence: what refuses a late committer, even after the snapshot of the winner has expired.
+//!
+//! On Postgres, two tables and a trigger live beside DuckLake's own tables:
+//!
+//! - `pintail_fence(target, granted, committed)`: the number of the newest lease on each table.
+//! - `pintail_keys(key)`: every partition key that was ever committed.
+//! - a trigger on `ducklake_snapshot_changes`, so it runs inside DuckLake's commit, whoever sends it. It reads the
+//!   commit's `extra_info`, refuses a number that is not the newest, and a key that is known.
+//!
+//! DuckLake retries when an error speaks of a conflict, of something unique or concurrent. The trigger's own words
+//! avoid these, so a refusal is final at once; a refusal by Postgres itself (a row that changed under the
+//! transaction) is retried by DuckLake and then meets the trigger's words.
+//!
+//! On SQLite and DuckDB files there is no trigger: see the table in [`crate::commit`].
+
+use pintail_model::TableName;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::lake::{ALIAS, Lake};
+use crate::ledger::{self, LedgerEntry};
+use crate::location::Catalogue;
+use crate::metadata::metadata_alias;
+use crate::quote;
+use crate::session::Call;
+
+/// What a commit says about itself to the trigger and to readers of the lake's history.
+#[derive(Serialize)]
+struct ExtraInfo<'a> {
+    /// Version of this form.
+    pintail: u32,
+    /// The table.
+    target: String,
+    /// The fencing number.
+    fence: i64,
+    /// The partition keys.
+    keys: Vec<&'a str>,
+}
+
+/// The `extra_info` of a commit: JSON, never empty.
+pub(crate) fn extra_info(table: &TableName, fence: i64, entries: &[&LedgerEntry]) -> String {
+    let info = ExtraInfo {
+        pintail: 1,
+        target: ledger::target(table),
+        fence,
+        keys: entries.iter().map(|entry| entry.key.as_str()).collect(),
+    };
+    serde_json::to_string(&info).expect("texts and numbers always make JSON")
+}
+
+/// The next number of a catalogue without a fence table: one more than the ledger knows.
+pub(crate) fn next_in_ledger(lake: &Lake, table: &TableName) -> Result<i64> {
+    if *table == ledger::ledger_table() {
+        return Ok(0);
+    }
+    let session = lake.session()?;
+    let sql = format!("select coalesce(max(fence), 0) + 1 from {ALIAS}.pintail.ledger where target = ?");
+    let rows = session.query_with(Call::new("read the fence of the lake"), &sql, &[&ledger::target(table)])?;
+    Ok(rows.first().and_then(|row| row.integer(0)).unwrap_or(1))
+}
+
+/// Counts the fence of `table` up, on Postgres. From here on, commits under an earlier number are refused.
+pub(crate) fn grant(lake: &Lake, table: &TableName) -> Result<i64> {
+    let Catalogue::Postgres { metadata_schema, .. } = &lake.location().catalogue else {
+        return next_in_ledger(lake, table);
+    };
+    let grant = format!(
+        "select {}.pintail_grant({})",
+        quote::identifier(metadata_schema),
+        quote::literal(&ledger::target(table))
+    );
+    let sql = format!("from postgres_query({}, {})", quote::literal(&metadata_alias()), quote::literal(&grant));
+    let rows = lake.session()?.query(Call::new("take a fencing number"), &sql)?;
+    Ok(rows.first().and_then(|row| row.integer(0)).unwrap_or(0))
+}
+
+/// Makes the fence where it is missing. Needs the right to create tables, functions and triggers in the catalogue's
+/// schema, which whoever made the lake has.
+pub(crate) fn install(lake: &Lake) -> Result<()> {
+    let Catalogue::Postgres { metadata_schema, .. } = &lake.location().catalogue else {
+        return Ok(());
+    };
+    let session = lake.session()?;
+    let alias = quote::literal(&metadata_alias());
+    let check = format!(
+        "select count(*) from pg_trigger where tgname = 'pintail_fence' and tgrelid = {}::regclass",
+        quote::literal(&format!("{}.ducklake_snapshot_changes", quote::identifier(metadata_schema)))
+    );
+    let call = Call::new("look for the fence of the lake");
+    let found = session.query(call, &format!("from postgres_query({alias}, {})", quote::literal(&check)))?;
+    if found.first().and_then(|row| row.integer(0)) == Some(1) {
+        return Ok(());
+    }
+    let script = include_str!("../../sql/postgres_fence.sql").replace("{schema}", &quote::identifier(metadata_schema));
+    let call = Call::new("make the fence of the lake").protected();
+    session.batch(call, &format!("call postgres_execute({alias}, {})", quote::literal(&script)))
+}

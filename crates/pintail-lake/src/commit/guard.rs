@@ -1,0 +1,160 @@
+//! Keeps delete files alive through a lost answer.
+//!
+//! When COMMIT fails, DuckLake deletes the delete files of the transaction, even if the catalogue had committed and
+//! only the answer was lost: the table is then unreadable, while COUNT still answers. So every delete file that the
+//! transaction wrote is hard-linked into a folder beside the table before COMMIT, and put back if the ledger says
+//! that the commit is in. A process that dies in between leaves the links; the next committer of the table finishes
+//! the work.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pintail_model::{ErrorKind, TableName};
+
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::metadata::{self, Files};
+use crate::session::Session;
+
+/// Folder of the links, below the table's folder.
+const FOLDER: &str = "pintail-guard";
+
+/// Links whose files the catalogue does not know are kept this long: their commit may still be under way.
+const KEPT: Duration = Duration::from_hours(24);
+
+/// Watches a table's folder during one transaction.
+pub(crate) struct Guard {
+    table_folder: PathBuf,
+    before: BTreeSet<PathBuf>,
+    links: Option<PathBuf>,
+}
+
+impl Guard {
+    /// Finishes what a dead committer left, and notes which delete files are there. The caller holds the lease.
+    pub(crate) fn watch(lake: &Lake, table_folder: &Path) -> Result<Self> {
+        recover(lake, table_folder)?;
+        Ok(Self { table_folder: table_folder.to_path_buf(), before: delete_files(table_folder)?, links: None })
+    }
+
+    /// Links every delete file that came since [`Guard::watch`].
+    pub(crate) fn link(&mut self) -> Result<()> {
+        let new: Vec<PathBuf> = delete_files(&self.table_folder)?.difference(&self.before).cloned().collect();
+        let Some(first) = new.first() else {
+            return Ok(());
+        };
+        // DuckLake's file names are UUIDs: the first one names the folder.
+        let folder = self.table_folder.join(FOLDER).join(first.file_stem().unwrap_or_default());
+        std::fs::create_dir_all(&folder).map_err(failed("create folder", &folder))?;
+        self.links = Some(folder.clone());
+        for file in &new {
+            let link = folder.join(file.file_name().unwrap_or_default());
+            std::fs::hard_link(file, &link).map_err(failed("link", &link))?;
+        }
+        Ok(())
+    }
+
+    /// Puts back what the catalogue needs and DuckLake deleted. Returns the number of files.
+    pub(crate) fn put_back(self, lake: &Lake, session: &Session) -> Result<u32> {
+        let Some(links) = &self.links else {
+            return Ok(0);
+        };
+        let needed = metadata::files(lake, session, &self.table_folder, Files::Current)?;
+        let repaired = restore(&self.table_folder, links, &needed)?;
+        self.release();
+        Ok(repaired)
+    }
+
+    /// Removes the links: the outcome is known.
+    pub(crate) fn release(self) {
+        if let Some(links) = self.links {
+            remove_folder(&links);
+        }
+    }
+}
+
+/// Checks that every file of the newest snapshot is there. COUNT would not notice a missing one.
+pub(crate) fn check_files(lake: &Lake, session: &Session, table: &TableName) -> Result<()> {
+    let Some(place) = metadata::place(lake, session, table)? else {
+        return Ok(());
+    };
+    let files = metadata::files(lake, session, &place.folder, Files::Current)?;
+    match files.iter().find(|file| !file.exists()) {
+        None => Ok(()),
+        Some(missing) => Err(Error::refused(
+            ErrorKind::Internal,
+            format!("table \"{table}\" of the lake refers to file `{}`, which does not exist", missing.display()),
+            "Restore the file from a backup, or load the table in full.",
+        )),
+    }
+}
+
+/// Finishes the work of committers that died between COMMIT and the end of their repair.
+fn recover(lake: &Lake, table_folder: &Path) -> Result<()> {
+    let folder = table_folder.join(FOLDER);
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        return Ok(());
+    };
+    let session = lake.session()?;
+    let needed = metadata::files(lake, &session, table_folder, Files::Current)?;
+    for links in entries.flatten().map(|entry| entry.path()) {
+        let repaired = restore(table_folder, &links, &needed)?;
+        if repaired > 0 {
+            tracing::warn!(files = repaired, "delete files of an interrupted commit were put back");
+        }
+        let age = std::fs::metadata(&links).and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
+        if known(table_folder, &links, &needed) || age.is_some_and(|age| age > KEPT) {
+            remove_folder(&links);
+        }
+    }
+    Ok(())
+}
+
+/// Links files that are needed and missing back to where they belong.
+fn restore(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> Result<u32> {
+    let mut restored = 0;
+    for link in linked(links) {
+        let original = table_folder.join(link.file_name().unwrap_or_default());
+        if needed.contains(&original) && !original.exists() {
+            std::fs::hard_link(&link, &original).map_err(failed("link", &original))?;
+            restored += 1;
+        }
+    }
+    Ok(restored)
+}
+
+/// Whether the catalogue knows all files behind the links.
+fn known(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> bool {
+    linked(links).iter().all(|link| needed.contains(&table_folder.join(link.file_name().unwrap_or_default())))
+}
+
+fn linked(links: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(links).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// Delete files directly in a table's folder, where DuckLake writes them.
+fn delete_files(table_folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let entries = match std::fs::read_dir(table_folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(failed("list", table_folder)(error)),
+    };
+    let is_delete = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with("-delete.parquet"))
+    };
+    Ok(entries.flatten().map(|entry| entry.path()).filter(is_delete).collect())
+}
+
+fn remove_folder(folder: &Path) {
+    if let Err(error) = std::fs::remove_dir_all(folder) {
+        tracing::debug!(%error, "a folder of links stays until the next sweep");
+    }
+    // The parent goes with its last folder; it is not empty while another commit is under way.
+    let _ = folder.parent().map(std::fs::remove_dir);
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let path = path.to_path_buf();
+    move |source| Error::File { action, path, source }
+}

@@ -1,0 +1,361 @@
+//! A lake attached to an engine: look-ups, the folder for staged files, and the way to [commits](crate::commit).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pintail_model::{Column, ErrorKind, LogicalType, RunId, Secret, TableName};
+
+use crate::commit::{self, CommitOutcome, CommitRequest};
+use crate::connector::Attachment;
+use crate::engine::Engine;
+use crate::error::{Error, FaultClass, Result};
+use crate::extension::{DUCKLAKE, POSTGRES, SQLITE};
+use crate::ledger::{self, Ledger};
+use crate::location::{Catalogue, LakeLocation};
+use crate::metadata;
+use crate::quote;
+use crate::session::{Call, Session};
+use crate::sweep::{self, SweepPolicy, Swept};
+
+/// The name under which a lake is attached.
+pub(crate) const ALIAS: &str = "lake";
+
+/// What an attached lake may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Looking only; a lake that does not exist is an error.
+    ReadOnly,
+    /// Looking and committing; a lake that does not exist is made, with Pintail's ledger and fence.
+    ReadWrite,
+}
+
+/// How long committers wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseSettings {
+    /// How long a committer waits for the lease. Default 60 s: a commit takes well under a second, so a holder that
+    /// keeps it longer has stopped. On SQLite the lease is then passed over, which is safe because the catalogue
+    /// refuses whoever began before; elsewhere the commit fails as `Unavailable`.
+    pub wait: Duration,
+    /// When Postgres ends a session that holds a lease or an open commit and does nothing. Default 5 minutes:
+    /// shorter than any expiry of snapshots, so that a stopped process wakes up without a transaction.
+    pub idle: Duration,
+}
+
+impl Default for LeaseSettings {
+    fn default() -> Self {
+        Self { wait: Duration::from_mins(1), idle: Duration::from_mins(5) }
+    }
+}
+
+/// A lake, attached to an engine of its own. Clones share the engine.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    engine: Engine,
+    location: Arc<LakeLocation>,
+    lease: LeaseSettings,
+}
+
+/// A table of a lake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeTable {
+    /// Columns in order. A type that is not in our list appears as `None`.
+    pub columns: Vec<LakeColumn>,
+    /// Rows of the newest snapshot.
+    pub rows: u64,
+    /// DuckLake's number of the table.
+    pub table_id: i64,
+    /// The folder of its data files.
+    pub folder: PathBuf,
+}
+
+/// A column of a lake's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeColumn {
+    /// Name.
+    pub name: String,
+    /// Type in DuckDB's spelling.
+    pub sql_type: String,
+    /// Whether NULL may stand in it.
+    pub nullable: bool,
+}
+
+impl LakeTable {
+    /// Whether the table holds exactly `columns`, in this order.
+    #[must_use]
+    pub fn matches(&self, columns: &[Column]) -> bool {
+        self.columns.len() == columns.len()
+            && self.columns.iter().zip(columns).all(|(own, wanted)| {
+                own.name == wanted.name
+                    && own.nullable == wanted.nullable
+                    && own.sql_type.eq_ignore_ascii_case(&wanted.logical_type.to_string())
+            })
+    }
+}
+
+/// The folder into which one run stages its files for one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageFolder {
+    /// The folder.
+    pub path: PathBuf,
+}
+
+impl StageFolder {
+    /// The file of one attempt at one partition.
+    #[must_use]
+    pub fn file(&self, partition: &str, attempt: u32) -> PathBuf {
+        let safe: String =
+            partition.chars().map(|letter| if letter.is_ascii_alphanumeric() || "-_".contains(letter) { letter } else { '-' }).collect();
+        self.path.join(format!("{safe}-{attempt}.parquet"))
+    }
+}
+
+impl Lake {
+    /// Attaches a lake, with the default lease settings.
+    ///
+    /// # Errors
+    /// `NotFound` for a lake that does not exist and is only to be read, `Invalid` for one of a newer format,
+    /// `Unavailable` or `Unauthorized` for a catalogue or a folder that cannot be used.
+    pub fn attach(engine: &Engine, location: &LakeLocation, access: Access) -> Result<Self> {
+        Self::attach_with(engine, location, access, LeaseSettings::default())
+    }
+
+    /// Attaches a lake.
+    pub fn attach_with(engine: &Engine, location: &LakeLocation, access: Access, lease: LeaseSettings) -> Result<Self> {
+        let lake = Self { engine: engine.clone(), location: Arc::new(location.clone()), lease };
+        lake.check_place(access)?;
+        let address = location.address();
+        let label = format!("attach lake `{address}`");
+        engine.attach(&label, &lake.attachment(access)).map_err(|error| lake.explain(error))?;
+        if access == Access::ReadWrite {
+            commit::fence::install(&lake)?;
+            ledger::install(&lake)?;
+        }
+        Ok(lake)
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Where the lake lies.
+    #[must_use]
+    pub fn location(&self) -> &LakeLocation {
+        &self.location
+    }
+
+    /// The lease settings.
+    #[must_use]
+    pub fn lease(&self) -> LeaseSettings {
+        self.lease
+    }
+
+    /// Opens a session of the engine.
+    pub fn session(&self) -> Result<Session> {
+        self.engine.session()
+    }
+
+    /// The name of a table in SQL.
+    #[must_use]
+    pub fn qualified(&self, table: &TableName) -> String {
+        quote::table(ALIAS, table, "main")
+    }
+
+    /// Looks a table up.
+    pub fn table(&self, session: &Session, name: &TableName) -> Result<Option<LakeTable>> {
+        let Some(place) = metadata::place(self, session, name)? else {
+            return Ok(None);
+        };
+        let label = format!("look up table \"{name}\" of the lake");
+        let columns = session.query_with(
+            Call::new(&label),
+            &format!(
+                "select column_name, data_type, is_nullable
+                 from duckdb_columns()
+                 where database_name = '{ALIAS}'
+                   and schema_name = ?
+                   and table_name = ?
+                 order by column_index"
+            ),
+            &[name.schema_or("main"), &name.table],
+        )?;
+        let columns = columns
+            .iter()
+            .map(|row| LakeColumn {
+                name: row.text(0).unwrap_or_default().to_owned(),
+                sql_type: row.text(1).unwrap_or_default().to_owned(),
+                nullable: row.boolean(2),
+            })
+            .collect();
+        let rows = session.query(Call::new(&label), &format!("select count(*) from {}", self.qualified(name)))?;
+        let rows = rows.first().and_then(|row| row.integer(0)).unwrap_or(0);
+        Ok(Some(LakeTable {
+            columns,
+            rows: u64::try_from(rows).unwrap_or(0),
+            table_id: place.table_id,
+            folder: place.folder,
+        }))
+    }
+
+    /// The number of the newest snapshot.
+    pub fn snapshot(&self, session: &Session) -> Result<i64> {
+        let rows = session.query(Call::new("read the lake's newest snapshot"), &format!("from {ALIAS}.current_snapshot()"))?;
+        Ok(rows.first().and_then(|row| row.integer(0)).unwrap_or(0))
+    }
+
+    /// Makes the folder in which `run` stages its files for `table`. It lies under the table's own folder, so that
+    /// the catalogue keeps relative paths and the lake can be moved as a whole; whatever a run leaves there without
+    /// committing it is removed by [`Lake::sweep`].
+    pub fn stage(&self, table: &TableName, run: &RunId) -> Result<StageFolder> {
+        let session = self.session()?;
+        let folder = match metadata::place(self, &session, table)? {
+            Some(place) => place.folder,
+            None => self.future_folder(&session, table)?,
+        };
+        let path = folder.join(run.as_str());
+        std::fs::create_dir_all(&path).map_err(|source| Error::File { action: "create folder", path: path.clone(), source })?;
+        Ok(StageFolder { path })
+    }
+
+    /// Commits staged files: see [`crate::commit`].
+    pub fn commit(&self, request: &CommitRequest<'_>) -> Result<CommitOutcome> {
+        commit::commit(self, request)
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        Ledger
+    }
+
+    /// Removes files that no snapshot refers to: see [`crate::sweep`].
+    pub fn sweep(&self, table: &TableName, policy: &SweepPolicy) -> Result<Swept> {
+        sweep::sweep(self, table, policy)
+    }
+
+    /// Detaches the lake from its engine, so that another process can use a DuckDB-file catalogue.
+    pub fn detach(self) -> Result<()> {
+        self.session()?.batch(Call::new("detach the lake"), &format!("detach {ALIAS}"))
+    }
+
+    /// The folder that DuckLake gives to a table of this name when it is created: names of plain letters become
+    /// folders, all others get a random one. Those are created first, empty, so that their folder is known.
+    fn future_folder(&self, session: &Session, table: &TableName) -> Result<PathBuf> {
+        let plain = |name: &str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-');
+        let schema = table.schema_or("main");
+        let schema_folder = metadata::schema_folder(self, session, schema)?;
+        match schema_folder {
+            Some(folder) if plain(&table.table) => Ok(folder.join(&table.table)),
+            None if plain(schema) && plain(&table.table) => Ok(self.location.data_path.join(schema).join(&table.table)),
+            // The catalogue will keep an absolute path for these files: such a lake cannot be moved before the
+            // table's next full load.
+            _ => Ok(self.location.data_path.join("pintail-stage")),
+        }
+    }
+
+    fn check_place(&self, access: Access) -> Result<()> {
+        let file = match &self.location.catalogue {
+            Catalogue::Sqlite(path) | Catalogue::DuckDb(path) => Some(path),
+            Catalogue::Postgres { .. } => None,
+        };
+        if access == Access::ReadOnly {
+            return match file {
+                Some(path) if !path.exists() => Err(Error::refused(
+                    ErrorKind::NotFound,
+                    format!("lake `{}` does not exist", self.location.address()),
+                    "Check the path; `pintail copy` and `pintail run` make a lake when they first write to it.",
+                )),
+                _ => Ok(()),
+            };
+        }
+        let folders = file.and_then(|path| path.parent()).into_iter().chain([self.location.data_path.as_path()]);
+        for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| Error::File { action: "create folder", path: folder.to_path_buf(), source })?;
+        }
+        Ok(())
+    }
+
+    fn attachment(&self, access: Access) -> Attachment {
+        let mut options = vec![format!("data_path {}", quote::literal(&self.location.data_path.to_string_lossy()))];
+        if access == Access::ReadOnly {
+            options.push("read_only".to_owned());
+            options.push("create_if_not_exists false".to_owned());
+        }
+        let mut extensions = vec![DUCKLAKE];
+        let mut secrets = Vec::new();
+        let address = match &self.location.catalogue {
+            Catalogue::Sqlite(path) => {
+                extensions.push(SQLITE);
+                // In the default journal one reader stops every commit; WAL is stored in the file.
+                options.push("meta_journal_mode 'WAL'".to_owned());
+                options.push("meta_busy_timeout 5000".to_owned());
+                format!("ducklake:sqlite:{}", path.display())
+            }
+            Catalogue::DuckDb(path) => format!("ducklake:{}", path.display()),
+            Catalogue::Postgres { connection, secrets: parts, metadata_schema, .. } => {
+                extensions.push(POSTGRES);
+                secrets.push(connection.clone());
+                secrets.extend(parts.iter().cloned());
+                options.push(format!("metadata_schema {}", quote::literal(metadata_schema)));
+                let idle = self.lease.idle.as_millis();
+                format!(
+                    "ducklake:postgres:{} options='-c idle_in_transaction_session_timeout={idle}'",
+                    connection.expose()
+                )
+            }
+        };
+        let settings = "set global ducklake_max_retry_count = 30;
+             set global ducklake_retry_wait_ms = 50;
+             set global ducklake_retry_backoff = 1.1;
+             set global ducklake_default_data_inlining_row_limit = 0";
+        let attach = format!("attach {} as {ALIAS} ({})", quote::literal(&address), options.join(", "));
+        Attachment { extensions, statements: vec![Secret::new(settings), Secret::new(attach)], secrets }
+    }
+
+    /// Turns the two refusals that a user can do something about into words.
+    fn explain(&self, error: Error) -> Error {
+        let Error::Statement { source, .. } = &error else {
+            return error;
+        };
+        let address = self.location.address();
+        let text = source.raw_text();
+        if text.contains("version") && (text.contains("AUTOMATIC_MIGRATION") || text.contains("newer") || text.contains("not supported")) {
+            return Error::refused(
+                ErrorKind::Invalid,
+                format!("lake `{address}` has a catalogue format that this release does not know"),
+                "Use the release of Pintail that last wrote to it, or a newer one. Nothing was changed.",
+            );
+        }
+        if text.contains("Could not set lock on file") {
+            return Error::refused(
+                ErrorKind::Conflict,
+                format!("lake `{address}` is in use by another process"),
+                "A DuckDB-file catalogue takes one process at a time. Wait for the other one, or use a SQLite or Postgres catalogue.",
+            );
+        }
+        if source.class == FaultClass::Other && text.contains("database is locked") {
+            return Error::refused(
+                ErrorKind::Unavailable,
+                format!("lake `{address}` is busy"),
+                "Another process holds its catalogue for longer than 5 s. Try again.",
+            );
+        }
+        error
+    }
+}
+
+/// The definition of a table's columns in SQL.
+pub(crate) fn column_definitions(columns: &[Column]) -> String {
+    let definition = |column: &Column| {
+        let not_null = if column.nullable { "" } else { " not null" };
+        format!("{} {}{not_null}", quote::identifier(&column.name), sql_type(column.logical_type))
+    };
+    columns.iter().map(definition).collect::<Vec<_>>().join(", ")
+}
+
+fn sql_type(logical_type: LogicalType) -> String {
+    logical_type.to_string()
+}

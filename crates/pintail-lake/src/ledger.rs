@@ -1,0 +1,181 @@
+//! The ledger: one row for every partition that was ever committed, written in the transaction that wrote its rows.
+//!
+//! It is a table of the lake itself, `pintail.ledger`, so rows and record move together or not at all. Its own rows
+//! are kept in the catalogue (inlined) and are never flushed into files: a lost answer during a flush would destroy
+//! them on Postgres. Expiring snapshots does not touch it.
+
+use pintail_model::{Checksum, CursorType, CursorValue, PartitionKey, RunId, TableName};
+
+use crate::error::Result;
+use crate::lake::{ALIAS, Lake};
+use crate::quote;
+use crate::session::{Call, Row, Session};
+
+/// The ledger's table.
+#[must_use]
+pub fn ledger_table() -> TableName {
+    TableName::new("pintail", "ledger")
+}
+
+/// What is recorded of a committed partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// The pipeline that committed.
+    pub pipeline: String,
+    /// Its strategy.
+    pub strategy: String,
+    /// The run.
+    pub run: RunId,
+    /// The partition. Unique in the ledger.
+    pub key: PartitionKey,
+    /// Rows that the partition brought.
+    pub rows: u64,
+    /// Checksum of these rows; all zero where the run did not take one.
+    pub checksum: Checksum,
+    /// How far the source was provably read when this partition was in.
+    pub watermark: Option<CursorValue>,
+}
+
+/// Look-ups in the ledger of an attached lake.
+#[derive(Debug, Clone, Copy)]
+pub struct Ledger;
+
+const COLUMNS: &str = "pipeline, strategy, run_id, partition_key, row_count, checksum, watermark_type, watermark";
+
+impl Ledger {
+    /// The entries of those `keys` that were committed.
+    pub fn committed(&self, session: &Session, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = keys.iter().map(|key| quote::literal(key.as_str())).collect::<Vec<_>>().join(", ");
+        let sql = format!("select {COLUMNS} from {ALIAS}.pintail.ledger where partition_key in ({list})");
+        Ok(session.query(Call::new("look partitions up in the ledger"), &sql)?.iter().filter_map(entry).collect())
+    }
+
+    /// The newest entry of `pipeline` for `table` that has a watermark.
+    pub fn watermark(&self, session: &Session, pipeline: &str, table: &TableName) -> Result<Option<LedgerEntry>> {
+        let sql = format!(
+            "select {COLUMNS}
+             from {ALIAS}.pintail.ledger
+             where pipeline = ?
+               and target = ?
+               and watermark is not null
+             order by fence desc, position desc
+             limit 1"
+        );
+        let rows =
+            session.query_with(Call::new("read the ledger's watermark"), &sql, &[pipeline, &target(table)])?;
+        Ok(rows.first().and_then(entry))
+    }
+}
+
+/// How a table is named in the ledger and by the fence.
+pub(crate) fn target(table: &TableName) -> String {
+    format!("{}.{}", table.schema_or("main"), table.table)
+}
+
+/// Makes the ledger where it is missing, and keeps it inlined.
+pub(crate) fn install(lake: &Lake) -> Result<()> {
+    let session = lake.session()?;
+    if ready(&session)? {
+        return Ok(());
+    }
+    let _lease = crate::commit::lease::acquire(lake, &ledger_table())?;
+    let call = Call::new("make the ledger of the lake").protected();
+    let made = session.batch(
+        call,
+        &format!(
+            "create schema if not exists {ALIAS}.pintail;
+             create table if not exists {ALIAS}.pintail.ledger (
+                 partition_key varchar not null,
+                 pipeline varchar not null,
+                 strategy varchar not null,
+                 run_id varchar not null,
+                 target varchar not null,
+                 row_count bigint not null,
+                 checksum varchar not null,
+                 watermark_type varchar,
+                 watermark varchar,
+                 fence bigint not null,
+                 position bigint not null,
+                 committed_at timestamp with time zone not null
+             );
+             call {ALIAS}.set_option('data_inlining_row_limit', 1000000, schema => 'pintail', table_name => 'ledger');
+             call {ALIAS}.set_option('auto_compact', false, schema => 'pintail', table_name => 'ledger')"
+        ),
+    );
+    match made {
+        // Another process made it meanwhile: that is as good.
+        Err(_) if ready(&lake.session()?)? => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether the ledger exists with both of its options.
+fn ready(session: &Session) -> Result<bool> {
+    let sql = format!(
+        "select count(*)
+         from {ALIAS}.options()
+         where scope_entry = 'pintail.ledger'
+           and option_name in ('data_inlining_row_limit', 'auto_compact')"
+    );
+    let rows = session.query(Call::new("look for the ledger of the lake"), &sql)?;
+    Ok(rows.first().and_then(|row| row.integer(0)) == Some(2))
+}
+
+/// The statement that writes entries.
+pub(crate) fn insert(table: &TableName, entries: &[&LedgerEntry], fence: i64) -> String {
+    let text = |value: &str| quote::literal(value);
+    let values: Vec<String> = entries
+        .iter()
+        .enumerate()
+        .map(|(position, entry)| {
+            let (kind, watermark) = match entry.watermark {
+                Some(value) => (text(&value.cursor_type().to_string()), text(&value.text())),
+                None => ("null".to_owned(), "null".to_owned()),
+            };
+            format!(
+                "({}, {}, {}, {}, {}, {}, {}, {kind}, {watermark}, {fence}, {position}, now())",
+                text(entry.key.as_str()),
+                text(&entry.pipeline),
+                text(&entry.strategy),
+                text(entry.run.as_str()),
+                text(&target(table)),
+                entry.rows,
+                text(&entry.checksum.digest()),
+            )
+        })
+        .collect();
+    format!(
+        "insert into {ALIAS}.pintail.ledger
+             (partition_key, pipeline, strategy, run_id, target, row_count, checksum, watermark_type, watermark, fence, position, committed_at)
+         values {}",
+        values.join(", ")
+    )
+}
+
+fn entry(row: &Row) -> Option<LedgerEntry> {
+    let rows = u64::try_from(row.integer(4)?).ok()?;
+    let digest = row.text(5)?;
+    let half = |range: std::ops::Range<usize>| u64::from_str_radix(digest.get(range)?, 16).ok();
+    let watermark = match (row.text(6), row.text(7)) {
+        (Some(kind), Some(value)) => Some(CursorValue::parse(cursor_type(kind)?, value)?),
+        _ => None,
+    };
+    Some(LedgerEntry {
+        pipeline: row.text(0)?.to_owned(),
+        strategy: row.text(1)?.to_owned(),
+        run: RunId::from_stored(row.text(2)?),
+        key: PartitionKey::from_stored(row.text(3)?),
+        rows,
+        checksum: Checksum { rows, sum: half(0..16)?, mixed: half(16..32)? },
+        watermark,
+    })
+}
+
+fn cursor_type(text: &str) -> Option<CursorType> {
+    [CursorType::Integer, CursorType::Date, CursorType::Timestamp, CursorType::TimestampTz]
+        .into_iter()
+        .find(|kind| kind.to_string() == text)
+}

@@ -1,0 +1,47 @@
+//! Where a lake lies: its catalogue and its data path.
+
+use std::path::PathBuf;
+
+use pintail_model::Secret;
+
+/// The database that holds a lake's metadata. Kinds differ in who may commit: see [`crate::commit`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Catalogue {
+    /// A SQLite file: one committer at a time, any number of readers in any number of processes.
+    Sqlite(PathBuf),
+    /// A DuckDB file: one process, any number of its threads.
+    DuckDb(PathBuf),
+    /// A schema of a PostgreSQL database: any number of processes.
+    Postgres {
+        /// libpq connection string (`host=… user=… password=…`).
+        connection: Secret,
+        /// Parts of the connection string that must never be shown, such as the password.
+        secrets: Vec<Secret>,
+        /// The address without secrets, for people.
+        address: String,
+        /// The schema that holds the metadata tables.
+        metadata_schema: String,
+    },
+}
+
+/// A lake: a catalogue and a folder for its data files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeLocation {
+    /// The catalogue.
+    pub catalogue: Catalogue,
+    /// The folder that holds the data files, absolute.
+    pub data_path: PathBuf,
+}
+
+impl LakeLocation {
+    /// The address without secrets, in the form that the command line takes.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let catalogue = match &self.catalogue {
+            Catalogue::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Catalogue::DuckDb(path) => format!("duckdb:{}", path.display()),
+            Catalogue::Postgres { address, .. } => address.clone(),
+        };
+        format!("ducklake:{catalogue}?data_path={}", self.data_path.display())
+    }
+}

@@ -1,0 +1,109 @@
+//! Look-ups in the metadata tables of a lake that DuckLake's own functions do not answer.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use pintail_model::TableName;
+
+use crate::error::Result;
+use crate::lake::{ALIAS, Lake};
+use crate::location::Catalogue;
+use crate::quote;
+use crate::session::{Call, Row, Session};
+
+/// The database under which DuckLake shows its metadata tables.
+pub(crate) fn metadata_alias() -> String {
+    format!("__ducklake_metadata_{ALIAS}")
+}
+
+/// A metadata table, qualified.
+fn metadata_table(lake: &Lake, table: &str) -> String {
+    let schema = match &lake.location().catalogue {
+        Catalogue::Postgres { metadata_schema, .. } => metadata_schema,
+        Catalogue::Sqlite(_) | Catalogue::DuckDb(_) => "main",
+    };
+    format!("{}.{}.{}", quote::identifier(&metadata_alias()), quote::identifier(schema), quote::identifier(table))
+}
+
+/// Where a table is, according to the catalogue.
+pub(crate) struct Place {
+    pub(crate) table_id: i64,
+    pub(crate) folder: PathBuf,
+}
+
+/// Looks up a live table's id and folder.
+pub(crate) fn place(lake: &Lake, session: &Session, name: &TableName) -> Result<Option<Place>> {
+    let sql = format!(
+        "select t.table_id, s.path, s.path_is_relative, t.path, t.path_is_relative
+         from {tables} as t
+         join {schemas} as s on s.schema_id = t.schema_id
+         where t.end_snapshot is null
+           and s.end_snapshot is null
+           and s.schema_name = ?
+           and t.table_name = ?",
+        tables = metadata_table(lake, "ducklake_table"),
+        schemas = metadata_table(lake, "ducklake_schema"),
+    );
+    let rows = session.query_with(Call::new("look a table of the lake up"), &sql, &[name.schema_or("main"), &name.table])?;
+    Ok(rows.first().and_then(|row| {
+        let schema = joined(&lake.location().data_path, row, 1);
+        Some(Place { table_id: row.integer(0)?, folder: joined(&schema, row, 3) })
+    }))
+}
+
+/// The folder of a live schema, if there is one.
+pub(crate) fn schema_folder(lake: &Lake, session: &Session, schema: &str) -> Result<Option<PathBuf>> {
+    let sql = format!(
+        "select path, path_is_relative from {} where end_snapshot is null and schema_name = ?",
+        metadata_table(lake, "ducklake_schema")
+    );
+    let rows = session.query_with(Call::new("look a schema of the lake up"), &sql, &[schema])?;
+    Ok(rows.first().map(|row| joined(&lake.location().data_path, row, 0)))
+}
+
+/// Which files to list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// Those that the newest snapshot needs.
+    Current,
+    /// Those that any snapshot needs.
+    Any,
+}
+
+/// Data and delete files of all tables whose folder is `folder`: a table that was created anew shares its folder
+/// with its predecessors.
+pub(crate) fn files(lake: &Lake, session: &Session, folder: &Path, which: Files) -> Result<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    for kind in ["ducklake_data_file", "ducklake_delete_file"] {
+        let live = if which == Files::Current { "where f.end_snapshot is null and t.end_snapshot is null" } else { "" };
+        // A table has several rows if it was renamed; its path stays.
+        let sql = format!(
+            "select distinct s.path, s.path_is_relative, t.path, t.path_is_relative, f.path, f.path_is_relative
+             from {files} as f
+             join {tables} as t on t.table_id = f.table_id
+             join {schemas} as s on s.schema_id = t.schema_id
+             {live}",
+            files = metadata_table(lake, kind),
+            tables = metadata_table(lake, "ducklake_table"),
+            schemas = metadata_table(lake, "ducklake_schema"),
+        );
+        for row in session.query(Call::new("list the files of a table"), &sql)? {
+            let schema = joined(&lake.location().data_path, &row, 0);
+            let table = joined(&schema, &row, 2);
+            if table == folder {
+                found.insert(joined(&table, &row, 4));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The path in column `index`, which column `index + 1` says to be relative to `base` or not.
+fn joined(base: &Path, row: &Row, index: usize) -> PathBuf {
+    let path = row.text(index).unwrap_or_default();
+    // SQLite has no booleans: the flag arrives as a number there.
+    let relative = row.boolean(index + 1) || row.integer(index + 1) == Some(1);
+    let joined = if relative { base.join(path) } else { PathBuf::from(path) };
+    // DuckLake writes folders with a slash at their end; without it, paths compare equal.
+    joined.components().collect()
+}

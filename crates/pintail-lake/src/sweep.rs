@@ -1,0 +1,92 @@
+//! Removes files below a table's folder that no snapshot of the lake refers to: staged files of runs that are over,
+//! and what killed committers left behind.
+//!
+//! A file that is young and not known to be ours may belong to a transaction under way, of Pintail or of another
+//! program; it stays until it is older than any lease, run or stopped process can be.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pintail_model::{RunId, TableName};
+
+use crate::commit::lease;
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::metadata::{self, Files};
+
+/// What a sweep may remove.
+#[derive(Debug, Clone, Default)]
+pub struct SweepPolicy {
+    /// Runs that are known to be over: their unreferenced files go at once.
+    pub own_runs: Vec<RunId>,
+    /// Any other unreferenced file goes if it is older than this; `None` leaves them.
+    pub older_than: Option<Duration>,
+}
+
+/// What a sweep removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Number of files.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+}
+
+pub(crate) fn sweep(lake: &Lake, table: &TableName, policy: &SweepPolicy) -> Result<Swept> {
+    let session = lake.session()?;
+    let folder = match metadata::place(lake, &session, table)? {
+        Some(place) => place.folder,
+        // The table never came to be: what a run staged for it lies where it would have been.
+        None => lake.location().data_path.join(table.schema_or("main")).join(&table.table),
+    };
+    if !folder.is_dir() {
+        return Ok(Swept::default());
+    }
+    // No commit of ours is under way while we hold the lease, so what the catalogue does not know now is not ours
+    // to come, except for what live runs have staged.
+    let _lease = lease::acquire(lake, table)?;
+    let referenced = metadata::files(lake, &session, &folder, Files::Any)?;
+    let mut swept = Swept::default();
+    for file in files_below(&folder) {
+        if referenced.contains(&file) {
+            continue;
+        }
+        let Ok(found) = std::fs::metadata(&file) else {
+            continue;
+        };
+        let own = policy.own_runs.iter().any(|run| file.starts_with(folder.join(run.as_str())));
+        let age = found.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+        if own || policy.older_than.is_some_and(|limit| age >= limit) {
+            std::fs::remove_file(&file).map_err(|source| Error::File { action: "remove", path: file.clone(), source })?;
+            swept.files += 1;
+            swept.bytes += found.len();
+        }
+    }
+    remove_empty_folders(&folder);
+    Ok(swept)
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// Removes folders that hold nothing, innermost first; the system refuses those that hold something.
+fn remove_empty_folders(folder: &Path) {
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            remove_empty_folders(&path);
+            let _ = std::fs::remove_dir(&path);
+        }
+    }
+}
