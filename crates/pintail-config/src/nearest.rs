@@ -45,7 +45,7 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
         .collect();
     match all.as_slice() {
         [] => None,
-        [only] => Some(format!("{only} is known")),
+        [only] => Some(format!("only {only} is known")),
         [.., last] if all.len() <= 12 => Some(format!(
             "known are {} and {last}",
             all[..all.len() - 1].join(", ")

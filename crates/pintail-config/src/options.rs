@@ -65,6 +65,16 @@ impl Options {
         self.0.iter().map(|(name, setting)| (name.as_str(), setting))
     }
 
+    /// All secret values, for whoever strikes them out of other people's messages.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
+        let secret = |setting: &Setting| match setting {
+            Setting::Text(_) => None,
+            Setting::Secret(secret) => Some(secret.clone()),
+        };
+        self.0.values().filter_map(secret).collect()
+    }
+
     /// The options as a connection string of libpq: `dbname='shop' host='db' …`. Contains the password.
     #[must_use]
     pub fn conninfo(&self) -> Secret {
@@ -115,10 +125,11 @@ mod tests {
         .into_iter()
         .collect();
         assert!(!format!("{options:?}").contains("hunter2"));
+        assert_eq!(options.secrets().len(), 3);
         assert_eq!(options.text("user"), Some("a"));
         assert_eq!(options.text("password"), None);
         assert_eq!(
-            options.secret("password").map(|secret| secret.expose()),
+            options.secret("password").map(pintail_model::Secret::expose),
             Some("hunter2")
         );
     }

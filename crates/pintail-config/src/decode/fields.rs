@@ -76,6 +76,22 @@ impl<'n, 'd> Fields<'n, 'd> {
         }
     }
 
+    /// Whether a field has a value, right or wrong. An empty list is none.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.entry(key).is_some_and(|entry| match &entry.node.value {
+            Value::Null => false,
+            Value::List(items) => !items.is_empty(),
+            Value::Scalar { .. } | Value::Mapping(_) | Value::Unresolved => true,
+        })
+    }
+
+    /// Where the value of a field begins, if it is there.
+    #[must_use]
+    pub fn position_of(&self, key: &str) -> Option<Position> {
+        self.entry(key).map(|entry| entry.node.position)
+    }
+
     /// Where the mapping begins.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -93,16 +109,18 @@ impl<'n, 'd> Fields<'n, 'd> {
             if self.known.contains(&entry.key.as_str()) {
                 continue;
             }
-            // Keys that are there already cannot be meant.
-            let absent: Vec<&str> = self
+            // Keys that are there already cannot be meant, and missing ones are reported anyway.
+            let absent = self
                 .known
                 .iter()
                 .copied()
-                .filter(|known| self.entry(known).is_none())
-                .collect();
-            let meant = nearest(&entry.key, absent.iter().copied());
+                .filter(|known| self.entry(known).is_none());
+            let meant = nearest(&entry.key, absent.clone());
+            let hint = match meant {
+                Some(meant) => Some(format!("did you mean `{meant}`?")),
+                None => did_you_mean(&entry.key, absent.filter(|key| !self.missing.contains(key))),
+            };
             self.missing.retain(|missing| Some(*missing) != meant);
-            let hint = did_you_mean(&entry.key, absent);
             self.decoder.problem_with_hint(
                 entry.key_position,
                 format!("key `{}` is not known", shown_key(&entry.key)),

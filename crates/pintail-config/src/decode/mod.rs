@@ -36,11 +36,11 @@
 mod fields;
 mod readers;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use fields::Fields;
 pub use readers::{
-    boolean, checked, duration, list, mapping, one_of, positive_number, scalar, size, text, whole_number,
+    boolean, duration, list, mapping, one_of, positive_number, scalar, size, text, whole_number,
 };
 
 use crate::node::{Node, Value};
@@ -66,12 +66,6 @@ impl Decoder {
 
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems
-    }
-
-    /// The file that is being decoded.
-    #[must_use]
-    pub fn file(&self) -> &Path {
-        &self.file
     }
 
     /// Opens a mapping; a problem if the node is none.

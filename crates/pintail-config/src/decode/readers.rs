@@ -1,6 +1,5 @@
 //! The readers: one for every kind of value that a configuration holds.
 
-use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
@@ -45,23 +44,26 @@ pub fn boolean(node: &Node, decoder: &mut Decoder) -> Option<bool> {
 /// A whole number within `range`, which is also what the type can hold.
 pub fn whole_number<N>(range: impl RangeBounds<N>) -> impl FnOnce(&Node, &mut Decoder) -> Option<N>
 where
-    N: TryFrom<i128> + Into<i128> + Copy + PartialOrd + Display,
+    N: TryFrom<i128> + Into<i128> + Copy,
 {
     move |node, decoder| {
         // 128 bits, so that a number out of range is told apart from a text.
         let number: i128 = parsed(node, decoder, "a whole number", |text| {
             text.replace('_', "").parse().ok()
         })?;
-        let Ok(number) = N::try_from(number) else {
-            let bits = 8 * size_of::<N>();
-            decoder.expected(&format!("a whole number {} in {bits} bits", bounds(&range)), node);
-            return None;
+        let (low, high) = bounds(&range);
+        let what = match (low, high) {
+            (Some(low), Some(high)) => format!("a whole number from {low} to {high}"),
+            (Some(low), None) if number < low => format!("a whole number of at least {low}"),
+            (None, Some(high)) if number > high => format!("a whole number of at most {high}"),
+            _ => format!("a whole number that fits {} bits", 8 * size_of::<N>()),
         };
-        if !range.contains(&number) {
-            decoder.expected(&format!("a whole number {}", bounds(&range)), node);
-            return None;
+        let inside = low.is_none_or(|low| low <= number) && high.is_none_or(|high| number <= high);
+        let fitting = N::try_from(number).ok().filter(|_| inside);
+        if fitting.is_none() {
+            decoder.expected(&what, node);
         }
-        Some(number)
+        fitting
     }
 }
 
@@ -141,23 +143,6 @@ pub fn mapping<T>(
     }
 }
 
-/// What `read` reads, if `check` finds nothing wrong with it; `check` gives the message and perhaps a hint.
-pub fn checked<T>(
-    read: impl FnOnce(&Node, &mut Decoder) -> Option<T>,
-    check: impl FnOnce(&T) -> Result<(), (String, Option<String>)>,
-) -> impl FnOnce(&Node, &mut Decoder) -> Option<T> {
-    move |node, decoder| {
-        let value = read(node, decoder)?;
-        match check(&value) {
-            Ok(()) => Some(value),
-            Err((message, hint)) => {
-                decoder.problem_with_hint(node.position, message, hint);
-                None
-            }
-        }
-    }
-}
-
 fn scalar_text(node: &Node) -> Option<&str> {
     match &node.value {
         Value::Scalar { text, .. } => Some(text),
@@ -179,7 +164,8 @@ fn parsed<T>(
     value
 }
 
-fn bounds<N: Copy + Into<i128>>(range: &impl RangeBounds<N>) -> String {
+/// Smallest and largest number of a range, `None` where it is open.
+fn bounds<N: Copy + Into<i128>>(range: &impl RangeBounds<N>) -> (Option<i128>, Option<i128>) {
     let low = match range.start_bound() {
         Bound::Included(low) => Some((*low).into()),
         Bound::Excluded(low) => Some((*low).into() + 1),
@@ -190,10 +176,5 @@ fn bounds<N: Copy + Into<i128>>(range: &impl RangeBounds<N>) -> String {
         Bound::Excluded(high) => Some((*high).into() - 1),
         Bound::Unbounded => None,
     };
-    match (low, high) {
-        (Some(low), Some(high)) => format!("from {low} to {high}"),
-        (Some(low), None) => format!("of at least {low}"),
-        (None, Some(high)) => format!("of at most {high}"),
-        (None, None) => "that fits".to_owned(),
-    }
+    (low, high)
 }

@@ -236,16 +236,18 @@ impl<'a> Builder<'a> {
         path.to_string()
     }
 
-    /// What the parser refuses.
-    pub(super) fn syntax(&self, error: &ScanError) -> Problem {
-        let problem = self.problem(
-            position(*error.marker()),
-            format!("this is not YAML: {}", error.info()),
-        );
+    /// What the parser refuses in `text`.
+    pub(super) fn syntax(&self, error: &ScanError, text: &str) -> Problem {
+        let at = position(*error.marker());
+        let problem = self.problem(at, format!("this is not YAML: {}", error.info()));
+        let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
         if error.info().contains("tab") {
-            return problem.hint("indent with spaces");
+            problem.hint("indent with spaces")
+        } else if line.contains("${") {
+            problem.hint("inside of `{…}` and `[…]` a `${VAR}` stands in quotes")
+        } else {
+            problem
         }
-        problem
     }
 }
 

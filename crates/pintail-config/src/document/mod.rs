@@ -56,7 +56,7 @@ impl Document {
         let mut builder = Builder::new(file, lookup);
         let mut parser = Parser::new_from_str(text);
         while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| builder.syntax(&error))?;
+            let (event, span) = event.map_err(|error| builder.syntax(&error, text))?;
             builder.event(event, span)?;
         }
         let (root, problems) = builder.finish()?;

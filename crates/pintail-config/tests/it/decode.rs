@@ -99,8 +99,8 @@ fn a_wrong_type_says_what_was_expected_and_found() {
     assert_snapshot!(check("yes", boolean), @"test.yaml:1:1: expected `true` or `false`, found the text `yes`");
     assert_snapshot!(check("ten", whole_number(0_u32..)), @"test.yaml:1:1: expected a whole number, found the text `ten`");
     assert_snapshot!(check("1.5", whole_number(0_u32..)), @"test.yaml:1:1: expected a whole number, found the number `1.5`");
-    assert_snapshot!(check("-1", whole_number(0_u32..)), @"test.yaml:1:1: expected a whole number of at least 0 in 32 bits, found the number `-1`");
-    assert_snapshot!(check("70000", whole_number(1_u16..)), @"test.yaml:1:1: expected a whole number of at least 1 in 16 bits, found the number `70000`");
+    assert_snapshot!(check("-1", whole_number(0_u32..)), @"test.yaml:1:1: expected a whole number of at least 0, found the number `-1`");
+    assert_snapshot!(check("70000", whole_number(1_u16..)), @"test.yaml:1:1: expected a whole number that fits 16 bits, found the number `70000`");
     assert_snapshot!(check("0", positive_number), @"test.yaml:1:1: expected a number above 0, found the number `0`");
     assert_snapshot!(check("5 parsecs", duration), @"test.yaml:1:1: expected a duration like `5m`, `250ms` or `2h`, found the text `5 parsecs`");
     assert_snapshot!(check("a lot", size), @"test.yaml:1:1: expected a size like `64 MiB` or `2 GB`, found the text `a lot`");

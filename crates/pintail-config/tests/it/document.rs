@@ -99,6 +99,10 @@ fn syntax_errors_have_a_place() {
     ");
     assert_snapshot!(check("a: 'open\n"), @"test.yaml:1:4: a: this is not YAML: while scanning a quoted scalar, found unexpected end of stream");
     assert_snapshot!(check("a: 1\nb\n"), @"test.yaml:3:1: this is not YAML: simple key expect ':'");
+    assert_snapshot!(check("a: {b: ${DB_HOST}}"), @r"
+    test.yaml:1:9: a: this is not YAML: while parsing a flow mapping, did not find expected ',' or '}'
+      hint: inside of `{…}` and `[…]` a `${VAR}` stands in quotes
+    ");
     assert_snapshot!(check("a: @b"), @"test.yaml:1:4: a: this is not YAML: unexpected character: `@'");
 }
 

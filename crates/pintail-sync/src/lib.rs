@@ -1,0 +1,3 @@
+//! Sync: tables copied and kept equal.
+
+pub mod spec;

@@ -1,0 +1,209 @@
+//! The two sides of a pipeline: `source_provider` and `destination_provider`.
+
+use pintail_config::decode::{Decoder, Fields, boolean, list, one_of, text};
+use pintail_config::nearest::did_you_mean;
+use pintail_config::{Datastore, Datastores, Node, Position};
+use pintail_model::TableName;
+
+use super::unbuilt::Collected;
+
+/// `data_backend`: one table of one datastore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendSpec {
+    /// `type`: the system, the same as in the datastores file.
+    pub system: String,
+    /// `datastore_name`: the datastore, by its name in the datastores file.
+    pub datastore: String,
+    /// `table` and `schema`: the table. Without `schema` the one of the datastore, and without that the system's.
+    pub table: TableName,
+    /// `alias`: the table's name in `column_map`, `filters` and `join`.
+    pub alias: Option<String>,
+    /// `join`: tables that add columns to the source. Not built yet.
+    pub joins: Vec<JoinSpec>,
+    /// `filters`: conditions in SQL that a row of the source has to meet. Not built yet.
+    pub filters: Vec<String>,
+    /// `supports_update`: whether rows of the destination can be changed in place. A lake can in any case.
+    pub supports_update: Option<bool>,
+}
+
+/// One entry of `join`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinSpec {
+    /// `table` and `schema`.
+    pub table: TableName,
+    /// `alias`: its name in `column_map` and `on`.
+    pub alias: Option<String>,
+    /// `on`: the condition, in SQL.
+    pub on: String,
+    /// `type`: the kind of join. Default `inner`, as in SQL.
+    pub kind: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Source,
+    Destination,
+}
+
+impl BackendSpec {
+    /// Every name that stands for a table here: the alias or the table's own name, and those of the joins.
+    pub(super) fn qualifiers(&self) -> impl Iterator<Item = &str> {
+        let own = self.alias.as_deref().unwrap_or(&self.table.table);
+        std::iter::once(own).chain(self.joins.iter().map(JoinSpec::qualifier))
+    }
+}
+
+impl JoinSpec {
+    pub(super) fn qualifier(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.table.table)
+    }
+}
+
+/// Reads `source_provider` or `destination_provider`.
+pub(super) fn read_provider(
+    node: &Node,
+    decoder: &mut Decoder,
+    side: Side,
+    datastores: Option<&Datastores>,
+    unbuilt: &mut Collected,
+) -> Option<BackendSpec> {
+    let mut fields = decoder.fields(node)?;
+    let backend = fields.required("data_backend", |node, decoder| {
+        read(node, decoder, side, datastores, unbuilt)
+    });
+    fields.finish();
+    backend
+}
+
+fn read(
+    node: &Node,
+    decoder: &mut Decoder,
+    side: Side,
+    datastores: Option<&Datastores>,
+    unbuilt: &mut Collected,
+) -> Option<BackendSpec> {
+    let mut fields = decoder.fields(node)?;
+    let name = fields.required("datastore_name", |node, decoder| {
+        let name = text(node, decoder)?;
+        check_exists(&name, node, decoder, datastores);
+        Some(name)
+    });
+    let datastore = name.as_deref().and_then(|name| datastores?.get(name));
+    let system = fields.required("type", |node, decoder| {
+        let system = pintail_config::datastores::system_name(node, decoder)?;
+        if let Some(datastore) = datastore {
+            if datastore.system == system.name {
+                note_unbuilt(datastore, side, node.position, unbuilt);
+            } else {
+                let message = format!("datastore `{}` is of type `{}`", datastore.name, datastore.system);
+                decoder.problem_with_hint(
+                    node.position,
+                    message,
+                    Some(format!("write `type: {}`", datastore.system)),
+                );
+            }
+        }
+        Some(system.name.to_owned())
+    });
+    let table = read_table(&mut fields);
+    let alias = fields.optional("alias", text);
+    let (joins, filters, supports_update) = match side {
+        Side::Source => {
+            let joins = fields.optional("join", |node, decoder| {
+                let join = list(read_join)(node, decoder)?;
+                if !join.is_empty() {
+                    unbuilt.pipeline("`join`", node.position);
+                }
+                Some(join)
+            });
+            let filters = fields.optional("filters", |node, decoder| {
+                let filters = list(text)(node, decoder)?;
+                if !filters.is_empty() {
+                    unbuilt.pipeline("`filters`", node.position);
+                }
+                Some(filters)
+            });
+            fields.refuse("supports_update", "belongs to the destination");
+            (joins.unwrap_or_default(), filters.unwrap_or_default(), None)
+        }
+        Side::Destination => {
+            fields.refuse("join", "belongs to the source");
+            fields.refuse("filters", "belongs to the source");
+            (
+                Vec::new(),
+                Vec::new(),
+                fields.optional("supports_update", boolean),
+            )
+        }
+    };
+    fields.finish();
+    let mut table = table?;
+    if table.schema.is_none() {
+        table.schema = datastore.and_then(|datastore| datastore.schema.clone());
+    }
+    Some(BackendSpec {
+        system: system?,
+        datastore: name?,
+        table,
+        alias,
+        joins,
+        filters,
+        supports_update,
+    })
+}
+
+/// `table` and `schema`. With a `schema` the table's name is taken as it stands, dots included.
+fn read_table(fields: &mut Fields<'_, '_>) -> Option<TableName> {
+    let schema = fields.optional("schema", text);
+    fields.required("table", |node, decoder| {
+        let table = text(node, decoder)?;
+        match schema {
+            Some(schema) => Some(TableName::new(schema, table)),
+            None => TableName::parse(&table).or_else(|| {
+                decoder.expected("a table like `orders` or `sales.orders`", node);
+                None
+            }),
+        }
+    })
+}
+
+fn read_join(node: &Node, decoder: &mut Decoder) -> Option<JoinSpec> {
+    const KINDS: &[(&str, &str)] = &[
+        ("inner", "inner"),
+        ("left", "left"),
+        ("right", "right"),
+        ("full", "full"),
+    ];
+    let mut fields = decoder.fields(node)?;
+    let table = read_table(&mut fields);
+    let alias = fields.optional("alias", text);
+    let on = fields.required("on", text);
+    let kind = fields.with_default("type", "inner", one_of("a kind of join", KINDS));
+    fields.finish();
+    Some(JoinSpec {
+        table: table?,
+        alias,
+        on: on?,
+        kind,
+    })
+}
+
+fn check_exists(name: &str, node: &Node, decoder: &mut Decoder, datastores: Option<&Datastores>) {
+    let Some(datastores) = datastores.filter(|datastores| datastores.get(name).is_none()) else {
+        return;
+    };
+    let asked = if node.hidden() { "" } else { name };
+    let what = format!("a datastore of `{}`", datastores.file.display());
+    decoder.expected_with_hint(&what, node, did_you_mean(asked, datastores.names()));
+}
+
+/// Notes that a system cannot do what a side asks of it.
+fn note_unbuilt(datastore: &Datastore, side: Side, position: Position, unbuilt: &mut Collected) {
+    let what = match side {
+        Side::Source => datastore.not_built_as_source(),
+        Side::Destination => datastore.not_built_as_destination(),
+    };
+    if let Some(what) = what {
+        unbuilt.pipeline(what, position);
+    }
+}

@@ -1,0 +1,207 @@
+//! `column_map`: which columns of the source become which of the destination.
+
+use pintail_config::decode::{Decoder, boolean, list, one_of, text, whole_number};
+use pintail_config::nearest::did_you_mean;
+use pintail_config::{Node, Position, Value};
+use pintail_model::TableName;
+
+use super::backend::BackendSpec;
+use super::column::{ColumnSource, ColumnSpec, Role, find};
+use super::declared_type;
+use super::unbuilt::Collected;
+
+const ROLES: &[(&str, Role)] = &[
+    ("unique_column", Role::UniqueColumn),
+    ("partition_column", Role::PartitionColumn),
+];
+
+/// The column map while the rest of the pipeline is checked against it.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    pub(super) all: Vec<ColumnSpec>,
+    /// Whether names can be checked: there is a map, and all of it could be read.
+    checkable: bool,
+    own_qualifier: Option<String>,
+}
+
+impl Columns {
+    /// What there is to check names against without a column map: the qualifier of the source's table.
+    pub(super) fn unmapped(source: Option<&BackendSpec>) -> Self {
+        let own_qualifier = source.and_then(|source| source.qualifiers().next());
+        Self {
+            own_qualifier: own_qualifier.map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn read(
+        node: &Node,
+        decoder: &mut Decoder,
+        source: Option<&BackendSpec>,
+        unbuilt: &mut Collected,
+    ) -> Option<Self> {
+        let mut names: Vec<String> = Vec::new();
+        let read = |node: &Node, decoder: &mut Decoder| read(node, decoder, source, &mut names, unbuilt);
+        let all = list(read)(node, decoder)?;
+        let complete = matches!(&node.value, Value::List(items) if items.len() == all.len());
+        let partition_columns = all
+            .iter()
+            .filter(|column| column.roles.contains(&Role::PartitionColumn))
+            .count();
+        if partition_columns > 1 {
+            decoder.problem(
+                node.position,
+                "only one column can have the role `partition_column`",
+            );
+        }
+        Some(Self {
+            checkable: complete && !all.is_empty(),
+            all,
+            ..Self::unmapped(source)
+        })
+    }
+
+    /// Reads the name of a column elsewhere in the pipeline. The table's own alias before it is taken off.
+    pub(super) fn reference(&self, node: &Node, decoder: &mut Decoder) -> Option<String> {
+        let name = text(node, decoder)?;
+        let bare = match TableName::parse(&name) {
+            Some(TableName { schema: None, table }) => table,
+            Some(TableName { schema, table }) if schema == self.own_qualifier => table,
+            _ => name,
+        };
+        if self.checkable && find(&self.all, &bare).is_none() {
+            let asked = if node.hidden() { "" } else { &bare };
+            let hint = did_you_mean(asked, self.all.iter().map(|column| column.dest.as_str()));
+            decoder.expected_with_hint("a column of `column_map`", node, hint);
+        }
+        Some(bare)
+    }
+
+    /// The column named as `partition_column` and the one with that role have to be the same.
+    pub(super) fn check_partition_column(&self, name: &str, at: Position, decoder: &mut Decoder) {
+        let with_role = self
+            .all
+            .iter()
+            .find(|column| column.roles.contains(&Role::PartitionColumn));
+        let named = find(&self.all, name);
+        if let (Some(with_role), Some(named)) = (with_role, named)
+            && with_role != named
+        {
+            let message = format!(
+                "the role `partition_column` belongs to another column, `{}`",
+                with_role.dest
+            );
+            decoder.problem(at, message);
+        }
+    }
+}
+
+fn read(
+    node: &Node,
+    decoder: &mut Decoder,
+    source: Option<&BackendSpec>,
+    names: &mut Vec<String>,
+    unbuilt: &mut Collected,
+) -> Option<ColumnSpec> {
+    let mut fields = decoder.fields(node)?;
+    let column_source = fields.required("source", |node, decoder| {
+        let source = column_source(node, decoder, source)?;
+        match &source {
+            ColumnSource::Expression(_) => unbuilt.pipeline("an expression as a column", node.position),
+            ColumnSource::Joined { .. } => unbuilt.pipeline("a column of a joined table", node.position),
+            ColumnSource::Column(_) => {}
+        }
+        Some(source)
+    });
+    let dest = fields
+        .optional("dest", text)
+        .or_else(|| column_source.as_ref()?.column().map(str::to_owned));
+    let name_position = fields
+        .position_of("dest")
+        .or_else(|| fields.position_of("source"));
+    if let (Some(dest), Some(position)) = (&dest, name_position) {
+        check_unique(dest, position, names, fields.decoder());
+    }
+    let roles = fields.optional("roles", list(one_of_roles)).unwrap_or_default();
+    let data_type = declared_type::read(&mut fields);
+    let length = fields.optional("length", whole_number(1_u32..));
+    let nullable = fields.optional("nullable", boolean);
+    if column_source.is_some() && dest.is_none() {
+        let at = fields.position();
+        fields
+            .decoder()
+            .problem(at, "key `dest` is missing: an expression has no name of its own");
+    }
+    fields.finish();
+    Some(ColumnSpec {
+        source: column_source?,
+        dest: dest?,
+        roles: roles.into_iter().collect(),
+        data_type,
+        length,
+        nullable,
+    })
+}
+
+fn one_of_roles(node: &Node, decoder: &mut Decoder) -> Option<Role> {
+    one_of("a role", ROLES)(node, decoder)
+}
+
+/// Names of columns are compared without case, because the lake does so.
+fn check_unique(dest: &str, at: Position, names: &mut Vec<String>, decoder: &mut Decoder) {
+    let folded = dest.to_lowercase();
+    if names.contains(&folded) {
+        let message = format!("two columns of the destination are named `{dest}` (case makes no difference)");
+        decoder.problem(at, message);
+    } else {
+        names.push(folded);
+    }
+}
+
+/// Reads a name, qualified or not, or else takes the text for an expression. A name with dots, brackets or
+/// operators in it stands in double quotes, as in SQL.
+fn column_source(node: &Node, decoder: &mut Decoder, source: Option<&BackendSpec>) -> Option<ColumnSource> {
+    let text = text(node, decoder)?;
+    let quoted = text.contains('"');
+    if !quoted && expression(&text) {
+        return Some(ColumnSource::Expression(text));
+    }
+    let Some(TableName {
+        schema,
+        table: column,
+    }) = TableName::parse(&text)
+    else {
+        return Some(if quoted {
+            ColumnSource::Expression(text)
+        } else {
+            ColumnSource::Column(text)
+        });
+    };
+    let (Some(qualifier), Some(source)) = (schema, source) else {
+        return Some(ColumnSource::Column(column));
+    };
+    match source.qualifiers().position(|known| known == qualifier) {
+        Some(0) => Some(ColumnSource::Column(column)),
+        Some(_) => Some(ColumnSource::Joined { qualifier, column }),
+        // Nobody gave the tables names, so the dot may be a part of the column's.
+        None if source.alias.is_none() && source.joins.is_empty() && !quoted => {
+            Some(ColumnSource::Column(text))
+        }
+        None => {
+            let known: Vec<String> = source.qualifiers().map(|known| format!("`{known}`")).collect();
+            let hint = "a name with a dot in it stands in double quotes".to_owned();
+            decoder.expected_with_hint(
+                &format!("a column of table {}", known.join(" or ")),
+                node,
+                Some(hint),
+            );
+            None
+        }
+    }
+}
+
+/// Whether an unquoted text is more than a name. Only signs that do not occur in the names of columns.
+fn expression(text: &str) -> bool {
+    let operators = [" + ", " - ", " * ", " / ", "||", "::", "(", ")", "'"];
+    operators.iter().any(|operator| text.contains(operator))
+}

@@ -1,0 +1,35 @@
+//! What was asked: the specification of a pipeline.
+//!
+//! A *pipeline* copies one table from a *source* to a *destination* through a *column map*, by one of several
+//! *strategies*. A [`PipelineSpec`] is plain data without secrets; connections are [`pintail_config::Datastore`]s
+//! and travel beside it in a [`LoadedPipeline`].
+//!
+//! [`load`] reads the first configuration shape (`source_provider`, `destination_provider`, `column_map`,
+//! `strategies`) and reports every mistake at once. [`copy_spec`] makes the same from two addresses.
+//!
+//! What this release does not build yet loads and is checked like everything else, and is listed by
+//! [`PipelineSpec::not_built_for`], so that only choosing it is an error.
+
+mod backend;
+mod column;
+mod column_map;
+mod copy;
+mod declared_type;
+mod enrichment;
+mod load;
+mod partition;
+mod pipeline;
+mod strategies;
+mod strategy;
+mod unbuilt;
+
+pub use backend::{BackendSpec, JoinSpec};
+pub use column::{ColumnSource, ColumnSpec, Role};
+pub use copy::copy_spec;
+pub use declared_type::{DeclaredType, Precision};
+pub use enrichment::{DimensionSpec, EnrichmentSpec, FieldSpec, TransformationSpec};
+pub use load::{LoadedPipeline, load, parse};
+pub use partition::{PartitionSpec, StepUnit};
+pub use pipeline::{HashAlgorithm, LimitsSpec, PipelineSpec, SyncType};
+pub use strategy::{DeltaSpec, FullSpec, NullCursor, StrategyKind, StrategySpec, TuningSpec};
+pub use unbuilt::Unbuilt;
