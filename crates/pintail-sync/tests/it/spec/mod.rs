@@ -1,6 +1,7 @@
 //! Pipelines as people write them, right and wrong.
 
 mod copy;
+mod damage;
 mod files;
 mod mistakes;
 
