@@ -115,13 +115,18 @@ impl Engine {
             secrets: Mutex::new(Vec::new()),
             database,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Opens a session.
     pub fn session(&self) -> Result<Session> {
         // SAFETY: the raw database is open as long as `EngineShared` lives, and the session keeps it alive.
-        #[expect(unsafe_code, reason = "the crate offers no safe way to connect to a database that it did not open")]
+        #[expect(
+            unsafe_code,
+            reason = "the crate offers no safe way to connect to a database that it did not open"
+        )]
         let connection = unsafe { Connection::open_from_raw(self.shared.database.raw) };
         let connection = connection.map_err(|error| Error::Statement {
             label: "open a DuckDB session".to_owned(),
@@ -138,15 +143,18 @@ impl Engine {
         let call = Call::new(&label);
         let explicit = self.shared.extension_folder.as_deref();
         let loaded = match extension.find(explicit) {
-            Found::Folder(path) | Found::Installed(path) => {
-                session.batch(call, &format!("load {}", crate::quote::literal(&path.to_string_lossy())))
-            }
+            Found::Folder(path) | Found::Installed(path) => session.batch(
+                call,
+                &format!("load {}", crate::quote::literal(&path.to_string_lossy())),
+            ),
             Found::Nowhere => session.batch(call, &format!("install {name}; load {name}")),
         };
         loaded.map_err(|error| match error {
-            Error::Statement { source, .. } => {
-                Error::Extension { name: name.to_owned(), searched: Extension::searched(explicit), source }
-            }
+            Error::Statement { source, .. } => Error::Extension {
+                name: name.to_owned(),
+                searched: Extension::searched(explicit),
+                source,
+            },
             other => other,
         })
     }
@@ -160,7 +168,10 @@ impl Engine {
             self.load(*extension)?;
         }
         let session = self.session()?;
-        attachment.statements.iter().try_for_each(|statement| session.batch(Call::new(label), statement.expose()))
+        attachment
+            .statements
+            .iter()
+            .try_for_each(|statement| session.batch(Call::new(label), statement.expose()))
     }
 
     /// Strikes a text out of every error of this engine from now on.
@@ -204,7 +215,10 @@ impl std::fmt::Debug for Engine {
 
 impl EngineShared {
     pub(crate) fn secrets(&self) -> Vec<String> {
-        self.secrets.lock().expect("no holder of this lock panics").clone()
+        self.secrets
+            .lock()
+            .expect("no holder of this lock panics")
+            .clone()
     }
 }
 
@@ -229,10 +243,17 @@ unsafe impl Send for Database {}
 #[expect(unsafe_code, reason = "the handle is a pointer")]
 unsafe impl Sync for Database {}
 
-#[expect(unsafe_code, reason = "opening the database ourselves is the only way to register a C scalar function that sees NULLs")]
+#[expect(
+    unsafe_code,
+    reason = "opening the database ourselves is the only way to register a C scalar function that sees NULLs"
+)]
 impl Database {
     fn open(settings: &[(&str, String)]) -> Result<Self> {
-        let refuse = |message: String| Error::Refused { kind: ErrorKind::Invalid, message, hint: None };
+        let refuse = |message: String| Error::Refused {
+            kind: ErrorKind::Invalid,
+            message,
+            hint: None,
+        };
         let mut config: ffi::duckdb_config = std::ptr::null_mut();
         // SAFETY: `config` is a valid out pointer; it is destroyed below on every path.
         let created = unsafe { ffi::duckdb_create_config(&raw mut config) };
@@ -242,11 +263,15 @@ impl Database {
         let mut refused = None;
         for (name, value) in settings {
             let (Ok(c_name), Ok(c_value)) = (CString::new(*name), CString::new(value.as_str())) else {
-                refused = Some(format!("cannot set `{name}` of a DuckDB engine: the value has a NUL byte"));
+                refused = Some(format!(
+                    "cannot set `{name}` of a DuckDB engine: the value has a NUL byte"
+                ));
                 break;
             };
             // SAFETY: `config` is valid, both texts end with NUL and outlive the call.
-            if unsafe { ffi::duckdb_set_config(config, c_name.as_ptr(), c_value.as_ptr()) } != ffi::DuckDBSuccess {
+            if unsafe { ffi::duckdb_set_config(config, c_name.as_ptr(), c_value.as_ptr()) }
+                != ffi::DuckDBSuccess
+            {
                 refused = Some(format!("cannot set `{name}` of a DuckDB engine to `{value}`"));
                 break;
             }
@@ -255,7 +280,8 @@ impl Database {
         let mut error: *mut c_char = std::ptr::null_mut();
         if refused.is_none() {
             // SAFETY: a null path means "in memory"; both out pointers are valid; `config` is valid.
-            let opened = unsafe { ffi::duckdb_open_ext(std::ptr::null(), &raw mut raw, config, &raw mut error) };
+            let opened =
+                unsafe { ffi::duckdb_open_ext(std::ptr::null(), &raw mut raw, config, &raw mut error) };
             if opened != ffi::DuckDBSuccess {
                 refused = Some(if error.is_null() {
                     "cannot open a DuckDB engine".to_owned()

@@ -75,7 +75,11 @@ pub enum Error {
 impl Error {
     /// A refusal with a way out.
     pub fn refused(kind: ErrorKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Refused { kind, message: message.into(), hint: Some(hint.into()) }
+        Self::Refused {
+            kind,
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 
     /// What to do about it.
@@ -160,12 +164,15 @@ impl FaultClass {
             "Catalog" | "Binder" => Self::Name,
             "Parser" | "Syntax" => Self::Syntax,
             "IO" | "HTTP" | "Connection" | "Network" => Self::Input,
-            "Conversion" | "Mismatch Type" | "Out of Range" | "Invalid Input" | "Invalid type" | "Decimal" => Self::Value,
+            "Conversion" | "Mismatch Type" | "Out of Range" | "Invalid Input" | "Invalid type"
+            | "Decimal" => Self::Value,
             "Constraint" => Self::Constraint,
             "TransactionContext" | "Transaction" => Self::Transaction,
             "Out of Memory" => Self::Memory,
             "INTERRUPT" => Self::Interrupt,
-            "Not implemented" | "Permission" | "Invalid Configuration" | "Missing Extension" => Self::Unsupported,
+            "Not implemented" | "Permission" | "Invalid Configuration" | "Missing Extension" => {
+                Self::Unsupported
+            }
             _ => Self::Other,
         }
     }
@@ -174,7 +181,14 @@ impl FaultClass {
     fn shows_text(self) -> bool {
         matches!(
             self,
-            Self::Name | Self::Syntax | Self::Input | Self::Full | Self::Permission | Self::Login | Self::Unsupported | Self::Memory
+            Self::Name
+                | Self::Syntax
+                | Self::Input
+                | Self::Full
+                | Self::Permission
+                | Self::Login
+                | Self::Unsupported
+                | Self::Memory
         )
     }
 
@@ -216,7 +230,10 @@ impl Fault {
         for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(secret.as_str(), "***");
         }
-        Self { class: FaultClass::of(&text), text }
+        Self {
+            class: FaultClass::of(&text),
+            text,
+        }
     }
 
     /// The whole text of DuckDB, secrets struck out, **cell values included**: for tests, and for statements that

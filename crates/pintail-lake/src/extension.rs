@@ -37,7 +37,13 @@ impl Extension {
     pub fn find(self, explicit: Option<&Path>) -> Found {
         let file = format!("{}.duckdb_extension", self.0);
         if let Some(folder) = explicit {
-            for candidate in [folder.join(&file), folder.join(format!("v{DUCKDB_VERSION}")).join(platform()).join(&file)] {
+            for candidate in [
+                folder.join(&file),
+                folder
+                    .join(format!("v{DUCKDB_VERSION}"))
+                    .join(platform())
+                    .join(&file),
+            ] {
                 if candidate.is_file() {
                     return Found::Folder(candidate);
                 }
@@ -52,7 +58,11 @@ impl Extension {
     /// The folders in which [`Extension::find`] looks.
     #[must_use]
     pub fn searched(explicit: Option<&Path>) -> Vec<PathBuf> {
-        explicit.map(Path::to_path_buf).into_iter().chain(installed_folder()).collect()
+        explicit
+            .map(Path::to_path_buf)
+            .into_iter()
+            .chain(installed_folder())
+            .collect()
     }
 }
 
@@ -60,7 +70,12 @@ impl Extension {
 #[must_use]
 pub fn installed_folder() -> Option<PathBuf> {
     let home = std::env::var_os("HOME")?;
-    Some(Path::new(&home).join(".duckdb/extensions").join(format!("v{DUCKDB_VERSION}")).join(platform()))
+    Some(
+        Path::new(&home)
+            .join(".duckdb/extensions")
+            .join(format!("v{DUCKDB_VERSION}"))
+            .join(platform()),
+    )
 }
 
 /// The platform's name in DuckDB's folders.

@@ -44,7 +44,10 @@ pub struct LeaseSettings {
 
 impl Default for LeaseSettings {
     fn default() -> Self {
-        Self { wait: Duration::from_mins(1), idle: Duration::from_mins(5) }
+        Self {
+            wait: Duration::from_mins(1),
+            idle: Duration::from_mins(5),
+        }
     }
 }
 
@@ -88,7 +91,9 @@ impl LakeTable {
             && self.columns.iter().zip(columns).all(|(own, wanted)| {
                 own.name == wanted.name
                     && own.nullable == wanted.nullable
-                    && own.sql_type.eq_ignore_ascii_case(&wanted.logical_type.to_string())
+                    && own
+                        .sql_type
+                        .eq_ignore_ascii_case(&wanted.logical_type.to_string())
             })
     }
 }
@@ -104,8 +109,16 @@ impl StageFolder {
     /// The file of one attempt at one partition.
     #[must_use]
     pub fn file(&self, partition: &str, attempt: u32) -> PathBuf {
-        let safe: String =
-            partition.chars().map(|letter| if letter.is_ascii_alphanumeric() || "-_".contains(letter) { letter } else { '-' }).collect();
+        let safe: String = partition
+            .chars()
+            .map(|letter| {
+                if letter.is_ascii_alphanumeric() || "-_".contains(letter) {
+                    letter
+                } else {
+                    '-'
+                }
+            })
+            .collect();
         self.path.join(format!("{safe}-{attempt}.parquet"))
     }
 }
@@ -121,12 +134,23 @@ impl Lake {
     }
 
     /// Attaches a lake.
-    pub fn attach_with(engine: &Engine, location: &LakeLocation, access: Access, lease: LeaseSettings) -> Result<Self> {
-        let lake = Self { engine: engine.clone(), location: Arc::new(location.clone()), lease };
+    pub fn attach_with(
+        engine: &Engine,
+        location: &LakeLocation,
+        access: Access,
+        lease: LeaseSettings,
+    ) -> Result<Self> {
+        let lake = Self {
+            engine: engine.clone(),
+            location: Arc::new(location.clone()),
+            lease,
+        };
         lake.check_place(access)?;
         let address = location.address();
         let label = format!("attach lake `{address}`");
-        engine.attach(&label, &lake.attachment(access)).map_err(|error| lake.explain(error))?;
+        engine
+            .attach(&label, &lake.attachment(access))
+            .map_err(|error| lake.explain(error))?;
         if access == Access::ReadWrite {
             commit::fence::install(&lake)?;
             ledger::install(&lake)?;
@@ -189,7 +213,10 @@ impl Lake {
                 nullable: row.boolean(2),
             })
             .collect();
-        let rows = session.query(Call::new(&label), &format!("select count(*) from {}", self.qualified(name)))?;
+        let rows = session.query(
+            Call::new(&label),
+            &format!("select count(*) from {}", self.qualified(name)),
+        )?;
         let rows = rows.first().and_then(|row| row.integer(0)).unwrap_or(0);
         Ok(Some(LakeTable {
             columns,
@@ -201,7 +228,10 @@ impl Lake {
 
     /// The number of the newest snapshot.
     pub fn snapshot(&self, session: &Session) -> Result<i64> {
-        let rows = session.query(Call::new("read the lake's newest snapshot"), &format!("from {ALIAS}.current_snapshot()"))?;
+        let rows = session.query(
+            Call::new("read the lake's newest snapshot"),
+            &format!("from {ALIAS}.current_snapshot()"),
+        )?;
         Ok(rows.first().and_then(|row| row.integer(0)).unwrap_or(0))
     }
 
@@ -215,7 +245,11 @@ impl Lake {
             None => self.future_folder(&session, table)?,
         };
         let path = folder.join(run.as_str());
-        std::fs::create_dir_all(&path).map_err(|source| Error::File { action: "create folder", path: path.clone(), source })?;
+        std::fs::create_dir_all(&path).map_err(|source| Error::File {
+            action: "create folder",
+            path: path.clone(),
+            source,
+        })?;
         Ok(StageFolder { path })
     }
 
@@ -237,18 +271,24 @@ impl Lake {
 
     /// Detaches the lake from its engine, so that another process can use a DuckDB-file catalogue.
     pub fn detach(self) -> Result<()> {
-        self.session()?.batch(Call::new("detach the lake"), &format!("detach {ALIAS}"))
+        self.session()?
+            .batch(Call::new("detach the lake"), &format!("detach {ALIAS}"))
     }
 
     /// The folder that DuckLake gives to a table of this name when it is created: names of plain letters become
     /// folders, all others get a random one. Those are created first, empty, so that their folder is known.
     fn future_folder(&self, session: &Session, table: &TableName) -> Result<PathBuf> {
-        let plain = |name: &str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-');
+        let plain = |name: &str| {
+            name.chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
+        };
         let schema = table.schema_or("main");
         let schema_folder = metadata::schema_folder(self, session, schema)?;
         match schema_folder {
             Some(folder) if plain(&table.table) => Ok(folder.join(&table.table)),
-            None if plain(schema) && plain(&table.table) => Ok(self.location.data_path.join(schema).join(&table.table)),
+            None if plain(schema) && plain(&table.table) => {
+                Ok(self.location.data_path.join(schema).join(&table.table))
+            }
             // The catalogue will keep an absolute path for these files: such a lake cannot be moved before the
             // table's next full load.
             _ => Ok(self.location.data_path.join("pintail-stage")),
@@ -270,16 +310,25 @@ impl Lake {
                 _ => Ok(()),
             };
         }
-        let folders = file.and_then(|path| path.parent()).into_iter().chain([self.location.data_path.as_path()]);
+        let folders = file
+            .and_then(|path| path.parent())
+            .into_iter()
+            .chain([self.location.data_path.as_path()]);
         for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|source| Error::File { action: "create folder", path: folder.to_path_buf(), source })?;
+            std::fs::create_dir_all(folder).map_err(|source| Error::File {
+                action: "create folder",
+                path: folder.to_path_buf(),
+                source,
+            })?;
         }
         Ok(())
     }
 
     fn attachment(&self, access: Access) -> Attachment {
-        let mut options = vec![format!("data_path {}", quote::literal(&self.location.data_path.to_string_lossy()))];
+        let mut options = vec![format!(
+            "data_path {}",
+            quote::literal(&self.location.data_path.to_string_lossy())
+        )];
         if access == Access::ReadOnly {
             options.push("read_only".to_owned());
             options.push("create_if_not_exists false".to_owned());
@@ -295,7 +344,12 @@ impl Lake {
                 format!("ducklake:sqlite:{}", path.display())
             }
             Catalogue::DuckDb(path) => format!("ducklake:{}", path.display()),
-            Catalogue::Postgres { connection, secrets: parts, metadata_schema, .. } => {
+            Catalogue::Postgres {
+                connection,
+                secrets: parts,
+                metadata_schema,
+                ..
+            } => {
                 extensions.push(POSTGRES);
                 secrets.push(connection.clone());
                 secrets.extend(parts.iter().cloned());
@@ -311,8 +365,16 @@ impl Lake {
              set global ducklake_retry_wait_ms = 50;
              set global ducklake_retry_backoff = 1.1;
              set global ducklake_default_data_inlining_row_limit = 0";
-        let attach = format!("attach {} as {ALIAS} ({})", quote::literal(&address), options.join(", "));
-        Attachment { extensions, statements: vec![Secret::new(settings), Secret::new(attach)], secrets }
+        let attach = format!(
+            "attach {} as {ALIAS} ({})",
+            quote::literal(&address),
+            options.join(", ")
+        );
+        Attachment {
+            extensions,
+            statements: vec![Secret::new(settings), Secret::new(attach)],
+            secrets,
+        }
     }
 
     /// Turns the two refusals that a user can do something about into words.
@@ -322,7 +384,11 @@ impl Lake {
         };
         let address = self.location.address();
         let text = source.raw_text();
-        if text.contains("version") && (text.contains("AUTOMATIC_MIGRATION") || text.contains("newer") || text.contains("not supported")) {
+        if text.contains("version")
+            && (text.contains("AUTOMATIC_MIGRATION")
+                || text.contains("newer")
+                || text.contains("not supported"))
+        {
             return Error::refused(
                 ErrorKind::Invalid,
                 format!("lake `{address}` has a catalogue format that this release does not know"),
@@ -351,7 +417,11 @@ impl Lake {
 pub(crate) fn column_definitions(columns: &[Column]) -> String {
     let definition = |column: &Column| {
         let not_null = if column.nullable { "" } else { " not null" };
-        format!("{} {}{not_null}", quote::identifier(&column.name), sql_type(column.logical_type))
+        format!(
+            "{} {}{not_null}",
+            quote::identifier(&column.name),
+            sql_type(column.logical_type)
+        )
     };
     columns.iter().map(definition).collect::<Vec<_>>().join(", ")
 }

@@ -40,7 +40,8 @@ pub struct LedgerEntry {
 #[derive(Debug, Clone, Copy)]
 pub struct Ledger;
 
-const COLUMNS: &str = "pipeline, strategy, run_id, partition_key, row_count, checksum, watermark_type, watermark";
+const COLUMNS: &str =
+    "pipeline, strategy, run_id, partition_key, row_count, checksum, watermark_type, watermark";
 
 impl Ledger {
     /// The entries of those `keys` that were committed.
@@ -48,13 +49,26 @@ impl Ledger {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let list = keys.iter().map(|key| quote::literal(key.as_str())).collect::<Vec<_>>().join(", ");
+        let list = keys
+            .iter()
+            .map(|key| quote::literal(key.as_str()))
+            .collect::<Vec<_>>()
+            .join(", ");
         let sql = format!("select {COLUMNS} from {ALIAS}.pintail.ledger where partition_key in ({list})");
-        Ok(session.query(Call::new("look partitions up in the ledger"), &sql)?.iter().filter_map(entry).collect())
+        Ok(session
+            .query(Call::new("look partitions up in the ledger"), &sql)?
+            .iter()
+            .filter_map(entry)
+            .collect())
     }
 
     /// The newest entry of `pipeline` for `table` that has a watermark.
-    pub fn watermark(&self, session: &Session, pipeline: &str, table: &TableName) -> Result<Option<LedgerEntry>> {
+    pub fn watermark(
+        &self,
+        session: &Session,
+        pipeline: &str,
+        table: &TableName,
+    ) -> Result<Option<LedgerEntry>> {
         let sql = format!(
             "select {COLUMNS}
              from {ALIAS}.pintail.ledger
@@ -64,8 +78,11 @@ impl Ledger {
              order by fence desc, position desc
              limit 1"
         );
-        let rows =
-            session.query_with(Call::new("read the ledger's watermark"), &sql, &[pipeline, &target(table)])?;
+        let rows = session.query_with(
+            Call::new("read the ledger's watermark"),
+            &sql,
+            &[pipeline, &target(table)],
+        )?;
         Ok(rows.first().and_then(entry))
     }
 }
@@ -169,13 +186,22 @@ fn entry(row: &Row) -> Option<LedgerEntry> {
         run: RunId::from_stored(row.text(2)?),
         key: PartitionKey::from_stored(row.text(3)?),
         rows,
-        checksum: Checksum { rows, sum: half(0..16)?, mixed: half(16..32)? },
+        checksum: Checksum {
+            rows,
+            sum: half(0..16)?,
+            mixed: half(16..32)?,
+        },
         watermark,
     })
 }
 
 fn cursor_type(text: &str) -> Option<CursorType> {
-    [CursorType::Integer, CursorType::Date, CursorType::Timestamp, CursorType::TimestampTz]
-        .into_iter()
-        .find(|kind| kind.to_string() == text)
+    [
+        CursorType::Integer,
+        CursorType::Date,
+        CursorType::Timestamp,
+        CursorType::TimestampTz,
+    ]
+    .into_iter()
+    .find(|kind| kind.to_string() == text)
 }

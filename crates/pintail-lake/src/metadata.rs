@@ -22,7 +22,12 @@ fn metadata_table(lake: &Lake, table: &str) -> String {
         Catalogue::Postgres { metadata_schema, .. } => metadata_schema,
         Catalogue::Sqlite(_) | Catalogue::DuckDb(_) => "main",
     };
-    format!("{}.{}.{}", quote::identifier(&metadata_alias()), quote::identifier(schema), quote::identifier(table))
+    format!(
+        "{}.{}.{}",
+        quote::identifier(&metadata_alias()),
+        quote::identifier(schema),
+        quote::identifier(table)
+    )
 }
 
 /// Where a table is, according to the catalogue.
@@ -44,10 +49,17 @@ pub(crate) fn place(lake: &Lake, session: &Session, name: &TableName) -> Result<
         tables = metadata_table(lake, "ducklake_table"),
         schemas = metadata_table(lake, "ducklake_schema"),
     );
-    let rows = session.query_with(Call::new("look a table of the lake up"), &sql, &[name.schema_or("main"), &name.table])?;
+    let rows = session.query_with(
+        Call::new("look a table of the lake up"),
+        &sql,
+        &[name.schema_or("main"), &name.table],
+    )?;
     Ok(rows.first().and_then(|row| {
         let schema = joined(&lake.location().data_path, row, 1);
-        Some(Place { table_id: row.integer(0)?, folder: joined(&schema, row, 3) })
+        Some(Place {
+            table_id: row.integer(0)?,
+            folder: joined(&schema, row, 3),
+        })
     }))
 }
 
@@ -72,10 +84,19 @@ pub(crate) enum Files {
 
 /// Data and delete files of all tables whose folder is `folder`: a table that was created anew shares its folder
 /// with its predecessors.
-pub(crate) fn files(lake: &Lake, session: &Session, folder: &Path, which: Files) -> Result<BTreeSet<PathBuf>> {
+pub(crate) fn files(
+    lake: &Lake,
+    session: &Session,
+    folder: &Path,
+    which: Files,
+) -> Result<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
     for kind in ["ducklake_data_file", "ducklake_delete_file"] {
-        let live = if which == Files::Current { "where f.end_snapshot is null and t.end_snapshot is null" } else { "" };
+        let live = if which == Files::Current {
+            "where f.end_snapshot is null and t.end_snapshot is null"
+        } else {
+            ""
+        };
         // A table has several rows if it was renamed; its path stays.
         let sql = format!(
             "select distinct s.path, s.path_is_relative, t.path, t.path_is_relative, f.path, f.path_is_relative
@@ -103,7 +124,11 @@ fn joined(base: &Path, row: &Row, index: usize) -> PathBuf {
     let path = row.text(index).unwrap_or_default();
     // SQLite has no booleans: the flag arrives as a number there.
     let relative = row.boolean(index + 1) || row.integer(index + 1) == Some(1);
-    let joined = if relative { base.join(path) } else { PathBuf::from(path) };
+    let joined = if relative {
+        base.join(path)
+    } else {
+        PathBuf::from(path)
+    };
     // DuckLake writes folders with a slash at their end; without it, paths compare equal.
     joined.components().collect()
 }

@@ -17,11 +17,20 @@ pub fn literal(text: &str) -> String {
 /// Several identifiers, separated by commas.
 #[must_use]
 pub fn identifiers<S: AsRef<str>>(names: &[S]) -> String {
-    names.iter().map(|name| identifier(name.as_ref())).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| identifier(name.as_ref()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A table inside an attached database: `"alias"."schema"."table"`.
 #[must_use]
 pub fn table(alias: &str, name: &TableName, default_schema: &str) -> String {
-    format!("{}.{}.{}", identifier(alias), identifier(name.schema_or(default_schema)), identifier(&name.table))
+    format!(
+        "{}.{}.{}",
+        identifier(alias),
+        identifier(name.schema_or(default_schema)),
+        identifier(&name.table)
+    )
 }

@@ -36,13 +36,20 @@ impl<'a> Call<'a> {
     /// A call with the engine's deadline.
     #[must_use]
     pub fn new(label: &'a str) -> Self {
-        Self { label, deadline: None, protected: false }
+        Self {
+            label,
+            deadline: None,
+            protected: false,
+        }
     }
 
     /// The same call, which a request to stop does not interrupt.
     #[must_use]
     pub fn protected(self) -> Self {
-        Self { protected: true, ..self }
+        Self {
+            protected: true,
+            ..self
+        }
     }
 }
 
@@ -97,7 +104,11 @@ impl Row {
 impl Session {
     pub(crate) fn new(shared: Arc<EngineShared>, connection: Connection) -> Self {
         let interrupt = connection.interrupt_handle();
-        Self { shared, connection, interrupt }
+        Self {
+            shared,
+            connection,
+            interrupt,
+        }
     }
 
     /// Runs one or more statements and returns the number of rows that the last one changed.
@@ -135,7 +146,9 @@ impl Session {
             let columns = rows.as_ref().map_or(0, duckdb::Statement::column_count);
             let mut result = Vec::new();
             while let Some(row) = rows.next()? {
-                let cells = (0..columns).map(|index| row.get_ref(index).map(cell)).collect::<duckdb::Result<_>>()?;
+                let cells = (0..columns)
+                    .map(|index| row.get_ref(index).map(cell))
+                    .collect::<duckdb::Result<_>>()?;
                 result.push(Row(cells));
             }
             Ok(result)
@@ -153,7 +166,10 @@ impl Session {
         self.run(call, |connection| {
             let mut statement = connection.prepare(if wrappable { &wrapped } else { sql })?;
             let mut rows = statement.query([])?;
-            let columns: Vec<String> = rows.as_ref().map(duckdb::Statement::column_names).unwrap_or_default();
+            let columns: Vec<String> = rows
+                .as_ref()
+                .map(duckdb::Statement::column_names)
+                .unwrap_or_default();
             let mut result = Vec::new();
             while let Some(row) = rows.next()? {
                 let texts = (0..columns.len())
@@ -161,7 +177,10 @@ impl Session {
                     .collect::<duckdb::Result<_>>()?;
                 result.push(texts);
             }
-            Ok(TextTable { columns, rows: result })
+            Ok(TextTable {
+                columns,
+                rows: result,
+            })
         })
     }
 
@@ -179,23 +198,44 @@ impl Session {
     }
 
     /// The door. `work` sees the connection; its error is classified, and shown without secrets or values.
-    pub(crate) fn run<T>(&self, call: Call<'_>, work: impl FnOnce(&Connection) -> duckdb::Result<T>) -> Result<T> {
+    pub(crate) fn run<T>(
+        &self,
+        call: Call<'_>,
+        work: impl FnOnce(&Connection) -> duckdb::Result<T>,
+    ) -> Result<T> {
         let deadline = call.deadline.unwrap_or(self.shared.deadline);
-        let watch = self.shared.watchdog.enter(&self.interrupt, Instant::now() + deadline, call.protected);
+        let watch = self
+            .shared
+            .watchdog
+            .enter(&self.interrupt, Instant::now() + deadline, call.protected);
         let Some(watch) = watch else {
-            return Err(Error::Cancelled { label: call.label.to_owned() });
+            return Err(Error::Cancelled {
+                label: call.label.to_owned(),
+            });
         };
         let started_at = Instant::now();
         let result = work(&self.connection);
         let elapsed = started_at.elapsed();
         let ending = watch.leave();
-        tracing::trace!(label = call.label, seconds = elapsed.as_secs_f64(), "statement ran");
+        tracing::trace!(
+            label = call.label,
+            seconds = elapsed.as_secs_f64(),
+            "statement ran"
+        );
         result.map_err(|error| {
             let fault = self.shared.fault(&error);
             match fault.class {
-                FaultClass::Interrupt if ending.late => Error::Deadline { label: call.label.to_owned(), after: deadline },
-                FaultClass::Interrupt => Error::Cancelled { label: call.label.to_owned() },
-                _ => Error::Statement { label: call.label.to_owned(), source: fault },
+                FaultClass::Interrupt if ending.late => Error::Deadline {
+                    label: call.label.to_owned(),
+                    after: deadline,
+                },
+                FaultClass::Interrupt => Error::Cancelled {
+                    label: call.label.to_owned(),
+                },
+                _ => Error::Statement {
+                    label: call.label.to_owned(),
+                    source: fault,
+                },
             }
         })
     }

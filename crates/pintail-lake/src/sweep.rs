@@ -37,7 +37,11 @@ pub(crate) fn sweep(lake: &Lake, table: &TableName, policy: &SweepPolicy) -> Res
     let folder = match metadata::place(lake, &session, table)? {
         Some(place) => place.folder,
         // The table never came to be: what a run staged for it lies where it would have been.
-        None => lake.location().data_path.join(table.schema_or("main")).join(&table.table),
+        None => lake
+            .location()
+            .data_path
+            .join(table.schema_or("main"))
+            .join(&table.table),
     };
     if !folder.is_dir() {
         return Ok(Swept::default());
@@ -54,10 +58,21 @@ pub(crate) fn sweep(lake: &Lake, table: &TableName, policy: &SweepPolicy) -> Res
         let Ok(found) = std::fs::metadata(&file) else {
             continue;
         };
-        let own = policy.own_runs.iter().any(|run| file.starts_with(folder.join(run.as_str())));
-        let age = found.modified().ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+        let own = policy
+            .own_runs
+            .iter()
+            .any(|run| file.starts_with(folder.join(run.as_str())));
+        let age = found
+            .modified()
+            .ok()
+            .and_then(|at| at.elapsed().ok())
+            .unwrap_or_default();
         if own || policy.older_than.is_some_and(|limit| age >= limit) {
-            std::fs::remove_file(&file).map_err(|source| Error::File { action: "remove", path: file.clone(), source })?;
+            std::fs::remove_file(&file).map_err(|source| Error::File {
+                action: "remove",
+                path: file.clone(),
+                source,
+            })?;
             swept.files += 1;
             swept.bytes += found.len();
         }
@@ -70,7 +85,12 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        for path in std::fs::read_dir(&folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+        {
             if path.is_dir() {
                 folders.push(path);
             } else {
@@ -83,7 +103,12 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// Removes folders that hold nothing, innermost first; the system refuses those that hold something.
 fn remove_empty_folders(folder: &Path) {
-    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+    for path in std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+    {
         if path.is_dir() {
             remove_empty_folders(&path);
             let _ = std::fs::remove_dir(&path);

@@ -11,7 +11,10 @@
 //! `leaf` groups rows so that a difference can be located: an integer expression over the key, or NULL, in which
 //! case the row's own hash picks one of 64 leaves.
 
-#![expect(unsafe_code, reason = "a scalar function that sees NULLs and typed vectors exists in DuckDB's C interface only")]
+#![expect(
+    unsafe_code,
+    reason = "a scalar function that sees NULLs and typed vectors exists in DuckDB's C interface only"
+)]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -64,7 +67,11 @@ impl Tap {
     #[must_use]
     pub fn filter<S: AsRef<str>>(&self, leaf: Option<&str>, columns: &[S]) -> String {
         let leaf = leaf.unwrap_or("null");
-        format!("pintail_tap({}, ({leaf})::bigint, {})", self.id, quote::identifiers(columns))
+        format!(
+            "pintail_tap({}, ({leaf})::bigint, {})",
+            self.id,
+            quote::identifiers(columns)
+        )
     }
 
     /// Rows that passed so far; can be asked while a statement runs.
@@ -115,7 +122,11 @@ unsafe extern "C" fn drop_registry(extra: *mut c_void) {
     drop(unsafe { Box::from_raw(extra.cast::<Arc<TapRegistry>>()) });
 }
 
-unsafe extern "C" fn call(info: ffi::duckdb_function_info, input: ffi::duckdb_data_chunk, output: ffi::duckdb_vector) {
+unsafe extern "C" fn call(
+    info: ffi::duckdb_function_info,
+    input: ffi::duckdb_data_chunk,
+    output: ffi::duckdb_vector,
+) {
     // A panic must not unwind into C++.
     let result = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: DuckDB calls with valid handles; the extra info is the registry that `register` gave.
@@ -150,13 +161,22 @@ unsafe fn pass(
 ) -> Result<(), &'static std::ffi::CStr> {
     // SAFETY: as the contract of this function says; every vector has `rows` values.
     unsafe {
-        let rows = usize::try_from(ffi::duckdb_data_chunk_get_size(input)).expect("a chunk has at most 2048 rows");
+        let rows =
+            usize::try_from(ffi::duckdb_data_chunk_get_size(input)).expect("a chunk has at most 2048 rows");
         let columns = ffi::duckdb_data_chunk_get_column_count(input);
         if rows == 0 {
             return Ok(());
         }
-        let id = *Vector::<i64>::of(ffi::duckdb_data_chunk_get_vector(input, 0), rows).values.first().expect("the chunk has rows");
-        let tap = registry.taps.lock().expect("no holder of this lock panics").get(&id).and_then(Weak::upgrade);
+        let id = *Vector::<i64>::of(ffi::duckdb_data_chunk_get_vector(input, 0), rows)
+            .values
+            .first()
+            .expect("the chunk has rows");
+        let tap = registry
+            .taps
+            .lock()
+            .expect("no holder of this lock panics")
+            .get(&id)
+            .and_then(Weak::upgrade);
         let tap = tap.ok_or(c"the checksum of this statement was given up")?;
         HASHES.with_borrow_mut(|hashes| {
             hashes.clear();
@@ -213,7 +233,10 @@ impl<T> Vector<'_, T> {
         // SAFETY: as the contract of this function says.
         unsafe {
             let values = std::slice::from_raw_parts(ffi::duckdb_vector_get_data(vector).cast::<T>(), rows);
-            Self { values, validity: ffi::duckdb_vector_get_validity(vector) }
+            Self {
+                values,
+                validity: ffi::duckdb_vector_get_validity(vector),
+            }
         }
     }
 
@@ -243,27 +266,67 @@ unsafe fn fold_column(hashes: &mut [u64], vector: ffi::duckdb_vector) -> Result<
 
         if type_id == ffi::DUCKDB_TYPE_DUCKDB_TYPE_DECIMAL {
             return match physical {
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => wide(hashes, vector, |value: &i16| i128::from(*value)),
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => wide(hashes, vector, |value: &i32| i128::from(*value)),
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => {
+                    wide(hashes, vector, |value: &i16| i128::from(*value))
+                }
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => {
+                    wide(hashes, vector, |value: &i32| i128::from(*value))
+                }
                 ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => wide(hashes, vector, |value: &i64| i128::from(*value)),
                 _ => wide(hashes, vector, |value: &i128| *value),
             };
         }
         match type_id {
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN => words(hashes, vector, Class::Boolean, |value: &u8| u64::from(*value != 0)),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TINYINT => words(hashes, vector, Class::Integer, |value: &i8| i64::from(*value).cast_unsigned()),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => words(hashes, vector, Class::Integer, |value: &i16| i64::from(*value).cast_unsigned()),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => words(hashes, vector, Class::Integer, |value: &i32| i64::from(*value).cast_unsigned()),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => words(hashes, vector, Class::Integer, |value: &i64| value.cast_unsigned()),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT => words(hashes, vector, Class::Float, |value: &f32| float_word(f64::from(*value))),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE => words(hashes, vector, Class::Float, |value: &f64| float_word(*value)),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_DATE => words(hashes, vector, Class::Date, |value: &i32| i64::from(*value).cast_unsigned()),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME => words(hashes, vector, Class::Time, |value: &i64| value.cast_unsigned()),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP => words(hashes, vector, Class::Timestamp, |value: &i64| value.cast_unsigned()),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ => words(hashes, vector, Class::TimestampTz, |value: &i64| value.cast_unsigned()),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR => words(hashes, vector, Class::Text, |value: &ffi::duckdb_string_t| bytes_word(bytes(value))),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB => words(hashes, vector, Class::Bytes, |value: &ffi::duckdb_string_t| bytes_word(bytes(value))),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_UUID => fold_each(hashes, vector, |hash, value: &u128| fold_wide(hash, Class::Uuid, *value)),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN => words(hashes, vector, Class::Boolean, |value: &u8| {
+                u64::from(*value != 0)
+            }),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TINYINT => words(hashes, vector, Class::Integer, |value: &i8| {
+                i64::from(*value).cast_unsigned()
+            }),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => words(hashes, vector, Class::Integer, |value: &i16| {
+                i64::from(*value).cast_unsigned()
+            }),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => words(hashes, vector, Class::Integer, |value: &i32| {
+                i64::from(*value).cast_unsigned()
+            }),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => words(hashes, vector, Class::Integer, |value: &i64| {
+                value.cast_unsigned()
+            }),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT => words(hashes, vector, Class::Float, |value: &f32| {
+                float_word(f64::from(*value))
+            }),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE => {
+                words(hashes, vector, Class::Float, |value: &f64| float_word(*value))
+            }
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_DATE => words(hashes, vector, Class::Date, |value: &i32| {
+                i64::from(*value).cast_unsigned()
+            }),
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME => {
+                words(hashes, vector, Class::Time, |value: &i64| value.cast_unsigned())
+            }
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP => {
+                words(hashes, vector, Class::Timestamp, |value: &i64| {
+                    value.cast_unsigned()
+                })
+            }
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ => {
+                words(hashes, vector, Class::TimestampTz, |value: &i64| {
+                    value.cast_unsigned()
+                })
+            }
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR => {
+                words(hashes, vector, Class::Text, |value: &ffi::duckdb_string_t| {
+                    bytes_word(bytes(value))
+                })
+            }
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB => {
+                words(hashes, vector, Class::Bytes, |value: &ffi::duckdb_string_t| {
+                    bytes_word(bytes(value))
+                })
+            }
+            ffi::DUCKDB_TYPE_DUCKDB_TYPE_UUID => fold_each(hashes, vector, |hash, value: &u128| {
+                fold_wide(hash, Class::Uuid, *value)
+            }),
             _ => Err(c"the checksum function does not know the type of a column"),
         }
     }
@@ -285,7 +348,11 @@ unsafe fn wide<T>(
     number: impl Fn(&T) -> i128,
 ) -> Result<(), &'static std::ffi::CStr> {
     // SAFETY: passed on from the caller.
-    unsafe { fold_each(hashes, vector, |hash, value| fold_wide(hash, Class::Decimal, number(value).cast_unsigned())) }
+    unsafe {
+        fold_each(hashes, vector, |hash, value| {
+            fold_wide(hash, Class::Decimal, number(value).cast_unsigned())
+        })
+    }
 }
 
 unsafe fn fold_each<T>(
@@ -310,7 +377,11 @@ fn bytes(text: &ffi::duckdb_string_t) -> &[u8] {
     // as long as the chunk that the text belongs to.
     unsafe {
         let length = text.value.inlined.length as usize;
-        let start = if length <= 12 { text.value.inlined.inlined.as_ptr() } else { text.value.pointer.ptr.cast_const() };
+        let start = if length <= 12 {
+            text.value.inlined.inlined.as_ptr()
+        } else {
+            text.value.pointer.ptr.cast_const()
+        };
         std::slice::from_raw_parts(start.cast::<u8>(), length)
     }
 }

@@ -53,21 +53,40 @@ impl Watchdog {
             .name("pintail-watchdog".to_owned())
             .spawn(move || watched.watch())
             .expect("the system lets this process start a thread");
-        Self { state, thread: Some(thread) }
+        Self {
+            state,
+            thread: Some(thread),
+        }
     }
 
     /// Puts a call under watch; `None` if the engine was told to stop and the call is not protected.
-    pub(crate) fn enter(&self, interrupt: &Arc<InterruptHandle>, deadline: Instant, protected: bool) -> Option<Watch<'_>> {
+    pub(crate) fn enter(
+        &self,
+        interrupt: &Arc<InterruptHandle>,
+        deadline: Instant,
+        protected: bool,
+    ) -> Option<Watch<'_>> {
         let mut calls = self.state.lock();
         if calls.stopped && !protected {
             return None;
         }
         let id = calls.next;
         calls.next += 1;
-        calls.running.insert(id, Running { deadline, interrupt: Arc::clone(interrupt), protected, late: false });
+        calls.running.insert(
+            id,
+            Running {
+                deadline,
+                interrupt: Arc::clone(interrupt),
+                protected,
+                late: false,
+            },
+        );
         drop(calls);
         self.state.changed.notify_one();
-        Some(Watch { shared: &self.state, id })
+        Some(Watch {
+            shared: &self.state,
+            id,
+        })
     }
 
     /// Interrupts every unprotected call, now and from now on.
@@ -98,7 +117,9 @@ impl Drop for Watchdog {
 impl Watch<'_> {
     pub(crate) fn leave(self) -> Ending {
         let running = self.shared.lock().running.remove(&self.id);
-        Ending { late: running.is_some_and(|running| running.late) }
+        Ending {
+            late: running.is_some_and(|running| running.late),
+        }
     }
 }
 
@@ -111,11 +132,20 @@ impl Shared {
         let mut calls = self.lock();
         while !calls.closed {
             let now = Instant::now();
-            for running in calls.running.values_mut().filter(|running| !running.late && running.deadline <= now) {
+            for running in calls
+                .running
+                .values_mut()
+                .filter(|running| !running.late && running.deadline <= now)
+            {
                 running.late = true;
                 running.interrupt.interrupt();
             }
-            let next = calls.running.values().filter(|running| !running.late).map(|running| running.deadline).min();
+            let next = calls
+                .running
+                .values()
+                .filter(|running| !running.late)
+                .map(|running| running.deadline)
+                .min();
             calls = match next {
                 Some(deadline) => {
                     self.changed

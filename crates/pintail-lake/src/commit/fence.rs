@@ -55,7 +55,11 @@ pub(crate) fn next_in_ledger(lake: &Lake, table: &TableName) -> Result<i64> {
     }
     let session = lake.session()?;
     let sql = format!("select coalesce(max(fence), 0) + 1 from {ALIAS}.pintail.ledger where target = ?");
-    let rows = session.query_with(Call::new("read the fence of the lake"), &sql, &[&ledger::target(table)])?;
+    let rows = session.query_with(
+        Call::new("read the fence of the lake"),
+        &sql,
+        &[&ledger::target(table)],
+    )?;
     Ok(rows.first().and_then(|row| row.integer(0)).unwrap_or(1))
 }
 
@@ -69,7 +73,11 @@ pub(crate) fn grant(lake: &Lake, table: &TableName) -> Result<i64> {
         quote::identifier(metadata_schema),
         quote::literal(&ledger::target(table))
     );
-    let sql = format!("from postgres_query({}, {})", quote::literal(&metadata_alias()), quote::literal(&grant));
+    let sql = format!(
+        "from postgres_query({}, {})",
+        quote::literal(&metadata_alias()),
+        quote::literal(&grant)
+    );
     let rows = lake.session()?.query(Call::new("take a fencing number"), &sql)?;
     Ok(rows.first().and_then(|row| row.integer(0)).unwrap_or(0))
 }
@@ -84,14 +92,24 @@ pub(crate) fn install(lake: &Lake) -> Result<()> {
     let alias = quote::literal(&metadata_alias());
     let check = format!(
         "select count(*) from pg_trigger where tgname = 'pintail_fence' and tgrelid = {}::regclass",
-        quote::literal(&format!("{}.ducklake_snapshot_changes", quote::identifier(metadata_schema)))
+        quote::literal(&format!(
+            "{}.ducklake_snapshot_changes",
+            quote::identifier(metadata_schema)
+        ))
     );
     let call = Call::new("look for the fence of the lake");
-    let found = session.query(call, &format!("from postgres_query({alias}, {})", quote::literal(&check)))?;
+    let found = session.query(
+        call,
+        &format!("from postgres_query({alias}, {})", quote::literal(&check)),
+    )?;
     if found.first().and_then(|row| row.integer(0)) == Some(1) {
         return Ok(());
     }
-    let script = include_str!("../../sql/postgres_fence.sql").replace("{schema}", &quote::identifier(metadata_schema));
+    let script =
+        include_str!("../../sql/postgres_fence.sql").replace("{schema}", &quote::identifier(metadata_schema));
     let call = Call::new("make the fence of the lake").protected();
-    session.batch(call, &format!("call postgres_execute({alias}, {})", quote::literal(&script)))
+    session.batch(
+        call,
+        &format!("call postgres_execute({alias}, {})", quote::literal(&script)),
+    )
 }

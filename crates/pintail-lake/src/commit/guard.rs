@@ -34,17 +34,27 @@ impl Guard {
     /// Finishes what a dead committer left, and notes which delete files are there. The caller holds the lease.
     pub(crate) fn watch(lake: &Lake, table_folder: &Path) -> Result<Self> {
         recover(lake, table_folder)?;
-        Ok(Self { table_folder: table_folder.to_path_buf(), before: delete_files(table_folder)?, links: None })
+        Ok(Self {
+            table_folder: table_folder.to_path_buf(),
+            before: delete_files(table_folder)?,
+            links: None,
+        })
     }
 
     /// Links every delete file that came since [`Guard::watch`].
     pub(crate) fn link(&mut self) -> Result<()> {
-        let new: Vec<PathBuf> = delete_files(&self.table_folder)?.difference(&self.before).cloned().collect();
+        let new: Vec<PathBuf> = delete_files(&self.table_folder)?
+            .difference(&self.before)
+            .cloned()
+            .collect();
         let Some(first) = new.first() else {
             return Ok(());
         };
         // DuckLake's file names are UUIDs: the first one names the folder.
-        let folder = self.table_folder.join(FOLDER).join(first.file_stem().unwrap_or_default());
+        let folder = self
+            .table_folder
+            .join(FOLDER)
+            .join(first.file_stem().unwrap_or_default());
         std::fs::create_dir_all(&folder).map_err(failed("create folder", &folder))?;
         self.links = Some(folder.clone());
         for file in &new {
@@ -83,7 +93,10 @@ pub(crate) fn check_files(lake: &Lake, session: &Session, table: &TableName) -> 
         None => Ok(()),
         Some(missing) => Err(Error::refused(
             ErrorKind::Internal,
-            format!("table \"{table}\" of the lake refers to file `{}`, which does not exist", missing.display()),
+            format!(
+                "table \"{table}\" of the lake refers to file `{}`, which does not exist",
+                missing.display()
+            ),
             "Restore the file from a backup, or load the table in full.",
         )),
     }
@@ -100,9 +113,15 @@ fn recover(lake: &Lake, table_folder: &Path) -> Result<()> {
     for links in entries.flatten().map(|entry| entry.path()) {
         let repaired = restore(table_folder, &links, &needed)?;
         if repaired > 0 {
-            tracing::warn!(files = repaired, "delete files of an interrupted commit were put back");
+            tracing::warn!(
+                files = repaired,
+                "delete files of an interrupted commit were put back"
+            );
         }
-        let age = std::fs::metadata(&links).and_then(|found| found.modified()).ok().and_then(|at| at.elapsed().ok());
+        let age = std::fs::metadata(&links)
+            .and_then(|found| found.modified())
+            .ok()
+            .and_then(|at| at.elapsed().ok());
         if known(table_folder, &links, &needed) || age.is_some_and(|age| age > KEPT) {
             remove_folder(&links);
         }
@@ -125,7 +144,9 @@ fn restore(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> Res
 
 /// Whether the catalogue knows all files behind the links.
 fn known(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> bool {
-    linked(links).iter().all(|link| needed.contains(&table_folder.join(link.file_name().unwrap_or_default())))
+    linked(links)
+        .iter()
+        .all(|link| needed.contains(&table_folder.join(link.file_name().unwrap_or_default())))
 }
 
 fn linked(links: &Path) -> Vec<PathBuf> {
@@ -141,9 +162,15 @@ fn delete_files(table_folder: &Path) -> Result<BTreeSet<PathBuf>> {
         Err(error) => return Err(failed("list", table_folder)(error)),
     };
     let is_delete = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with("-delete.parquet"))
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.ends_with("-delete.parquet"))
     };
-    Ok(entries.flatten().map(|entry| entry.path()).filter(is_delete).collect())
+    Ok(entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_delete)
+        .collect())
 }
 
 fn remove_folder(folder: &Path) {

@@ -41,8 +41,12 @@ impl Lease {
 
 enum Held {
     /// Released when the file closes.
-    File { _file: Option<File> },
-    Process { _slot: Slot },
+    File {
+        _file: Option<File>,
+    },
+    Process {
+        _slot: Slot,
+    },
     /// Released when the transaction ends.
     Session(Session),
 }
@@ -65,20 +69,32 @@ pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
         Catalogue::Sqlite(path) => {
             let file = lock_file(path, wait)?;
             if file.is_none() {
-                tracing::warn!(waited_seconds = wait.as_secs(), "lease passed over: its holder does not move");
+                tracing::warn!(
+                    waited_seconds = wait.as_secs(),
+                    "lease passed over: its holder does not move"
+                );
             }
-            Ok(Lease { fence: fence::next_in_ledger(lake, table)?, _held: Held::File { _file: file } })
+            Ok(Lease {
+                fence: fence::next_in_ledger(lake, table)?,
+                _held: Held::File { _file: file },
+            })
         }
         Catalogue::DuckDb(path) => {
             let Some(slot) = Slot::take(path, wait) else {
                 return Err(busy(table, wait));
             };
-            Ok(Lease { fence: fence::next_in_ledger(lake, table)?, _held: Held::Process { _slot: slot } })
+            Ok(Lease {
+                fence: fence::next_in_ledger(lake, table)?,
+                _held: Held::Process { _slot: slot },
+            })
         }
         Catalogue::Postgres { metadata_schema, .. } => {
             let session = lock_table(lake, table, metadata_schema, wait)?;
             // Counted up outside of the lease's own transaction, so that the trigger of the commit can see it.
-            Ok(Lease { fence: fence::grant(lake, table)?, _held: Held::Session(session) })
+            Ok(Lease {
+                fence: fence::grant(lake, table)?,
+                _held: Held::Session(session),
+            })
         }
     }
 }
@@ -86,7 +102,10 @@ pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
 fn busy(table: &TableName, wait: Duration) -> Error {
     Error::refused(
         ErrorKind::Unavailable,
-        format!("cannot commit to table \"{table}\": another process has been committing to it for {} s", wait.as_secs()),
+        format!(
+            "cannot commit to table \"{table}\": another process has been committing to it for {} s",
+            wait.as_secs()
+        ),
         "Try again. What was staged is kept and committed by the next run.",
     )
 }
@@ -96,8 +115,17 @@ fn lock_file(catalogue: &Path, wait: Duration) -> Result<Option<File>> {
     let mut name = catalogue.as_os_str().to_owned();
     name.push(".lease");
     let path = PathBuf::from(name);
-    let failed = |source| Error::File { action: "lock", path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let failed = |source| Error::File {
+        action: "lock",
+        path: path.clone(),
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
     if file.try_lock().is_ok() {
         return Ok(Some(file));
     }
@@ -130,7 +158,10 @@ impl Slot {
         let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         while taken.get_or_insert_default().contains(path) {
             let left = deadline.checked_duration_since(Instant::now())?;
-            taken = RETURNED.wait_timeout(taken, left).unwrap_or_else(PoisonError::into_inner).0;
+            taken = RETURNED
+                .wait_timeout(taken, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         taken.get_or_insert_default().insert(path.to_path_buf());
         Some(Self(path.to_path_buf()))
@@ -153,17 +184,27 @@ fn lock_table(lake: &Lake, table: &TableName, metadata_schema: &str, wait: Durat
     let target = format!("{metadata_schema}/{}", ledger::target(table));
     let number = pintail_model::checksum::bytes_word(target.as_bytes()).cast_signed();
     let remote = |sql: &str| {
-        format!("from postgres_query({}, {})", quote::literal(&metadata_alias()), quote::literal(sql))
+        format!(
+            "from postgres_query({}, {})",
+            quote::literal(&metadata_alias()),
+            quote::literal(sql)
+        )
     };
     let try_millis = LOCK_TRY.min(wait).as_millis().max(1);
-    let limit = remote(&format!("select set_config('lock_timeout', '{try_millis}ms', true)"));
+    let limit = remote(&format!(
+        "select set_config('lock_timeout', '{try_millis}ms', true)"
+    ));
     // The lock function returns void, which has no column type on our side.
-    let lock = remote(&format!("select count(*) from (select pg_advisory_xact_lock({number})) as lease"));
+    let lock = remote(&format!(
+        "select count(*) from (select pg_advisory_xact_lock({number})) as lease"
+    ));
     let deadline = Instant::now() + wait;
     loop {
         session.begin()?;
         let call = Call::new("take the lease of the lake");
-        let locked = session.query(call, &limit).and_then(|_| session.query(call, &lock));
+        let locked = session
+            .query(call, &limit)
+            .and_then(|_| session.query(call, &lock));
         match locked {
             Ok(_) => return Ok(session),
             Err(error) => {

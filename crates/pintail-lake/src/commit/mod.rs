@@ -136,7 +136,10 @@ pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitO
     let mut asked = 0;
     loop {
         let lease = lease::acquire(lake, request.table)?;
-        let mut attempt = Attempt { begun: false, guard: None };
+        let mut attempt = Attempt {
+            begun: false,
+            guard: None,
+        };
         let error = match attempt.run(lake, request, &lease) {
             Ok(outcome) => {
                 if let Some(guard) = attempt.guard {
@@ -169,7 +172,11 @@ pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitO
 }
 
 /// Asks the ledger, on a fresh session, whether an attempt that failed is in after all.
-fn ask(lake: &Lake, request: &CommitRequest<'_>, guard: Option<guard::Guard>) -> Result<Option<CommitOutcome>> {
+fn ask(
+    lake: &Lake,
+    request: &CommitRequest<'_>,
+    guard: Option<guard::Guard>,
+) -> Result<Option<CommitOutcome>> {
     let session = lake.session()?;
     let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
     let known = lake.ledger().committed(&session, &keys)?;
@@ -210,7 +217,12 @@ struct Counts {
 }
 
 impl Attempt {
-    fn run(&mut self, lake: &Lake, request: &CommitRequest<'_>, lease: &lease::Lease) -> Result<CommitOutcome> {
+    fn run(
+        &mut self,
+        lake: &Lake,
+        request: &CommitRequest<'_>,
+        lease: &lease::Lease,
+    ) -> Result<CommitOutcome> {
         let session = lake.session()?;
         session.begin()?;
         match self.fill(lake, &session, request, lease) {
@@ -224,8 +236,12 @@ impl Attempt {
                 session.batch(Call::new(&label).protected(), "commit")?;
                 self.begun = false;
                 let sql = format!("from {ALIAS}.last_committed_snapshot()");
-                let rows = session.query(Call::new("read the number of the new snapshot").protected(), &sql)?;
-                Ok(CommitOutcome { snapshot: rows.first().and_then(|row| row.integer(0)), ..outcome })
+                let rows =
+                    session.query(Call::new("read the number of the new snapshot").protected(), &sql)?;
+                Ok(CommitOutcome {
+                    snapshot: rows.first().and_then(|row| row.integer(0)),
+                    ..outcome
+                })
             }
             Err(error) => {
                 session.rollback();
@@ -246,15 +262,25 @@ impl Attempt {
         // Read inside the transaction: on SQLite this read is what makes a stale committer fail.
         let known = lake.ledger().committed(session, &keys)?;
         let already: Vec<PartitionKey> = known.into_iter().map(|entry| entry.key).collect();
-        let parts: Vec<&CommitPart> = request.parts.iter().filter(|part| !already.contains(&part.entry.key)).collect();
-        let mut outcome = CommitOutcome { already, ..CommitOutcome::default() };
+        let parts: Vec<&CommitPart> = request
+            .parts
+            .iter()
+            .filter(|part| !already.contains(&part.entry.key))
+            .collect();
+        let mut outcome = CommitOutcome {
+            already,
+            ..CommitOutcome::default()
+        };
         if parts.is_empty() {
             return Ok(outcome);
         }
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(
                 ErrorKind::Conflict,
-                format!("cannot replace table \"{}\": a part of this load is in the ledger already", request.table),
+                format!(
+                    "cannot replace table \"{}\": a part of this load is in the ledger already",
+                    request.table
+                ),
                 "Start a new run: a full load is committed as a whole.",
             ));
         }
@@ -265,7 +291,10 @@ impl Attempt {
         let counts = if exists {
             self.remove_rows(lake, session, request, &mut files)?
         } else {
-            Counts { inserted: files.iter().map(|file| file.rows).sum(), ..Counts::default() }
+            Counts {
+                inserted: files.iter().map(|file| file.rows).sum(),
+                ..Counts::default()
+            }
         };
         add_files(session, request.table, &files)?;
         let entries: Vec<&LedgerEntry> = parts.iter().map(|part| &part.entry).collect();
@@ -310,12 +339,18 @@ impl Attempt {
                 Ok(true)
             }
             Some(_) if request.change == Change::ReplaceAll => {
-                session.batch(Call::new(&label).protected(), &format!("drop table {table}; {create}"))?;
+                session.batch(
+                    Call::new(&label).protected(),
+                    &format!("drop table {table}; {create}"),
+                )?;
                 Ok(false)
             }
             Some(_) => Err(Error::refused(
                 ErrorKind::Conflict,
-                format!("the columns of table \"{}\" in the lake differ from those that are to be written", request.table),
+                format!(
+                    "the columns of table \"{}\" in the lake differ from those that are to be written",
+                    request.table
+                ),
                 "Run a full load: it makes the table anew. Its history stays readable with AT (VERSION => …).",
             )),
         }
@@ -334,18 +369,24 @@ impl Attempt {
         let label = format!("replace rows of table \"{}\" in the lake", request.table);
         let call = Call::new(&label);
         match &request.change {
-            Change::Append => Ok(Counts { inserted: brought(files), ..Counts::default() }),
+            Change::Append => Ok(Counts {
+                inserted: brought(files),
+                ..Counts::default()
+            }),
             Change::ReplaceAll => {
                 let deleted = session.execute(call, &format!("delete from {table}"))?;
-                Ok(Counts { inserted: brought(files), updated: 0, deleted })
+                Ok(Counts {
+                    inserted: brought(files),
+                    updated: 0,
+                    deleted,
+                })
             }
             Change::Upsert { .. } if files.is_empty() => Ok(Counts::default()),
             Change::Upsert { key, newer } => {
                 check_keys(session, request.table, key, files)?;
                 let same_key = |left: &str, right: &str| {
-                    let pair = |column: &String| {
-                        format!("{left}.{0} = {right}.{0}", quote::identifier(column))
-                    };
+                    let pair =
+                        |column: &String| format!("{left}.{0} = {right}.{0}", quote::identifier(column));
                     key.iter().map(pair).collect::<Vec<_>>().join(" and ")
                 };
                 if let Some(newer) = newer {
@@ -360,9 +401,16 @@ impl Attempt {
                     return Ok(Counts::default());
                 }
                 let staged = format!("select {} from {}", quote::identifiers(key), read_staged(files));
-                let sql = format!("delete from {table} as kept using ({staged}) as staged where {}", same_key("kept", "staged"));
+                let sql = format!(
+                    "delete from {table} as kept using ({staged}) as staged where {}",
+                    same_key("kept", "staged")
+                );
                 let updated = session.execute(call, &sql)?;
-                Ok(Counts { inserted: brought(files).saturating_sub(updated), updated, deleted: 0 })
+                Ok(Counts {
+                    inserted: brought(files).saturating_sub(updated),
+                    updated,
+                    deleted: 0,
+                })
             }
         }
     }
@@ -370,14 +418,22 @@ impl Attempt {
 
 /// The staged files as a relation.
 fn read_staged(files: &[StagedFile]) -> String {
-    let list = files.iter().map(|file| quote::literal(&file.path.to_string_lossy())).collect::<Vec<_>>().join(", ");
+    let list = files
+        .iter()
+        .map(|file| quote::literal(&file.path.to_string_lossy()))
+        .collect::<Vec<_>>()
+        .join(", ");
     format!("read_parquet([{list}])")
 }
 
 /// Refuses staged rows that an upsert cannot place.
 fn check_keys(session: &Session, table: &TableName, key: &[String], files: &[StagedFile]) -> Result<()> {
     let names = quote::identifiers(key);
-    let any_null = key.iter().map(|column| format!("{} is null", quote::identifier(column))).collect::<Vec<_>>().join(" or ");
+    let any_null = key
+        .iter()
+        .map(|column| format!("{} is null", quote::identifier(column)))
+        .collect::<Vec<_>>()
+        .join(" or ");
     let sql = format!(
         "select count(*) filter (where without_key), count(*) filter (where not without_key and same > 1)
          from (select ({any_null}) as without_key, count(*) as same from {} group by {names})",
@@ -396,7 +452,10 @@ fn check_keys(session: &Session, table: &TableName, key: &[String], files: &[Sta
     if count(1) > 0 {
         return Err(Error::refused(
             ErrorKind::Data,
-            format!("{} values of key ({key}) stand in more than one row of table \"{table}\"", count(1)),
+            format!(
+                "{} values of key ({key}) stand in more than one row of table \"{table}\"",
+                count(1)
+            ),
             "An upsert needs a key that is unique: name more columns as `unique_column`.",
         ));
     }
@@ -405,8 +464,15 @@ fn check_keys(session: &Session, table: &TableName, key: &[String], files: &[Sta
 
 /// Writes staged files anew without the rows for which `stale` (a FROM clause over `staged`) finds something.
 fn drop_stale(session: &Session, call: Call<'_>, stale: &str, files: &mut Vec<StagedFile>) -> Result<()> {
-    let sql = format!("select count(*) from {} as staged where exists ({stale})", read_staged(files));
-    let found = session.query(call, &sql)?.first().and_then(|row| row.integer(0)).unwrap_or(0);
+    let sql = format!(
+        "select count(*) from {} as staged where exists ({stale})",
+        read_staged(files)
+    );
+    let found = session
+        .query(call, &sql)?
+        .first()
+        .and_then(|row| row.integer(0))
+        .unwrap_or(0);
     if found == 0 {
         return Ok(());
     }
@@ -422,7 +488,11 @@ fn drop_stale(session: &Session, call: Call<'_>, stale: &str, files: &mut Vec<St
     let rows = session.execute(call, &copy)?;
     let bytes = std::fs::metadata(&path).map(|found| found.len()).unwrap_or(0);
     tracing::info!(dropped = found, "staged rows older than the lake's were dropped");
-    *files = if rows == 0 { Vec::new() } else { vec![StagedFile { path, rows, bytes }] };
+    *files = if rows == 0 {
+        Vec::new()
+    } else {
+        vec![StagedFile { path, rows, bytes }]
+    };
     Ok(())
 }
 
@@ -430,7 +500,11 @@ fn add_files(session: &Session, table: &TableName, files: &[StagedFile]) -> Resu
     if files.is_empty() {
         return Ok(());
     }
-    let list = files.iter().map(|file| quote::literal(&file.path.to_string_lossy())).collect::<Vec<_>>().join(", ");
+    let list = files
+        .iter()
+        .map(|file| quote::literal(&file.path.to_string_lossy()))
+        .collect::<Vec<_>>()
+        .join(", ");
     let sql = format!(
         "call ducklake_add_data_files('{ALIAS}', {}, [{list}], schema => {})",
         quote::literal(&table.table),

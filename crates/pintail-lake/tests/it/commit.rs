@@ -1,0 +1,196 @@
+//! What a commit promises, on every catalogue.
+
+use pintail_lake::{Access, Call, Change, Engine, EngineSettings, Lake, SweepPolicy};
+use pintail_model::{ErrorKind, RunId};
+
+use crate::lakes::{
+    KINDS, Kind, Place, columns, commit, contents, numbers, parquet_files, stage, try_commit, upsert,
+};
+
+#[test]
+fn a_table_appears_filled_and_is_replaced_at_once() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        let session = lake.session().unwrap();
+        assert_eq!(lake.table(&session, &numbers()).unwrap(), None, "{kind:?}");
+
+        let parts = vec![
+            stage(&lake, "r1", "a", 0..1000, 1, 1),
+            stage(&lake, "r1", "b", 1000..1500, 1, 1),
+        ];
+        let outcome = commit(&lake, Change::ReplaceAll, parts);
+        assert_eq!(
+            (
+                outcome.rows_inserted,
+                outcome.rows_deleted,
+                outcome.committed.len()
+            ),
+            (1500, 0, 2),
+            "{kind:?}"
+        );
+        assert_eq!(contents(&session), (1500, 1500, 1_124_250, 1500), "{kind:?}");
+
+        let outcome = commit(
+            &lake,
+            Change::ReplaceAll,
+            vec![stage(&lake, "r2", "a", 0..10, 1, 2)],
+        );
+        assert_eq!(
+            (outcome.rows_inserted, outcome.rows_deleted),
+            (10, 1500),
+            "{kind:?}"
+        );
+        assert_eq!(contents(&session), (10, 10, 45, 20), "{kind:?}");
+        let table = lake.table(&session, &numbers()).unwrap().unwrap();
+        assert!(table.matches(&columns()), "{kind:?}: {table:?}");
+        assert_eq!(table.rows, 10);
+    }
+}
+
+#[test]
+fn an_upsert_replaces_rows_of_the_same_key_only() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        let session = lake.session().unwrap();
+        commit(
+            &lake,
+            Change::ReplaceAll,
+            vec![stage(&lake, "r1", "a", 0..1000, 1, 1)],
+        );
+        let outcome = commit(&lake, upsert(), vec![stage(&lake, "r2", "a", 500..1500, 2, 2)]);
+        assert_eq!(
+            (outcome.rows_inserted, outcome.rows_updated),
+            (250, 250),
+            "{kind:?}"
+        );
+        assert_eq!(contents(&session).0, 1250, "{kind:?}");
+        assert_eq!(contents(&session).1, 1250, "{kind:?}");
+    }
+}
+
+#[test]
+fn older_rows_never_win() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        let session = lake.session().unwrap();
+        commit(
+            &lake,
+            Change::ReplaceAll,
+            vec![stage(&lake, "r1", "a", 0..100, 1, 5)],
+        );
+        let outcome = commit(&lake, upsert(), vec![stage(&lake, "r2", "a", 50..150, 1, 4)]);
+        assert_eq!((outcome.rows_inserted, outcome.rows_updated), (50, 0), "{kind:?}");
+        assert_eq!(contents(&session), (150, 150, 11_175, 700), "{kind:?}");
+        let outcome = commit(&lake, upsert(), vec![stage(&lake, "r3", "a", 0..10, 1, 4)]);
+        assert_eq!(outcome.rows_inserted, 0, "{kind:?}");
+        assert_eq!(contents(&session), (150, 150, 11_175, 700), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_partition_is_committed_once_whatever_it_is_grouped_with() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        let session = lake.session().unwrap();
+        commit(&lake, Change::Append, vec![stage(&lake, "r1", "a", 0..10, 1, 1)]);
+        let again = vec![
+            stage(&lake, "r1", "a", 0..10, 1, 1),
+            stage(&lake, "r1", "b", 10..20, 1, 1),
+        ];
+        let outcome = commit(&lake, Change::Append, again);
+        assert_eq!(
+            (outcome.committed.len(), outcome.already.len()),
+            (1, 1),
+            "{kind:?}"
+        );
+        assert_eq!(contents(&session).0, 20, "{kind:?}");
+        let outcome = commit(&lake, Change::Append, vec![stage(&lake, "r1", "b", 10..20, 1, 1)]);
+        assert_eq!((outcome.snapshot, outcome.already.len()), (None, 1), "{kind:?}");
+        assert_eq!(contents(&session).0, 20, "{kind:?}");
+    }
+}
+
+#[test]
+fn an_upsert_without_a_unique_key_is_refused_and_changes_nothing() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        let session = lake.session().unwrap();
+        commit(
+            &lake,
+            Change::ReplaceAll,
+            vec![stage(&lake, "r1", "a", 0..10, 1, 1)],
+        );
+        let snapshot = lake.snapshot(&session).unwrap();
+        let mut twice = stage(&lake, "r2", "a", 0..10, 1, 2);
+        twice.files.extend(stage(&lake, "r2", "b", 5..6, 1, 3).files);
+        let error = try_commit(&lake, upsert(), vec![twice]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+        assert_eq!(lake.snapshot(&session).unwrap(), snapshot, "{kind:?}");
+        assert_eq!(contents(&session), (10, 10, 45, 10), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_sweep_leaves_what_snapshots_need_and_nothing_else() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        let session = lake.session().unwrap();
+        commit(
+            &lake,
+            Change::ReplaceAll,
+            vec![stage(&lake, "r1", "a", 0..1000, 1, 1)],
+        );
+        commit(&lake, upsert(), vec![stage(&lake, "r2", "a", 0..10, 1, 2)]);
+        stage(&lake, "r2", "lost", 0..10, 1, 2);
+        stage(&lake, "r3", "running", 0..10, 1, 2);
+        let before = parquet_files(place.folder.path()).len();
+        let over = vec![RunId::from_stored("r1"), RunId::from_stored("r2")];
+        let swept = lake
+            .sweep(
+                &numbers(),
+                &SweepPolicy {
+                    own_runs: over,
+                    older_than: None,
+                },
+            )
+            .unwrap();
+        assert_eq!(swept.files, 1, "{kind:?}");
+        assert_eq!(parquet_files(place.folder.path()).len(), before - 1, "{kind:?}");
+        assert_eq!(contents(&session).0, 1000, "{kind:?}");
+    }
+}
+
+#[test]
+fn files_are_kept_with_relative_paths_so_that_a_lake_can_be_moved() {
+    let place = Place::new(Kind::Sqlite);
+    let lake = place.open();
+    commit(
+        &lake,
+        Change::ReplaceAll,
+        vec![stage(&lake, "r1", "a", 0..1000, 1, 1)],
+    );
+    let rows = lake
+        .session()
+        .unwrap()
+        .query(
+            Call::new("list files"),
+            "select path from __ducklake_metadata_lake.main.ducklake_data_file",
+        )
+        .unwrap();
+    assert_eq!(rows[0].text(0), Some("r1/a-1.parquet"));
+}
+
+#[test]
+fn a_lake_that_does_not_exist_is_not_made_by_looking() {
+    let place = Place::new(Kind::Sqlite);
+    let engine = Engine::open(&EngineSettings::default()).unwrap();
+    let error = Lake::attach(&engine, &place.location, Access::ReadOnly).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(std::fs::read_dir(place.folder.path()).unwrap().count(), 0);
+}
