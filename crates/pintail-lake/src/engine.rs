@@ -159,14 +159,26 @@ impl Engine {
         })
     }
 
+    /// Loads several extensions at once: DuckDB checks the signature of each file, which takes about 60 ms apiece, so
+    /// they are loaded side by side. What is loaded already costs nothing.
+    pub fn load_all(&self, extensions: &[Extension]) -> Result<()> {
+        std::thread::scope(|scope| {
+            let loads: Vec<_> = extensions
+                .iter()
+                .map(|extension| scope.spawn(|| self.load(*extension)))
+                .collect();
+            loads
+                .into_iter()
+                .try_for_each(|load| load.join().expect("loading an extension does not panic"))
+        })
+    }
+
     /// Attaches a database. Its secrets are struck out of every error of this engine from now on.
     pub fn attach(&self, label: &str, attachment: &Attachment) -> Result<()> {
         for secret in &attachment.secrets {
             self.protect(secret);
         }
-        for extension in &attachment.extensions {
-            self.load(*extension)?;
-        }
+        self.load_all(&attachment.extensions)?;
         let session = self.session()?;
         attachment
             .statements

@@ -10,7 +10,6 @@ use crate::commit::{self, CommitOutcome, CommitRequest};
 use crate::connector::Attachment;
 use crate::engine::Engine;
 use crate::error::{Error, FaultClass, Result};
-use crate::extension::{DUCKLAKE, POSTGRES, SQLITE};
 use crate::ledger::{self, Ledger};
 use crate::location::{Catalogue, LakeLocation};
 use crate::metadata;
@@ -333,11 +332,10 @@ impl Lake {
             options.push("read_only".to_owned());
             options.push("create_if_not_exists false".to_owned());
         }
-        let mut extensions = vec![DUCKLAKE];
+        let extensions = self.location.extensions();
         let mut secrets = Vec::new();
         let address = match &self.location.catalogue {
             Catalogue::Sqlite(path) => {
-                extensions.push(SQLITE);
                 // In the default journal one reader stops every commit; WAL is stored in the file.
                 options.push("meta_journal_mode 'WAL'".to_owned());
                 options.push("meta_busy_timeout 5000".to_owned());
@@ -350,7 +348,6 @@ impl Lake {
                 metadata_schema,
                 ..
             } => {
-                extensions.push(POSTGRES);
                 secrets.push(connection.clone());
                 secrets.extend(parts.iter().cloned());
                 options.push(format!("metadata_schema {}", quote::literal(metadata_schema)));

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use pintail_model::Secret;
 
+use crate::extension::{DUCKLAKE, Extension, POSTGRES, SQLITE};
+
 /// The database that holds a lake's metadata. Kinds differ in who may commit: see [`crate::commit`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Catalogue {
@@ -43,5 +45,15 @@ impl LakeLocation {
             Catalogue::Postgres { address, .. } => address.clone(),
         };
         format!("ducklake:{catalogue}?data_path={}", self.data_path.display())
+    }
+
+    /// The extensions that an engine needs for this lake.
+    #[must_use]
+    pub fn extensions(&self) -> Vec<Extension> {
+        match self.catalogue {
+            Catalogue::Sqlite(_) => vec![DUCKLAKE, SQLITE],
+            Catalogue::DuckDb(_) => vec![DUCKLAKE],
+            Catalogue::Postgres { .. } => vec![DUCKLAKE, POSTGRES],
+        }
     }
 }
