@@ -91,10 +91,14 @@ impl Connection {
         }
         while let Some(kind) = read_kind(&mut client)? {
             let request = Message::read_typed(kind, &mut client)?;
-            if self.observe(kind, &request) == Some(Fault::CutBeforeCommit) {
-                self.cut();
-                self.shared.report_fired(None);
-                return Ok(());
+            match self.observe(kind, &request) {
+                Some(Fault::CutBeforeCommit) => {
+                    self.cut();
+                    self.shared.report_fired(None);
+                    return Ok(());
+                }
+                Some(Fault::Hold) => self.shared.hold(),
+                Some(Fault::SwallowCommitAnswer | Fault::CutAfterBytes(_)) | None => {}
             }
             (&self.server).write_all(&request.bytes)?;
         }
@@ -112,11 +116,7 @@ impl Connection {
                 let commits = ends_with_statement(&query, "commit");
                 let ends = commits || ends_with_statement(&query, "rollback");
                 session.transaction.push(query);
-                let fault = if commits {
-                    self.shared.fault_at_commit(&session.transaction)
-                } else {
-                    None
-                };
+                let fault = self.shared.fault_at_query(&session.transaction, commits);
                 if fault == Some(Fault::SwallowCommitAnswer) {
                     session.swallow_after = Some(answers_before);
                 }

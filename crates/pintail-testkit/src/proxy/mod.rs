@@ -31,6 +31,8 @@ pub enum Fault {
     CutBeforeCommit,
     /// Both connections are cut when the server has sent so many bytes to the client since the trap was set.
     CutAfterBytes(u64),
+    /// The commit waits in the proxy until [`TcpProxy::release`], and is passed on then. Nothing is cut.
+    Hold,
 }
 
 /// A fault, and when it happens. A bare [`Fault`] happens at the first opportunity.
@@ -38,6 +40,7 @@ pub enum Fault {
 pub struct Trap {
     fault: Fault,
     commit: u64,
+    at_query: Option<String>,
     after_query: Option<String>,
 }
 
@@ -46,6 +49,7 @@ impl Trap {
         Trap {
             fault,
             commit: 1,
+            at_query: None,
             after_query: None,
         }
     }
@@ -58,11 +62,27 @@ impl Trap {
         self
     }
 
+    /// At a query that contains `text`, where it would have been at a commit.
+    #[must_use]
+    pub fn at_query(mut self, text: &str) -> Trap {
+        self.at_query = Some(text.to_owned());
+        self
+    }
+
     /// Only where the same transaction sent a query that contains `text`, the query with the commit included.
     #[must_use]
     pub fn after_query(mut self, text: &str) -> Trap {
         self.after_query = Some(text.to_owned());
         self
+    }
+
+    /// Whether the last query of `transaction` is one to spring at.
+    fn springs_at(&self, transaction: &[String], commits: bool) -> bool {
+        let here = match &self.at_query {
+            Some(text) => transaction.last().is_some_and(|query| query.contains(text)),
+            None => commits,
+        };
+        here && self.qualifies(transaction)
     }
 
     fn qualifies(&self, transaction: &[String]) -> bool {
@@ -125,6 +145,13 @@ impl TcpProxy {
             bytes: 0,
         });
         state.fired = None;
+        state.released = false;
+    }
+
+    /// Lets what [`Fault::Hold`] keeps back go on.
+    pub fn release(&self) {
+        self.shared.state().released = true;
+        self.shared.changed.notify_all();
     }
 
     /// Whether the trap that was set last has sprung.
@@ -156,6 +183,7 @@ impl TcpProxy {
 impl Drop for TcpProxy {
     fn drop(&mut self) {
         self.shared.state().stopping = true;
+        self.shared.changed.notify_all();
         // Wakes the acceptor, which then sees that it is to stop.
         let _ = TcpStream::connect(self.address);
         if let Some(acceptor) = self.acceptor.take() {
@@ -176,6 +204,7 @@ struct Shared {
 struct State {
     trap: Option<Armed>,
     fired: Option<Fired>,
+    released: bool,
     commits_seen: u64,
     stopping: bool,
 }
@@ -197,12 +226,15 @@ impl Shared {
         self.state.lock().expect("no holder panics")
     }
 
-    /// Counts a commit of `transaction`. Returns the fault that is due at it and takes the trap away.
-    fn fault_at_commit(&self, transaction: &[String]) -> Option<Fault> {
+    /// Counts the last query of `transaction` if it commits. Returns the fault that is due at it and takes the trap
+    /// away.
+    fn fault_at_query(&self, transaction: &[String], commits: bool) -> Option<Fault> {
         let mut state = self.state();
-        state.commits_seen += 1;
+        state.commits_seen += u64::from(commits);
         let armed = state.trap.as_mut()?;
-        if matches!(armed.trap.fault, Fault::CutAfterBytes(_)) || !armed.trap.qualifies(transaction) {
+        if matches!(armed.trap.fault, Fault::CutAfterBytes(_))
+            || !armed.trap.springs_at(transaction, commits)
+        {
             return None;
         }
         armed.commits += 1;
@@ -229,6 +261,15 @@ impl Shared {
         }
         state.trap = None;
         Some(usize::try_from(left).map_or(length, |left| left.min(length)))
+    }
+
+    /// Says that a query is held, and waits until it may go on.
+    fn hold(&self) {
+        self.report_fired(None);
+        let waited = self
+            .changed
+            .wait_while(self.state(), |state| !state.released && !state.stopping);
+        drop(waited.expect("no holder panics"));
     }
 
     /// To be called after the connection was cut, so that a test that waits for it finds everything done.

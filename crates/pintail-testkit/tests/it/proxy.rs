@@ -165,3 +165,44 @@ fn dropped_proxy_cuts_its_connections() {
     drop(proxy);
     client.batch_execute("select 1").unwrap_err();
 }
+
+#[test]
+fn held_commit_happens_when_it_is_released() {
+    let shop = Shop::open();
+    let mut client = shop.client();
+    shop.proxy.arm(Fault::Hold);
+    std::thread::scope(|scope| {
+        let insert = scope.spawn(|| shop.insert(&mut client, 1));
+        assert!(shop.proxy.wait_fired(LIMIT));
+        assert_eq!(shop.orders(), Vec::<i64>::new());
+        shop.proxy.release();
+        insert.join().unwrap().unwrap();
+    });
+    assert_eq!(shop.orders(), [1]);
+}
+
+#[test]
+fn trap_springs_at_the_query_that_was_asked_for() {
+    let shop = Shop::open();
+    let mut client = shop.client();
+    let trap = Trap::new(Fault::CutBeforeCommit).at_query("'marked'");
+    shop.proxy.arm(trap);
+    shop.insert(&mut client, 1).unwrap();
+    client.batch_execute("select 'marked'").unwrap_err();
+    assert!(shop.proxy.wait_fired(LIMIT));
+    assert_eq!(shop.orders(), [1]);
+}
+
+#[test]
+fn dropped_proxy_lets_go_of_what_it_holds() {
+    let Shop { database, proxy } = Shop::open();
+    let mut client = Client::connect(&proxy.url(database.name()), NoTls).unwrap();
+    proxy.arm(Fault::Hold);
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| client.batch_execute("begin; commit"));
+        assert!(proxy.wait_fired(LIMIT));
+        drop(proxy);
+        // Passed on or cut, whichever comes first: it ends.
+        let _ = held.join().unwrap();
+    });
+}
