@@ -1,0 +1,173 @@
+//! The column map laid over what the source really has. Pure, and all mistakes at once.
+
+use std::collections::BTreeSet;
+
+use pintail_config::nearest::did_you_mean;
+use pintail_lake::connector::{ColumnRead, Connector, SourceColumn, TableDescription};
+use pintail_model::{Column, LogicalType};
+
+use crate::error::{Error, Result};
+use crate::spec::{ColumnSource, ColumnSpec, DeclaredType, PipelineSpec};
+
+/// One column that cannot be carried as asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnProblem {
+    /// The column, by its name in the source.
+    pub column: String,
+    /// What is wrong, naming the column.
+    pub message: String,
+    /// The choices.
+    pub hint: Option<String>,
+    /// Whether the source has no such column.
+    pub unknown: bool,
+}
+
+/// The columns to read, in the order of the destination.
+///
+/// # Errors
+/// [`Error::Columns`] with every column that does not exist, that has no lossless home, or that cannot be read as
+/// declared.
+pub fn resolve(spec: &PipelineSpec, table: &TableDescription, connector: &dyn Connector) -> Result<Vec<ColumnRead>> {
+    let mut problems = Vec::new();
+    let mut columns = Vec::new();
+    let mut take = |read: std::result::Result<ColumnRead, ColumnProblem>| match read {
+        Ok(read) => columns.push(read),
+        Err(problem) => problems.push(problem),
+    };
+    if spec.columns.is_empty() {
+        table.columns.iter().for_each(|column| take(as_it_is(column)));
+    } else {
+        spec.columns.iter().for_each(|asked| take(as_asked(asked, table, connector)));
+    }
+    problems.extend(equal_names(&columns));
+    if columns.is_empty() && problems.is_empty() {
+        problems.push(ColumnProblem {
+            column: String::new(),
+            message: "it has no columns".to_owned(),
+            hint: None,
+            unknown: false,
+        });
+    }
+    if problems.is_empty() { Ok(columns) } else { Err(Error::Columns { table: table.name.clone(), problems }) }
+}
+
+fn as_it_is(column: &SourceColumn) -> std::result::Result<ColumnRead, ColumnProblem> {
+    match column.logical_type {
+        Some(logical_type) => Ok(ColumnRead {
+            source: column.clone(),
+            column: Column { name: column.name.clone(), logical_type, nullable: column.nullable },
+        }),
+        None => Err(homeless(column)),
+    }
+}
+
+fn as_asked(
+    asked: &ColumnSpec,
+    table: &TableDescription,
+    connector: &dyn Connector,
+) -> std::result::Result<ColumnRead, ColumnProblem> {
+    let ColumnSource::Column(name) = &asked.source else {
+        return Err(ColumnProblem {
+            column: asked.dest.clone(),
+            message: format!("column `{}` is not a column of the table", asked.dest),
+            hint: Some("This release reads plain columns only.".to_owned()),
+            unknown: false,
+        });
+    };
+    let Some(source) = table.column(name) else {
+        return Err(ColumnProblem {
+            column: name.clone(),
+            message: format!("column `{name}` does not exist"),
+            hint: did_you_mean(name, table.columns.iter().map(|column| column.name.as_str()))
+                .map(|hint| format!("`{name}`: {hint}")),
+            unknown: true,
+        });
+    };
+    let logical_type = match asked.data_type {
+        None => source.logical_type.ok_or_else(|| homeless(source))?,
+        Some(declared) => {
+            let wanted = meaning(declared, source).ok_or_else(|| without_precision(source))?;
+            if source.logical_type != Some(wanted) && !connector.reads_as(source, wanted) {
+                return Err(unreadable(source, wanted));
+            }
+            wanted
+        }
+    };
+    let nullable = asked.nullable.unwrap_or(source.nullable);
+    Ok(ColumnRead { source: source.clone(), column: Column { name: asked.dest.clone(), logical_type, nullable } })
+}
+
+/// What a word of the configuration means for a column. Words that do not name a width keep the source's own.
+fn meaning(declared: DeclaredType, source: &SourceColumn) -> Option<LogicalType> {
+    use LogicalType as Own;
+    let own = source.logical_type;
+    Some(match declared {
+        DeclaredType::Boolean => Own::Boolean,
+        DeclaredType::SmallInt => Own::Int16,
+        DeclaredType::BigInt => Own::Int64,
+        DeclaredType::Integer => own.filter(|own| matches!(own, Own::Int16 | Own::Int32)).unwrap_or(Own::Int64),
+        DeclaredType::Double => Own::Float64,
+        DeclaredType::Float => own.filter(|own| *own == Own::Float32).unwrap_or(Own::Float64),
+        DeclaredType::Decimal(Some(digits)) => Own::Decimal { precision: digits.precision, scale: digits.scale },
+        DeclaredType::Decimal(None) => return own.filter(|own| matches!(own, Own::Decimal { .. })),
+        DeclaredType::Text => Own::Text,
+        DeclaredType::Bytes => Own::Bytes,
+        DeclaredType::Date => Own::Date,
+        DeclaredType::Time => Own::Time,
+        DeclaredType::Timestamp => own.filter(|own| *own == Own::TimestampTz).unwrap_or(Own::Timestamp),
+        DeclaredType::TimestampTz => Own::TimestampTz,
+        DeclaredType::Uuid => Own::Uuid,
+        DeclaredType::Json => Own::Json,
+    })
+}
+
+fn homeless(column: &SourceColumn) -> ColumnProblem {
+    let SourceColumn { name, source_type, .. } = column;
+    ColumnProblem {
+        column: name.clone(),
+        message: format!("column `{name}` is of type `{source_type}`, which has no lossless home"),
+        hint: Some(choices()),
+        unknown: false,
+    }
+}
+
+fn without_precision(column: &SourceColumn) -> ColumnProblem {
+    let SourceColumn { name, source_type, .. } = column;
+    ColumnProblem {
+        column: name.clone(),
+        message: format!("column `{name}` is declared `decimal` without digits, and `{source_type}` does not name them"),
+        hint: Some("Add `precision` and `scale` to the column in `column_map`, or declare it `text`.".to_owned()),
+        unknown: false,
+    }
+}
+
+fn unreadable(column: &SourceColumn, wanted: LogicalType) -> ColumnProblem {
+    let SourceColumn { name, source_type, .. } = column;
+    ColumnProblem {
+        column: name.clone(),
+        message: format!("column `{name}` is of type `{source_type}`, which cannot be read as `{wanted}` without loss"),
+        hint: Some(choices()),
+        unknown: false,
+    }
+}
+
+fn choices() -> String {
+    "In a pipeline file, choose for each such column in `column_map`: `data_type: text` keeps it exactly as the source \
+     writes it, `data_type: decimal` with `precision` and `scale` keeps exact numbers, or leave the column out."
+        .to_owned()
+}
+
+/// The lake does not tell names apart by case.
+fn equal_names(columns: &[ColumnRead]) -> Vec<ColumnProblem> {
+    let mut seen = BTreeSet::new();
+    columns
+        .iter()
+        .filter(|read| !seen.insert(read.column.name.to_lowercase()))
+        .map(|read| ColumnProblem {
+            column: read.source.name.clone(),
+            message: format!("two columns would be named `{}` in the lake, where case makes no difference", read.column.name),
+            hint: Some("Give one of them another name with `dest` in `column_map`.".to_owned()),
+            unknown: false,
+        })
+        .collect()
+}

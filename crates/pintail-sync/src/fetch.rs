@@ -1,0 +1,176 @@
+//! Fetching: the rows of a partition, from the source into a staged Parquet file.
+//!
+//! The engine reads and writes; this only says what, and proves that the file holds what passed: COPY's own count of
+//! rows must equal that of the tap. Nothing is tried twice here: a source that fails once may fail half-way through
+//! everything that follows, and a run can be started again at the price of one partition.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use pintail_lake::connector::ScanRequest;
+use pintail_lake::{Call, Session, StagedFile, quote};
+use pintail_model::{ErrorKind, LeafChecksums};
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::plan::{PartitionPlan, SOURCE, statement};
+use crate::shape::Leaf;
+use crate::snapshot::Snapshot;
+use crate::state::StagedRecord;
+use crate::work::Work;
+
+/// A partition whose rows are staged.
+#[derive(Debug, Clone)]
+pub(crate) struct Staged {
+    /// Its place in the plan.
+    pub(crate) position: usize,
+    /// Its rows. A partition without rows has no file.
+    pub(crate) file: StagedFile,
+    /// Checksums of the rows as they were read; empty without parity.
+    pub(crate) leaves: LeafChecksums,
+    /// How long it took.
+    pub(crate) seconds: f64,
+}
+
+/// Stages partitions, as many at once as there are sessions. In the order of the plan.
+pub(crate) fn stage_all(work: &Work<'_>, sessions: &mut [Session], positions: &[usize]) -> Result<Vec<Staged>> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let worker = |session: &mut Session| -> Result<Vec<Staged>> {
+        let mut staged = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                break;
+            };
+            let result = work.check_stop().and_then(|()| stage(work, session, *position));
+            staged.push(result.inspect_err(|_| failed.store(true, Ordering::Relaxed))?);
+        }
+        Ok(staged)
+    };
+    let (first, others) = sessions.split_first_mut().expect("a snapshot has a session");
+    let others = others.iter_mut().take(positions.len().saturating_sub(1));
+    let results: Vec<Result<Vec<Staged>>> = std::thread::scope(|scope| {
+        let worker = &worker;
+        let threads: Vec<_> = others.map(|session| scope.spawn(move || worker(session))).collect();
+        let mut results = vec![worker(first)];
+        for thread in threads {
+            results.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        results
+    });
+    let mut staged = results.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    staged.sort_by_key(|staged| staged.position);
+    Ok(staged)
+}
+
+/// Stages one partition.
+fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> {
+    let (plan, began) = (work.plan, Instant::now());
+    let partition = &plan.partitions[position];
+    let attempt = work.state().attempt(&plan.pipeline, work.run, position)?;
+    let path = work.stage.file(&partition.id, attempt);
+    work.loosen(&path);
+
+    let names = plan.shape.names();
+    let tap = plan.parity.then(|| Arc::new(work.lake.engine().tap()));
+    let filter = tap.as_ref().map(|tap| {
+        work.meter.watch(tap);
+        tap.filter(plan.shape.leaf.as_ref().map(Leaf::sql).as_deref(), &names)
+    });
+    let sql = statement::stage(&partition.scan.sql, &names, filter.as_deref(), &path.to_string_lossy());
+    let label = format!("read partition `{}` of table \"{}\" from {}", partition.id, plan.source_table, plan.source.address);
+    let copied = session.execute(Call::new(&label), &sql);
+    work.meter.settle(tap.as_ref(), *copied.as_ref().unwrap_or(&0));
+    let rows = copied.map_err(|error| explain(work, partition, error))?;
+    if let Some(passed) = tap.as_ref().map(|tap| tap.rows()).filter(|passed| *passed != rows) {
+        return Err(Error::Refused {
+            kind: ErrorKind::Internal,
+            message: format!("{passed} rows of partition `{}` were read and {rows} were staged", partition.id),
+            hint: None,
+        });
+    }
+    let bytes = if rows == 0 {
+        work.discard(&path);
+        0
+    } else {
+        check_nulls(work, session, partition, &path)?;
+        make_durable(&path)?
+    };
+    let leaves = tap.map(|tap| tap.checksums()).unwrap_or_default();
+    if rows > 0 {
+        let checksum = plan.parity.then(|| leaves.total().digest());
+        let record = StagedRecord { path: path.clone(), rows, bytes, checksum };
+        work.state().staged(&plan.pipeline, work.run, position, &record)?;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    work.log.info("partition read", json!({ "partition": partition.id, "rows": rows, "bytes": bytes, "seconds": seconds }));
+    Ok(Staged { position, file: StagedFile { path, rows, bytes }, leaves, seconds })
+}
+
+/// Brings a file to disk and returns its size: what the state says of it must be true after a power cut.
+pub(crate) fn make_durable(path: &Path) -> Result<u64> {
+    let failed = |source| Error::File { action: "write", path: path.to_path_buf(), source };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    Ok(file.metadata().map_err(failed)?.len())
+}
+
+/// Columns that were declared to hold no NULL, although the source allows it, must hold none.
+fn check_nulls(work: &Work<'_>, session: &Session, partition: &PartitionPlan, path: &Path) -> Result<()> {
+    let declared = work.plan.shape.columns.iter().filter(|read| read.source.nullable && !read.column.nullable);
+    for read in declared {
+        let sql = format!(
+            "select count(*) from read_parquet({}) where {} is null",
+            quote::literal(&path.to_string_lossy()),
+            quote::identifier(&read.column.name)
+        );
+        let found = session.query(Call::new("look for NULL in staged rows"), &sql)?;
+        let rows = found.first().and_then(|row| row.integer(0)).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
+        if rows > 0 {
+            return Err(Error::UnexpectedNull {
+                table: work.plan.source_table.clone(),
+                column: read.column.name.clone(),
+                partition: partition.id.clone(),
+                rows,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Names the column of a value that could not be carried.
+fn explain(work: &Work<'_>, partition: &PartitionPlan, error: pintail_lake::Error) -> Error {
+    if !Error::value_fault(&error) {
+        return error.into();
+    }
+    Error::Value {
+        table: work.plan.source_table.clone(),
+        column: faulty_column(work, partition),
+        partition: partition.id.clone(),
+        source: error,
+    }
+}
+
+/// Reads the partition once more, one column at a time, until one fails. The source may have changed meanwhile, so
+/// nothing may be found.
+fn faulty_column(work: &Work<'_>, partition: &PartitionPlan) -> Option<String> {
+    let mut snapshot = Snapshot::open(work.lake.engine(), work.connector, 1).ok()?;
+    for read in &work.plan.shape.columns {
+        let request = ScanRequest {
+            table: work.plan.source_table.clone(),
+            columns: vec![read.clone()],
+            range: partition.range.clone(),
+        };
+        let scan = work.connector.scan(SOURCE, &request);
+        // Hashing needs every value; a count could be answered without looking at any.
+        let sql = format!("select bit_xor(hash({})) from (\n{}\n)", quote::identifier(&read.column.name), scan.sql);
+        let session = snapshot.sessions().first()?;
+        match session.query(Call::new("look for the column of a value"), &sql) {
+            Ok(_) => {}
+            Err(error) if Error::value_fault(&error) => return Some(read.source.name.clone()),
+            Err(_) => return None,
+        }
+    }
+    None
+}

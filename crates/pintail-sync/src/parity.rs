@@ -1,0 +1,157 @@
+//! Parity: what was read against what the lake gives back, leaf by leaf, and against the source's own count.
+//!
+//! ```text
+//! source ── count ───────────────┐ equal?
+//!    └── scan ── tap ── file ──┬─┘
+//!                    │ leaves  └─ commit ─▶ lake at that snapshot ── tap ─┐ leaves
+//!                    └──────────────────────── equal? ────────────────────┘
+//! ```
+
+use std::path::Path;
+
+use pintail_lake::{Call, quote};
+use pintail_model::{Checksum, LeafChecksums};
+use serde_json::json;
+
+use crate::error::Result;
+use crate::plan::statement;
+use crate::progress::Phase;
+use crate::report::{Parity, ParitySource, ParityStatus};
+use crate::shape::Leaf;
+use crate::work::Work;
+
+/// Differences that a report names.
+const NAMED: usize = 10;
+
+impl Parity {
+    /// Adds a count of the source; returns whether it agrees with the rows that were read.
+    pub(crate) fn add_count(&mut self, of: &str, counted: u64, read: u64) -> bool {
+        self.begin();
+        self.rows_counted += counted;
+        if counted != read {
+            self.differ(format!("{of}: the source counts {counted} rows, and {read} were read"));
+        }
+        counted == read
+    }
+
+    /// Adds leaves of both sides; returns whether they agree.
+    pub(crate) fn add_leaves(&mut self, of: &str, read: &LeafChecksums, lake: &LeafChecksums) -> bool {
+        self.begin();
+        let mismatches = read.mismatches(lake);
+        self.leaves += union(read, lake);
+        self.mismatched += mismatches.len() as u64;
+        self.rows_read += read.total().rows;
+        self.rows_committed += lake.total().rows;
+        let rows = |side: &LeafChecksums, leaf: &i64| side.0.get(leaf).map_or(0, |checksum| checksum.rows);
+        for leaf in &mismatches {
+            self.differ(format!("{of}, leaf {leaf}: {} rows were read, the lake has {}", rows(read, leaf), rows(lake, leaf)));
+        }
+        mismatches.is_empty()
+    }
+
+    /// Sets the checksum of everything that was read.
+    pub(crate) fn set_checksum(&mut self, total: Checksum) {
+        self.checksum = Some(total.digest());
+    }
+
+    fn begin(&mut self) {
+        if self.status == ParityStatus::Unproven {
+            self.status = ParityStatus::Ok;
+            self.source = Some(ParitySource::Streamed);
+        }
+    }
+
+    fn differ(&mut self, what: String) {
+        self.status = ParityStatus::Mismatch;
+        if self.mismatches.len() < NAMED {
+            self.mismatches.push(what);
+        }
+    }
+}
+
+fn union(one: &LeafChecksums, other: &LeafChecksums) -> u64 {
+    let more = other.0.keys().filter(|leaf| !one.0.contains_key(leaf)).count();
+    (one.0.len() + more) as u64
+}
+
+/// The leaves of the whole table of the lake at a snapshot.
+pub(crate) fn table_leaves(work: &Work<'_>, snapshot: i64) -> Result<LeafChecksums> {
+    leaves(work, |filter| {
+        let table = work.lake.qualified(&work.plan.table);
+        statement::table_at(&table, &work.plan.shape.names(), &snapshot.to_string(), filter)
+    })
+}
+
+/// The leaves of those rows of the lake at a snapshot that have a key of a staged file.
+pub(crate) fn key_leaves(work: &Work<'_>, snapshot: i64, staged: &Path) -> Result<LeafChecksums> {
+    leaves(work, |filter| {
+        let table = work.lake.qualified(&work.plan.table);
+        let shape = &work.plan.shape;
+        let staged = staged.to_string_lossy();
+        statement::keys_at(&table, &shape.names(), &shape.key, &staged, &snapshot.to_string(), filter)
+    })
+}
+
+/// Both sides without the rows of which the lake kept a later version.
+pub(crate) struct Superseded {
+    /// How many the lake kept.
+    pub(crate) rows: u64,
+    /// The staged rows that are left.
+    pub(crate) read: LeafChecksums,
+    /// The rows of the lake under their keys.
+    pub(crate) lake: LeafChecksums,
+}
+
+/// Looks for rows of the lake whose cursor is later than that of the staged row; `None` if there are none.
+pub(crate) fn without_newer(work: &Work<'_>, snapshot: i64, staged: &Path, cursor: &str) -> Result<Option<Superseded>> {
+    let (shape, table) = (&work.plan.shape, work.lake.qualified(&work.plan.table));
+    let (file, cursor) = (quote::literal(&staged.to_string_lossy()), quote::identifier(cursor));
+    let same_key: Vec<String> = shape
+        .key
+        .iter()
+        .map(|name| quote::identifier(name))
+        .map(|name| format!("kept.{name} = staged.{name}"))
+        .collect();
+    let newer = format!(
+        "exists (select 1 from {table} at (version => {snapshot}) as kept where {} and kept.{cursor} > staged.{cursor})",
+        same_key.join(" and ")
+    );
+    let sql = format!("select count(*) from read_parquet({file}) as staged where {newer}");
+    let found = work.lake.session()?.query(Call::new("look for later rows in the lake"), &sql)?;
+    let rows = found.first().and_then(|row| row.integer(0)).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
+    if rows == 0 {
+        return Ok(None);
+    }
+    let left = format!("select * from read_parquet({file}) as staged where not {newer}");
+    let read = leaves(work, |filter| format!("select count(*) from ({left}) as staged where {filter}"))?;
+    let names: Vec<String> = shape.names().iter().map(|name| format!("kept.{}", quote::identifier(name))).collect();
+    let lake = leaves(work, |filter| {
+        format!(
+            "select count(*) from (select {} from {table} at (version => {snapshot}) as kept semi join ({left}) as staged \
+             on {}) as lake where {filter}",
+            names.join(", "),
+            same_key.join(" and ")
+        )
+    })?;
+    Ok(Some(Superseded { rows, read, lake }))
+}
+
+fn leaves(work: &Work<'_>, statement: impl FnOnce(&str) -> String) -> Result<LeafChecksums> {
+    work.progress.phase(Phase::Comparing);
+    let tap = work.lake.engine().tap();
+    let leaf = work.plan.shape.leaf.as_ref().map(Leaf::sql);
+    let filter = tap.filter(leaf.as_deref(), &work.plan.shape.names());
+    let label = format!("read table \"{}\" of the lake again", work.plan.table);
+    let session = work.lake.session()?;
+    session.query(Call::new(&label), &statement(&filter))?;
+    Ok(tap.checksums())
+}
+
+/// Writes a difference into the log.
+pub(crate) fn log_mismatch(work: &Work<'_>, parity: &Parity) {
+    work.log.write(
+        crate::log::Level::Error,
+        "both sides differ",
+        json!({ "leaves": parity.leaves, "mismatched": parity.mismatched, "mismatches": parity.mismatches }),
+    );
+}

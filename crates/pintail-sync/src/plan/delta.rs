@@ -1,0 +1,158 @@
+//! The plan of a delta: the rows whose cursor lies between the watermark and the bound.
+
+use pintail_model::{CursorValue, ErrorKind, Range};
+
+use super::{Choice, Draft, NullRows, PartitionPlan, PipelinePlan, PlanKind};
+use crate::error::{Error, Result};
+use crate::partition::{self, PARTITIONS_MAX};
+use crate::spec::{DeltaSpec, NullCursor};
+use crate::state::{FrozenPartition, UnfinishedRun};
+use crate::watermark::{self, ClockSettings};
+
+/// Rows of a partition: few enough to be read again after a crash, many enough for a commit to cost little.
+const PARTITION_ROWS: u64 = 250_000;
+/// Partitions at most where every range costs the source a scan of the table.
+const SCANS_MAX: u64 = 8;
+
+pub(super) fn plan(draft: &Draft<'_>, choice: Choice, settings: &DeltaSpec, low: CursorValue) -> Result<PipelinePlan> {
+    let facts = draft.facts;
+    let cursor = facts.shape.followed().expect("a delta was chosen, so there is a cursor").clone();
+    let hash = draft.hash(PlanKind::Delta, &choice.strategy);
+    let mut plan = draft.plan(choice, PlanKind::Delta, hash);
+    plan.low = Some(low);
+    plan.null_rows = match settings.null_cursor {
+        _ if !cursor.nullable => NullRows::Unaffected,
+        NullCursor::Fail => NullRows::Fail,
+        NullCursor::Skip => NullRows::Skip,
+        NullCursor::Include => NullRows::Include,
+    };
+    match unfinished(draft, &plan) {
+        Some(run) => resume(draft, &mut plan, run),
+        None => window(draft, &mut plan, settings, low)?,
+    }
+    Ok(plan)
+}
+
+/// Plans the rows between the watermark and the bound.
+fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low: CursorValue) -> Result<()> {
+    let facts = draft.facts;
+    let cursor = plan.shape.followed().expect("a delta was chosen, so there is a cursor").clone();
+    let point = facts.read_point.as_ref().expect("a cursor was found, so the source was asked for the time");
+    let clock = ClockSettings { margin: settings.margin, lag: settings.lag, time_zone: settings.time_zone.clone() };
+    let tells_oldest = facts.capabilities.oldest_transaction;
+    let bound = watermark::bound(point, cursor.cursor_type, &clock, tells_oldest).map_err(|zone| {
+        Error::refused(
+            ErrorKind::Invalid,
+            format!("time zone `{zone}` of strategy `{}` is not known on this machine", plan.strategy),
+            "Use a name of the IANA database, like `Europe/Berlin`, and install the system's `tzdata`.",
+        )
+    })?;
+    plan.notes.extend(bound.notes.iter().cloned());
+    match bound.high {
+        Some(high) if high > low => {
+            for range in cut(draft, plan, low, high) {
+                let expected = expected_rows(draft, &range);
+                let mut partition = draft.partition(range, expected);
+                partition.watermark = bound_of(&partition.range).filter(|_| bound.certain);
+                partition.changed_only = !bound.certain;
+                plan.partitions.push(partition);
+            }
+            plan.watermark = bound.watermark();
+        }
+        Some(_) => plan.notes.push(format!("nothing to read: everything below {low} was read before")),
+        None => {}
+    }
+    if plan.null_rows == NullRows::Include {
+        let mut partition = draft.partition(Range::CursorNull { column: cursor.source }, None);
+        partition.changed_only = true;
+        plan.partitions.push(partition);
+    }
+    Ok(())
+}
+
+fn cut(draft: &Draft<'_>, plan: &mut PipelinePlan, low: CursorValue, high: CursorValue) -> Vec<Range> {
+    let facts = draft.facts;
+    let cursor = plan.shape.followed().expect("a delta was chosen, so there is a cursor");
+    let column = cursor.source.as_str();
+    let strategy = draft.spec.strategy(&plan.strategy);
+    let step = strategy.and_then(|strategy| {
+        strategy.primary_partitions.iter().find(|declared| draft.spec.source_column(&declared.column) == column)
+    });
+    let by_index = facts.capabilities.range_pushdown && facts.table.indexed.iter().any(|indexed| indexed == column);
+    let histogram = facts.table.column(column).map(|column| column.histogram.as_slice()).unwrap_or_default();
+    if let Some((declared, step)) = step.and_then(|declared| Some((declared, declared.step?))) {
+        let ranges = partition::cursor_steps(column, low, high, step, declared.step_unit);
+        if facts.capabilities.range_pushdown || ranges.len() as u64 <= SCANS_MAX {
+            return ranges;
+        }
+        plan.notes.push(format!(
+            "{} ranges of the declared step would each cost a scan of the source: they are joined to {SCANS_MAX}",
+            ranges.len()
+        ));
+        return joined(ranges, SCANS_MAX as usize);
+    }
+    let rows = facts.table.rows.unwrap_or(0);
+    let expected = partition::expected(histogram, rows, low.number(), high.number());
+    let most = if by_index { PARTITIONS_MAX } else { SCANS_MAX };
+    let parts = expected.div_ceil(PARTITION_ROWS).clamp(1, most);
+    partition::cursor_shares(column, low, high, histogram, parts)
+}
+
+/// Joins neighbours until there are only `most` ranges.
+fn joined(ranges: Vec<Range>, most: usize) -> Vec<Range> {
+    let size = ranges.len().div_ceil(most);
+    ranges
+        .chunks(size)
+        .filter_map(|neighbours| match (neighbours.first()?, neighbours.last()?) {
+            (Range::Cursor { column, low, .. }, Range::Cursor { high, .. }) => {
+                Some(Range::Cursor { column: column.clone(), low: *low, high: *high })
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn bound_of(range: &Range) -> Option<CursorValue> {
+    match range {
+        Range::Cursor { high, .. } => Some(*high),
+        _ => None,
+    }
+}
+
+fn expected_rows(draft: &Draft<'_>, range: &Range) -> Option<u64> {
+    let Range::Cursor { column, low: Some(low), high } = range else {
+        return None;
+    };
+    let histogram = &draft.facts.table.column(column)?.histogram;
+    let most = *histogram.last()?;
+    // Statistics know nothing of rows that are newer than they are.
+    (low.number() <= most).then_some(())?;
+    Some(partition::expected(histogram, draft.facts.table.rows?, low.number(), high.number()))
+}
+
+/// The unfinished run that this plan goes on with, if it was made for the same things.
+fn unfinished<'a>(draft: &Draft<'a>, plan: &PipelinePlan) -> Option<&'a UnfinishedRun> {
+    let run = draft.facts.history.unfinished.as_ref()?;
+    let same = run.kind == PlanKind::Delta.as_str() && run.strategy == plan.strategy && run.plan_hash == plan.hash;
+    (same && !run.partitions.is_empty()).then_some(run)
+}
+
+/// Takes the partitions of the unfinished run as they were frozen.
+fn resume(draft: &Draft<'_>, plan: &mut PipelinePlan, run: &UnfinishedRun) {
+    let key = |partition: &FrozenPartition| pintail_model::PartitionKey::new(&plan.pipeline, &run.run, &partition.id);
+    let partitions: Vec<PartitionPlan> = run
+        .partitions
+        .iter()
+        .map(|frozen| PartitionPlan {
+            watermark: frozen.watermark,
+            changed_only: frozen.changed_only,
+            done: draft.facts.committed.contains(&key(frozen)) || frozen.empty,
+            ..draft.partition(frozen.range.clone(), frozen.expected_rows)
+        })
+        .collect();
+    let done = partitions.iter().filter(|partition| partition.done).count();
+    plan.notes.push(format!("run {} goes on: {done} of its {} partitions are in", run.run, partitions.len()));
+    plan.watermark = run.bound;
+    plan.resumes = Some(run.run.clone());
+    plan.partitions = partitions;
+}

@@ -1,0 +1,63 @@
+//! Everything that planning knows. Gathering it is I/O; what follows from it is not.
+
+use jiff::Timestamp;
+use pintail_lake::connector::{Capabilities, ReadPoint, TableDescription};
+use pintail_lake::{LakeTable, LedgerEntry};
+use pintail_model::PartitionKey;
+
+use crate::shape::Shape;
+use crate::state::{FrozenPartition, History, UnfinishedRun};
+
+/// What was asked for one run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The strategy, by name; `None` leaves the choice to the plan.
+    pub strategy: Option<String>,
+    /// Forces that many partitions of a full load.
+    pub partitions: Option<u32>,
+    /// Whether both sides are compared.
+    pub parity: bool,
+}
+
+/// What is so.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// This machine's clock.
+    pub now: Timestamp,
+    /// The source's address, without secrets.
+    pub source_address: String,
+    /// What the source can do.
+    pub capabilities: Capabilities,
+    /// What the source says of the table.
+    pub table: TableDescription,
+    /// What is carried.
+    pub shape: Shape,
+    /// What the source says of time, if there is a cursor.
+    pub read_point: Option<ReadPoint>,
+    /// The lake's address, without secrets.
+    pub lake_address: String,
+    /// The table of the lake.
+    pub lake_table: Option<LakeTable>,
+    /// The newest entry of this pipeline in the lake's ledger that has a watermark.
+    pub ledger: Option<LedgerEntry>,
+    /// What earlier runs left.
+    pub history: History,
+    /// Keys of the unfinished run that are in the ledger.
+    pub committed: Vec<PartitionKey>,
+}
+
+impl Facts {
+    /// Takes the unfinished run away if all of its work is in: it only did not get to say so.
+    pub fn settle(&mut self, pipeline: &str) -> Option<UnfinishedRun> {
+        let run = self.history.unfinished.as_ref()?;
+        let key = |partition: &FrozenPartition| PartitionKey::new(pipeline, &run.run, &partition.id);
+        let over = run.partitions.iter().all(|partition| partition.empty || self.committed.contains(&key(partition)));
+        if over && !run.partitions.is_empty() { self.history.unfinished.take() } else { None }
+    }
+
+    /// What is read: a watermark says nothing about another table.
+    #[must_use]
+    pub fn source_identity(&self) -> String {
+        format!("{} {}", self.source_address, self.table.name)
+    }
+}

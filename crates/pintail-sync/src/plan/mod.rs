@@ -1,0 +1,245 @@
+//! What will happen: a plan is a pure function of what was asked and what is so.
+//!
+//! ```text
+//! spec ─┐
+//! facts ┴▶ candidates ─▶ choose ─┬▶ full:  whole table, ranges of pages or of keys, one commit
+//!                                └▶ delta: low ≤ cursor < bound, in ranges that are committed one by one
+//! ```
+//!
+//! The same inputs give the same plan, statement by statement; [`PipelinePlan`] prints itself for `--plan`.
+
+mod choose;
+mod delta;
+mod facts;
+mod full;
+mod show;
+pub mod statement;
+
+use pintail_lake::connector::{Connector, Scan, ScanRequest};
+use pintail_model::{CursorValue, Range, RunId, TableName, checksum};
+use serde::Serialize;
+
+pub use choose::{Candidate, Candidates, Choice, Chosen, choose};
+pub use facts::{Asked, Facts};
+pub use show::{Side, Statement};
+
+use crate::error::Result;
+use crate::partition;
+use crate::report::Endpoint;
+use crate::shape::Shape;
+use crate::spec::PipelineSpec;
+use crate::state::UnfinishedRun;
+
+/// The name under which a source is attached.
+pub const SOURCE: &str = "source";
+
+/// What a run does to the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanKind {
+    /// Replaces it.
+    Full,
+    /// Brings it up to date.
+    Delta,
+}
+
+impl PlanKind {
+    /// The word in state and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Delta => "delta",
+        }
+    }
+}
+
+/// What one run will do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PipelinePlan {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The strategy's name.
+    pub strategy: String,
+    /// What it does.
+    pub kind: PlanKind,
+    /// Why it runs.
+    pub reason: String,
+    /// What one should know about it.
+    pub notes: Vec<String>,
+    /// The unfinished run that goes on.
+    pub resumes: Option<RunId>,
+    /// What is read.
+    pub source: Endpoint,
+    /// What is written.
+    pub destination: Endpoint,
+    /// The table of the source, with its schema.
+    pub source_table: TableName,
+    /// The table of the lake.
+    pub table: TableName,
+    /// Columns, key, cursor and leaves.
+    pub shape: Shape,
+    /// Rows of the source, by its statistics.
+    pub table_rows: Option<u64>,
+    /// Where a delta begins.
+    pub low: Option<CursorValue>,
+    /// The watermark when everything is in; `None` if it is not known or stays.
+    pub watermark: Option<CursorValue>,
+    /// What rows without a cursor mean for this run.
+    pub null_rows: NullRows,
+    /// Whether both sides are compared.
+    pub parity: bool,
+    /// Partitions that may be read at once.
+    pub concurrency: usize,
+    /// The partitions, in the order in which they are committed.
+    pub partitions: Vec<PartitionPlan>,
+    /// A name for everything that a resumed run must find unchanged.
+    pub hash: String,
+}
+
+/// Rows without a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NullRows {
+    /// There can be none, or they are read with all others.
+    Unaffected,
+    /// If there are any, the run ends.
+    Fail,
+    /// They are counted and left out.
+    Skip,
+    /// They are a partition of their own.
+    Include,
+}
+
+/// One partition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartitionPlan {
+    /// Its id, the same for the same bounds.
+    pub id: String,
+    /// Its rows.
+    pub range: Range,
+    /// How many they are, by the source's statistics.
+    pub expected_rows: Option<u64>,
+    /// The watermark once it is in.
+    pub watermark: Option<CursorValue>,
+    /// Whether only rows that differ from the lake's are applied: rows that are read again with every run.
+    pub changed_only: bool,
+    /// Whether it is in already.
+    pub done: bool,
+    /// How it is read.
+    pub scan: Scan,
+    /// How the source counts it.
+    pub count: String,
+}
+
+/// Makes a plan.
+///
+/// # Errors
+/// As [`choose`]; `Invalid` for an unknown time zone.
+pub fn make(
+    spec: &PipelineSpec,
+    asked: &Asked,
+    candidates: &Candidates<'_>,
+    facts: &Facts,
+    connector: &dyn Connector,
+) -> Result<PipelinePlan> {
+    let choice = choose(spec, candidates, facts)?;
+    let draft = Draft { spec, asked, facts, connector };
+    let mut plan = match choice.kind.clone() {
+        Chosen::Full(settings) => full::plan(&draft, choice, &settings, candidates.delta_spec()),
+        Chosen::Delta { spec, low } => delta::plan(&draft, choice, &spec, low)?,
+    };
+    if let Some(left) = facts.history.unfinished.as_ref().filter(|run| plan.resumes.as_ref() != Some(&run.run)) {
+        plan.notes.push(left_behind(left));
+    }
+    Ok(plan)
+}
+
+/// What is said of an unfinished run that the plan does not go on with.
+fn left_behind(run: &UnfinishedRun) -> String {
+    let staged = run.partitions.iter().filter(|partition| partition.staged.is_some()).count();
+    let id = &run.run;
+    if run.kind == PlanKind::Full.as_str() && staged > 0 {
+        return format!(
+            "run {id} ended before its commit: the snapshot of the source that its {staged} staged partitions belong \
+             to is gone, so they are read again"
+        );
+    }
+    format!("run {id}, which did not end, is left behind: this run does other work")
+}
+
+/// What both kinds of plan are made from.
+struct Draft<'a> {
+    spec: &'a PipelineSpec,
+    asked: &'a Asked,
+    facts: &'a Facts,
+    connector: &'a dyn Connector,
+}
+
+/// Partitions that are read at once where nothing is said: more connections bring little on one network, and
+/// every one of them is a burden for the source.
+const CONCURRENCY: u32 = 2;
+
+impl Draft<'_> {
+    /// A plan without partitions.
+    fn plan(&self, choice: Choice, kind: PlanKind, hash: String) -> PipelinePlan {
+        let Self { spec, asked, facts, .. } = self;
+        let shared = facts.capabilities.shared_snapshot;
+        let wanted = spec.max_concurrent_partitions.unwrap_or(CONCURRENCY);
+        PipelinePlan {
+            pipeline: spec.name.clone(),
+            strategy: choice.strategy,
+            kind,
+            reason: choice.reason,
+            notes: Vec::new(),
+            resumes: None,
+            source: Endpoint { address: facts.source_address.clone(), table: facts.table.name.to_string() },
+            destination: Endpoint { address: facts.lake_address.clone(), table: spec.destination.table.to_string() },
+            source_table: facts.table.name.clone(),
+            table: spec.destination.table.clone(),
+            shape: facts.shape.clone(),
+            table_rows: facts.table.rows,
+            low: None,
+            watermark: None,
+            null_rows: NullRows::Unaffected,
+            parity: asked.parity,
+            concurrency: if shared { wanted.max(1) as usize } else { 1 },
+            partitions: Vec::new(),
+            hash,
+        }
+    }
+
+    fn partition(&self, range: Range, expected_rows: Option<u64>) -> PartitionPlan {
+        let table = self.facts.table.name.clone();
+        let request = ScanRequest { table, columns: self.facts.shape.columns.clone(), range };
+        let scan = self.connector.scan(SOURCE, &request);
+        let count = self.connector.count(SOURCE, &request.table, &request.range);
+        PartitionPlan {
+            id: partition::id(&request.range),
+            range: request.range,
+            expected_rows,
+            watermark: None,
+            changed_only: false,
+            done: false,
+            scan,
+            count,
+        }
+    }
+
+    /// A name for what a resumed run must find unchanged.
+    fn hash(&self, kind: PlanKind, strategy: &str) -> String {
+        let shape = &self.facts.shape;
+        let columns: Vec<_> = shape
+            .columns
+            .iter()
+            .map(|read| (&read.source.name, &read.source.source_type, &read.source.identity, &read.column))
+            .collect();
+        let cursor = shape.followed();
+        let table = self.spec.destination.table.to_string();
+        let storage = (kind == PlanKind::Full).then_some(&self.facts.table.storage_identity);
+        let source = self.facts.source_identity();
+        let text = serde_json::to_string(&(1, kind, strategy, source, table, columns, &shape.key, cursor, storage))
+            .expect("names and numbers have a JSON form");
+        format!("{:016x}", checksum::bytes_word(text.as_bytes()))
+    }
+}

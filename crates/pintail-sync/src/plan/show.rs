@@ -1,0 +1,278 @@
+//! A plan on paper: for people, and as JSON.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+use super::{NullRows, PartitionPlan, PipelinePlan, PlanKind, statement};
+
+/// Where a statement runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// In the source, as it is written here.
+    Source,
+    /// In the engine, which reads the source through its scanner.
+    Engine,
+    /// In the engine, on the lake.
+    Lake,
+}
+
+/// One statement of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Statement {
+    /// Where it runs.
+    pub side: Side,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// The statement. `<run>`, `<n>` and `…` stand for what only a run knows.
+    pub sql: String,
+}
+
+impl Side {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Engine => "engine",
+            Self::Lake => "lake",
+        }
+    }
+}
+
+impl PipelinePlan {
+    /// The statements of one partition.
+    #[must_use]
+    pub fn statements(&self, partition: &PartitionPlan) -> Vec<Statement> {
+        let names = self.shape.names();
+        let file = self.shown_file(&partition.id);
+        let filter = self.shown_filter();
+        let stage = statement::stage(&partition.scan.sql, &names, filter.as_deref(), &file);
+        let mut statements = vec![Statement { side: Side::Engine, purpose: "stage the rows", sql: stage }];
+        if let Some(sql) = &partition.scan.pushed_down {
+            statements.push(Statement { side: Side::Source, purpose: "as part of it", sql: sql.clone() });
+        }
+        if self.parity {
+            let sql = partition.count.clone();
+            statements.push(Statement { side: Side::Source, purpose: "count the rows independently", sql });
+        }
+        if partition.changed_only {
+            let changed = self.shown_file(&format!("{}-changed", partition.id));
+            let sql = statement::changed(&self.shown_table(), &names, &self.shape.key, &file, &changed);
+            statements.push(Statement { side: Side::Engine, purpose: "keep the rows that differ", sql });
+        }
+        statements
+    }
+
+    /// The statements that bring partitions in: all of them at once in a full load, each on its own in a delta.
+    #[must_use]
+    pub fn commit_statements(&self) -> Vec<Statement> {
+        let file = self.shown_file("…");
+        let key = (self.kind == PlanKind::Delta).then_some(self.shape.key.as_slice());
+        let mut statements: Vec<Statement> = statement::commit(&self.table, key, &file)
+            .into_iter()
+            .map(|sql| Statement { side: Side::Lake, purpose: "commit", sql })
+            .collect();
+        if let Some(filter) = self.shown_filter() {
+            let names = self.shape.names();
+            let sql = match self.kind {
+                PlanKind::Full => statement::table_at(&self.shown_table(), &names, "…", &filter),
+                PlanKind::Delta => {
+                    statement::keys_at(&self.shown_table(), &names, &self.shape.key, &file, "…", &filter)
+                }
+            };
+            statements.push(Statement { side: Side::Lake, purpose: "compare", sql });
+        }
+        statements
+    }
+
+    fn shown_table(&self) -> String {
+        pintail_lake::quote::table("lake", &self.table, "main")
+    }
+
+    fn shown_file(&self, partition: &str) -> String {
+        let run = self.resumes.as_ref().map_or_else(|| "<run>".to_owned(), ToString::to_string);
+        format!("<data>/{}/{}/{run}/{partition}-<n>.parquet", self.table.schema_or("main"), self.table.table)
+    }
+
+    fn shown_filter(&self) -> Option<String> {
+        let leaf = self.shape.leaf.as_ref().map_or_else(|| "null".to_owned(), crate::shape::Leaf::sql);
+        let names = pintail_lake::quote::identifiers(&self.shape.names());
+        self.parity.then(|| format!("pintail_tap(<n>, ({leaf})::bigint, {names})"))
+    }
+
+    /// Facts about the plan, as pairs of a word and a line.
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let rows = self.table_rows.map(|rows| format!(", about {} rows", grouped(rows))).unwrap_or_default();
+        let mut lines = vec![
+            ("why", self.reason.clone()),
+            ("source", format!("{} {}{rows}", self.source.address, self.source.table)),
+            ("destination", format!("{} {}", self.destination.address, self.destination.table)),
+            ("columns", self.columns_line()),
+        ];
+        if !self.shape.key.is_empty() {
+            lines.push(("key", self.shape.key.join(", ")));
+        }
+        if let (PlanKind::Delta, Some(cursor)) = (self.kind, self.shape.followed()) {
+            let low = self.low.map(|low| low.text()).unwrap_or_default();
+            let chosen = if cursor.chosen { ", chosen by its name" } else { "" };
+            lines.push(("cursor", format!("{} ({}{chosen}), read up to {low}", cursor.source, cursor.cursor_type)));
+        }
+        if let Some(watermark) = self.watermark {
+            lines.push(("watermark", format!("{watermark} when everything is in")));
+        }
+        match self.null_rows {
+            NullRows::Unaffected => {}
+            NullRows::Fail => lines.push(("null cursors", "end the run".to_owned())),
+            NullRows::Skip => lines.push(("null cursors", "are left out and counted".to_owned())),
+            NullRows::Include => lines.push(("null cursors", "are read with every run".to_owned())),
+        }
+        if self.kind == PlanKind::Delta {
+            lines.push(("not covered", "rows that were deleted in the source".to_owned()));
+        }
+        let parity = match (&self.shape.leaf, self.parity) {
+            (_, false) => "unproven: no comparison".to_owned(),
+            (Some(leaf), true) => format!("checksums by {} in steps of {}", leaf.column, leaf.width),
+            (None, true) => "checksums by the hash of the row".to_owned(),
+        };
+        lines.push(("parity", parity));
+        let notes = self.notes.iter().map(|note| ("note", note.clone()));
+        lines.into_iter().chain(notes).collect()
+    }
+
+    fn columns_line(&self) -> String {
+        let shown = |read: &pintail_lake::connector::ColumnRead| {
+            let (from, to) = (&read.source.name, &read.column.name);
+            let renamed = if from == to { String::new() } else { format!(" from {from}") };
+            format!("{to} {}{renamed}", read.column.logical_type)
+        };
+        self.shape.columns.iter().map(shown).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for PipelinePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "plan of pipeline `{}`: {} by strategy `{}`", self.pipeline, self.kind.as_str(), self.strategy)?;
+        for (word, line) in self.lines() {
+            writeln!(f, "  {word:<12} {line}")?;
+        }
+        let (total, together) = (self.partitions.len(), self.concurrency);
+        for (position, partition) in self.partitions.iter().enumerate() {
+            let PartitionPlan { id, range, expected_rows, .. } = partition;
+            let expected = match expected_rows {
+                Some(rows) => format!("about {} rows", grouped(*rows)),
+                None => "an unknown number of rows".to_owned(),
+            };
+            writeln!(f, "\npartition {} of {total}: {id}", position + 1)?;
+            writeln!(f, "  reads {}, {expected}", range)?;
+            if partition.done {
+                writeln!(f, "  is in already")?;
+                continue;
+            }
+            for statement in self.statements(partition) {
+                write_statement(f, &statement)?;
+            }
+        }
+        match (self.kind, total) {
+            (_, 0) => return writeln!(f, "\nnothing to read, nothing to commit"),
+            (PlanKind::Full, _) => writeln!(f, "\nthen one commit for all partitions")?,
+            (PlanKind::Delta, _) => writeln!(f, "\nthen one commit for each partition that has rows, in this order")?,
+        }
+        let mut purpose = "";
+        for statement in self.commit_statements() {
+            if purpose == statement.purpose {
+                writeln!(f, "{}", statement::indent(&format!("{};", statement.sql), 4))?;
+            } else {
+                write_statement(f, &statement)?;
+            }
+            purpose = statement.purpose;
+        }
+        if together > 1 && total > 1 {
+            writeln!(f, "\nup to {together} partitions are read at once, under one snapshot of the source")?;
+        }
+        Ok(())
+    }
+}
+
+fn write_statement(f: &mut fmt::Formatter<'_>, statement: &Statement) -> fmt::Result {
+    writeln!(f, "  {}, {}:", statement.side.as_str(), statement.purpose)?;
+    writeln!(f, "{}", statement::indent(&format!("{};", statement.sql), 4))
+}
+
+
+/// A number with separators, as people read it.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+impl Serialize for PipelinePlan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Column<'a> {
+            source: &'a str,
+            source_type: &'a str,
+            dest: &'a str,
+            data_type: String,
+            nullable: bool,
+        }
+        #[derive(Serialize)]
+        struct Partition<'a> {
+            id: &'a str,
+            range: String,
+            expected_rows: Option<u64>,
+            done: bool,
+            statements: Vec<Statement>,
+        }
+        let columns: Vec<Column<'_>> = self
+            .shape
+            .columns
+            .iter()
+            .map(|read| Column {
+                source: &read.source.name,
+                source_type: &read.source.source_type,
+                dest: &read.column.name,
+                data_type: read.column.logical_type.to_string(),
+                nullable: read.column.nullable,
+            })
+            .collect();
+        let partitions: Vec<Partition<'_>> = self
+            .partitions
+            .iter()
+            .map(|partition| Partition {
+                id: &partition.id,
+                range: partition.range.to_string(),
+                expected_rows: partition.expected_rows,
+                done: partition.done,
+                statements: if partition.done { Vec::new() } else { self.statements(partition) },
+            })
+            .collect();
+        let mut plan = serializer.serialize_struct("PipelinePlan", 18)?;
+        plan.serialize_field("pipeline", &self.pipeline)?;
+        plan.serialize_field("strategy", &self.strategy)?;
+        plan.serialize_field("kind", &self.kind)?;
+        plan.serialize_field("reason", &self.reason)?;
+        plan.serialize_field("resumes", &self.resumes)?;
+        plan.serialize_field("source", &self.source)?;
+        plan.serialize_field("destination", &self.destination)?;
+        plan.serialize_field("columns", &columns)?;
+        plan.serialize_field("key", &self.shape.key)?;
+        plan.serialize_field("cursor", &self.shape.followed())?;
+        plan.serialize_field("low", &self.low.map(|low| low.text()))?;
+        plan.serialize_field("watermark", &self.watermark.map(|watermark| watermark.text()))?;
+        plan.serialize_field("null_rows", &self.null_rows)?;
+        plan.serialize_field("parity", &self.parity)?;
+        plan.serialize_field("concurrency", &self.concurrency)?;
+        plan.serialize_field("partitions", &partitions)?;
+        plan.serialize_field("commit", &if partitions.is_empty() { Vec::new() } else { self.commit_statements() })?;
+        plan.serialize_field("notes", &self.notes)?;
+        plan.end()
+    }
+}

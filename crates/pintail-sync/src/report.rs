@@ -1,0 +1,210 @@
+//! What happened, in numbers: for people, for programs, and for the metrics folder.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use pintail_model::RunId;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::file_name::file_name;
+use crate::resources::Resources;
+use crate::state::RunStatus;
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SyncReport {
+    /// The run. A resumed run keeps its id.
+    pub run_id: RunId,
+    /// The pipeline.
+    pub pipeline: String,
+    /// The strategy's name.
+    pub strategy: String,
+    /// How it ended.
+    pub status: RunStatus,
+    /// When this attempt began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Timestamp,
+    /// Seconds between the two.
+    pub duration_seconds: f64,
+    /// Rows read from the source.
+    pub rows_processed: u64,
+    /// Rows that are new in the lake.
+    pub rows_inserted: u64,
+    /// Rows of the lake that were replaced.
+    pub rows_updated: u64,
+    /// Rows of the lake that went.
+    pub rows_deleted: u64,
+    /// Partitions of the plan.
+    pub partitions_total: u64,
+    /// Those that this attempt brought in.
+    pub partitions_processed: u64,
+    /// Those that were in before it.
+    pub partitions_skipped: u64,
+    /// Errors that ended it.
+    pub errors: u64,
+    /// How far the source is provably read.
+    pub watermark: Option<String>,
+    /// Whether both sides are the same.
+    pub parity: Parity,
+    /// What it cost.
+    pub resources: Resources,
+    /// `full` or `delta`.
+    pub kind: String,
+    /// Why this strategy.
+    pub reason: String,
+    /// What was read, without secrets.
+    pub source: Endpoint,
+    /// What was written, without secrets.
+    pub destination: Endpoint,
+    /// Whether it went on where another attempt ended.
+    pub resumed: bool,
+    /// The newest snapshot of the lake that holds its rows; absent if nothing was committed.
+    pub snapshot: Option<i64>,
+    /// What the commits needed.
+    pub commits: Commits,
+    /// Bytes of the files that it staged.
+    pub bytes_staged: u64,
+    /// What each partition took.
+    pub partition_times: Vec<PartitionTime>,
+    /// What one should know about it.
+    pub notes: Vec<String>,
+    /// The error that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// One side of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Endpoint {
+    /// The system's address, without secrets.
+    pub address: String,
+    /// The table.
+    pub table: String,
+}
+
+/// Both sides compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Parity {
+    /// What came out.
+    pub status: ParityStatus,
+    /// Where the source's checksums come from; absent without a comparison.
+    pub source: Option<ParitySource>,
+    /// Leaves that were compared.
+    pub leaves: u64,
+    /// Leaves that differ.
+    pub mismatched: u64,
+    /// Rows by the source's own count.
+    pub rows_counted: u64,
+    /// Rows as they were read.
+    pub rows_read: u64,
+    /// Rows as the lake gives them back.
+    pub rows_committed: u64,
+    /// Both sums over all rows as they were read, in hexadecimal.
+    pub checksum: Option<String>,
+    /// The first leaves that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mismatches: Vec<String>,
+}
+
+/// What a comparison says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParityStatus {
+    /// Both sides are the same.
+    Ok,
+    /// They are not.
+    Mismatch,
+    /// Nobody looked.
+    #[default]
+    Unproven,
+}
+
+/// Where the checksums of the source come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParitySource {
+    /// From the rows as they were read.
+    Streamed,
+    /// From another scan.
+    Rescanned,
+}
+
+/// What the commits of a run needed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Commits {
+    /// Commits.
+    pub count: u64,
+    /// Times that an error was answered by asking the ledger.
+    pub asked: u64,
+    /// Files that were put back after a lost answer.
+    pub repaired: u64,
+}
+
+/// One partition.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PartitionTime {
+    /// Its id.
+    pub partition_id: String,
+    /// Rows read.
+    pub rows: u64,
+    /// Seconds until its rows were staged.
+    pub read_seconds: f64,
+    /// Seconds of its commit; absent where all partitions are committed as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit_seconds: Option<f64>,
+}
+
+/// The error that ended a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What to do about it.
+    pub kind: String,
+    /// What happened.
+    pub message: String,
+    /// The way out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// An error and its causes in one line.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            message.push_str(": ");
+            message.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        Self { kind: error.kind().to_string(), message, hint: error.hint() }
+    }
+}
+
+impl SyncReport {
+    /// Where the metrics of a pipeline lie.
+    #[must_use]
+    pub fn folder(data_dir: &Path, pipeline: &str) -> PathBuf {
+        data_dir.join("metrics").join(file_name(pipeline))
+    }
+
+    /// Writes the metrics file of the run, and `latest_run.json` beside it.
+    pub fn write(&self, data_dir: &Path) -> Result<PathBuf> {
+        let folder = Self::folder(data_dir, &self.pipeline);
+        let path = folder.join(format!("{}.json", self.run_id));
+        let mut text = serde_json::to_string_pretty(self).expect("a report has a JSON form");
+        text.push('\n');
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| Error::File { action: "create folder", path: folder.clone(), source })?;
+        for path in [&path, &folder.join("latest_run.json")] {
+            // A reader sees the old report or the new one.
+            let fresh = path.with_extension("json.new");
+            std::fs::write(&fresh, &text)
+                .and_then(|()| std::fs::rename(&fresh, path))
+                .map_err(|source| Error::File { action: "write", path: path.clone(), source })?;
+        }
+        Ok(path)
+    }
+}

@@ -1,0 +1,194 @@
+//! The shape of what is carried: columns, the key by which rows are recognised, the cursor that a delta follows,
+//! and the leaves by which both sides are compared. Pure.
+
+use pintail_lake::connector::{ColumnRead, TableDescription};
+use pintail_lake::quote;
+use pintail_model::{Column, CursorType, LogicalType};
+use serde::Serialize;
+
+use crate::spec::{DeltaSpec, PipelineSpec};
+
+/// The shape of one pipeline's rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// Columns in the order of the destination.
+    pub columns: Vec<ColumnRead>,
+    /// Names of the key's columns in the destination; empty if rows cannot be recognised.
+    pub key: Vec<String>,
+    /// The cursor, or why there is none.
+    pub cursor: Result<Cursor, String>,
+    /// How rows are grouped for comparison; `None` groups them by their own hash.
+    pub leaf: Option<Leaf>,
+}
+
+/// The column that a delta follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cursor {
+    /// Its name in the source.
+    pub source: String,
+    /// Its name in the destination.
+    pub dest: String,
+    /// Its type.
+    pub cursor_type: CursorType,
+    /// Whether the source allows NULL in it.
+    pub nullable: bool,
+    /// Whether it was chosen by its name, and not by the pipeline.
+    pub chosen: bool,
+}
+
+/// Ranges of an integer key, each of which is compared as one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Leaf {
+    /// The column of the destination.
+    pub column: String,
+    /// Keys of a leaf.
+    pub width: i64,
+    /// First leaf; smaller keys belong to it too.
+    pub first: i64,
+    /// Last leaf; greater keys belong to it too.
+    pub last: i64,
+}
+
+/// Leaves at most, and keys of a leaf at least: enough to locate a difference, few enough to keep.
+const LEAVES_MAX: i128 = 4096;
+const LEAF_KEYS_MIN: i128 = 4096;
+
+impl Shape {
+    /// Lays out the shape. `delta` is the strategy whose cursor is wanted, if there is one.
+    #[must_use]
+    pub fn new(spec: &PipelineSpec, table: &TableDescription, columns: Vec<ColumnRead>, delta: Option<&DeltaSpec>) -> Self {
+        let key = key(spec, table, &columns);
+        let cursor = match delta {
+            None => Err("no `delta` strategy is enabled".to_owned()),
+            Some(DeltaSpec { column: Some(name), .. }) => named_cursor(spec.source_column(name), table, &columns),
+            Some(DeltaSpec { column: None, .. }) => chosen_cursor(&key, &columns),
+        };
+        let leaf = leaf(&key, &columns);
+        Self { columns, key, cursor, leaf }
+    }
+
+    /// The columns of the destination.
+    #[must_use]
+    pub fn destination(&self) -> Vec<Column> {
+        self.columns.iter().map(|read| read.column.clone()).collect()
+    }
+
+    /// Names of the columns of the destination.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.columns.iter().map(|read| read.column.name.as_str()).collect()
+    }
+
+    /// The cursor, if rows can be followed by it: that takes a key too.
+    #[must_use]
+    pub fn followed(&self) -> Option<&Cursor> {
+        self.cursor.as_ref().ok().filter(|_| !self.key.is_empty())
+    }
+}
+
+impl Leaf {
+    /// The SQL expression of a row's leaf.
+    #[must_use]
+    pub fn sql(&self) -> String {
+        let Self { column, width, first, last } = self;
+        format!("greatest(least({} // {width}, {last}), {first})", quote::identifier(column))
+    }
+}
+
+/// The declared key, or else the source's own if all of it is carried.
+fn key(spec: &PipelineSpec, table: &TableDescription, columns: &[ColumnRead]) -> Vec<String> {
+    let declared: Vec<String> = spec.unique_columns().map(|column| column.dest.clone()).collect();
+    if !declared.is_empty() {
+        return declared;
+    }
+    let dest = |name: &String| columns.iter().find(|read| read.source.name == *name).map(|read| read.column.name.clone());
+    table.key.iter().map(dest).collect::<Option<_>>().unwrap_or_default()
+}
+
+fn cursor_type(read: &ColumnRead) -> Option<CursorType> {
+    match read.source.logical_type.unwrap_or(read.column.logical_type) {
+        LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64 => Some(CursorType::Integer),
+        LogicalType::Date => Some(CursorType::Date),
+        LogicalType::Timestamp => Some(CursorType::Timestamp),
+        LogicalType::TimestampTz => Some(CursorType::TimestampTz),
+        _ => None,
+    }
+}
+
+fn named_cursor(name: &str, table: &TableDescription, columns: &[ColumnRead]) -> Result<Cursor, String> {
+    let Some(read) = columns.iter().find(|read| read.source.name == name) else {
+        return Err(match table.column(name) {
+            Some(_) => format!("the cursor `{name}` is not in `column_map`"),
+            None => format!("the cursor `{name}` does not exist"),
+        });
+    };
+    let Some(cursor_type) = cursor_type(read) else {
+        return Err(format!(
+            "the cursor `{name}` is of type `{}`, and a delta follows integers, dates and timestamps",
+            read.source.source_type
+        ));
+    };
+    Ok(Cursor {
+        source: read.source.name.clone(),
+        dest: read.column.name.clone(),
+        cursor_type,
+        nullable: read.source.nullable,
+        chosen: false,
+    })
+}
+
+/// Names that tables give to the time of the last change, the most common first.
+const CHANGE_COLUMNS: &[&str] = &[
+    "updated_at",
+    "modified_at",
+    "last_modified",
+    "last_updated",
+    "last_modified_at",
+    "last_updated_at",
+    "changed_at",
+    "updated_on",
+    "modified_on",
+    "updated",
+    "modified",
+    "update_time",
+    "updatedat",
+    "modifiedat",
+];
+
+/// A cursor for a table that nobody said anything about: a time of the last change that is never NULL.
+fn chosen_cursor(key: &[String], columns: &[ColumnRead]) -> Result<Cursor, String> {
+    if key.is_empty() {
+        return Err("the table has no primary key, so changed rows cannot be recognised".to_owned());
+    }
+    let fits = |read: &&ColumnRead| {
+        !read.source.nullable
+            && matches!(cursor_type(read), Some(CursorType::Timestamp | CursorType::TimestampTz))
+    };
+    let named = |name: &&str| columns.iter().filter(fits).find(|read| read.source.name.eq_ignore_ascii_case(name));
+    let found = CHANGE_COLUMNS.iter().find_map(|name| named(name));
+    found.and_then(|read| Some((read, cursor_type(read)?))).map_or_else(
+        || Err("the table has no NOT NULL timestamp with a name like `updated_at` that a delta could follow".to_owned()),
+        |(read, cursor_type)| {
+            Ok(Cursor {
+                source: read.source.name.clone(),
+                dest: read.column.name.clone(),
+                cursor_type,
+                nullable: false,
+                chosen: true,
+            })
+        },
+    )
+}
+
+/// Leaves by the first integer column of the key whose spread is known.
+fn leaf(key: &[String], columns: &[ColumnRead]) -> Option<Leaf> {
+    key.iter().find_map(|name| {
+        let read = columns.iter().find(|read| read.column.name == *name)?;
+        let integer = matches!(read.column.logical_type, LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64);
+        let (least, most) = (*read.source.histogram.first()?, *read.source.histogram.last()?);
+        let spread = i128::from(most) - i128::from(least) + 1;
+        let width = (spread + LEAVES_MAX - 1).div_euclid(LEAVES_MAX).max(LEAF_KEYS_MIN);
+        let width = i64::try_from(width).ok().filter(|_| integer)?;
+        Some(Leaf { column: name.clone(), width, first: least / width, last: most / width })
+    })
+}

@@ -1,0 +1,172 @@
+//! A delta: the partitions between the watermark and the bound, each committed on its own, strictly in order.
+//!
+//! Partitions are read ahead in waves of as many as there are sessions. Because they come in in order, the watermark
+//! of the last one that is in holds for everything below it, whatever ends the run.
+
+use pintail_lake::{Call, Change, StagedFile};
+use pintail_model::{PartitionKey, Range};
+
+use crate::error::{Error, Result};
+use crate::fetch::{self, Staged};
+use crate::parity;
+use crate::plan::{NullRows, PartitionPlan, SOURCE, statement};
+use crate::populate;
+use crate::progress::Phase;
+use crate::report::PartitionTime;
+use crate::snapshot::Snapshot;
+use crate::state::{CommittedRecord, StagedRecord};
+use crate::work::{Tally, Work};
+
+pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
+    let plan = work.plan;
+    let open = |(position, partition): (usize, &PartitionPlan)| (!partition.done).then_some(position);
+    let pending: Vec<usize> = plan.partitions.iter().enumerate().filter_map(open).collect();
+    let counts_nulls = matches!(plan.null_rows, NullRows::Fail | NullRows::Skip);
+    if pending.is_empty() && !counts_nulls {
+        return Ok(());
+    }
+    work.progress.phase(Phase::Reading);
+    let sessions = plan.concurrency.min(pending.len()).max(1);
+    let mut snapshot = Snapshot::open(work.lake.engine(), work.connector, sessions)?;
+    if counts_nulls {
+        check_null_rows(work, tally, &snapshot)?;
+    }
+    for wave in pending.chunks(sessions) {
+        work.progress.phase(Phase::Reading);
+        for staged in fetch::stage_all(work, snapshot.sessions(), wave)? {
+            if !bring_in(work, tally, &snapshot, &staged)? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rows without a cursor are never seen by a delta: somebody has to decide about them.
+fn check_null_rows(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot) -> Result<()> {
+    let plan = work.plan;
+    let cursor = plan.shape.followed().expect("a delta has a cursor");
+    let range = Range::CursorNull { column: cursor.source.clone() };
+    let label = format!("count the rows of table \"{}\" without a cursor", plan.source_table);
+    let rows = snapshot.count(&label, &work.connector.count(SOURCE, &plan.source_table, &range))?;
+    if rows == 0 {
+        return Ok(());
+    }
+    if plan.null_rows == NullRows::Fail {
+        return Err(Error::NullCursor { table: plan.source_table.clone(), column: cursor.source.clone(), rows });
+    }
+    tally.notes.push(format!("{rows} rows have NULL in the cursor column `{}` and were left out", cursor.source));
+    Ok(())
+}
+
+/// Counts, commits and compares one staged partition. Returns whether the run may go on.
+fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &Staged) -> Result<bool> {
+    let plan = work.plan;
+    let partition = &plan.partitions[staged.position];
+    let (id, rows) = (&partition.id, staged.file.rows);
+    tally.rows_processed += rows;
+    tally.bytes_staged += staged.file.bytes;
+    if plan.parity {
+        let label = format!("count partition `{id}` of table \"{}\" in {}", plan.source_table, plan.source.address);
+        let counted = snapshot.count(&label, &partition.count)?;
+        if !tally.parity.add_count(&format!("partition `{id}`"), counted, rows) {
+            tally.notes.push(format!("partition `{id}` was not committed: its rows are not those of the source"));
+            parity::log_mismatch(work, &tally.parity);
+            return Ok(false);
+        }
+    }
+    let files = match rows {
+        0 => Vec::new(),
+        _ if partition.changed_only => changed_rows(work, staged)?.into_iter().collect(),
+        _ => vec![staged.file.clone()],
+    };
+    let mut commit_seconds = None;
+    let mut agrees = true;
+    if files.is_empty() {
+        record(work, tally, staged, None)?;
+    } else {
+        // Rows that are read again with every run are the newest there are, whatever their cursor says.
+        let newer = (!partition.changed_only).then(|| plan.shape.followed().map(|cursor| cursor.dest.clone())).flatten();
+        let change = Change::Upsert { key: plan.shape.key.clone(), newer };
+        let part = populate::part(work, staged, files, partition.watermark);
+        let key = part.entry.key.clone();
+        let (outcome, seconds) = populate::commit(work, tally, id, change, vec![part])?;
+        commit_seconds = Some(seconds);
+        record(work, tally, staged, Some(key))?;
+        if let Some(version) = outcome.snapshot.filter(|_| plan.parity) {
+            agrees = compare(work, tally, staged, version)?;
+        }
+    }
+    if partition.changed_only && rows > 0 {
+        work.discard(&staged.file.path);
+    }
+    tally.partitions_processed += 1;
+    tally.partition_times.push(PartitionTime {
+        partition_id: id.clone(),
+        rows,
+        read_seconds: staged.seconds,
+        commit_seconds,
+    });
+    work.progress.partition_done(id, rows);
+    Ok(agrees)
+}
+
+/// Writes those staged rows anew that differ from the lake's; `None` if none do.
+fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> {
+    let plan = work.plan;
+    let partition = &plan.partitions[staged.position];
+    let attempt = work.state().attempt(&plan.pipeline, work.run, staged.position)?;
+    let path = work.stage.file(&format!("{}-changed", partition.id), attempt);
+    work.loosen(&path);
+    let table = work.lake.qualified(&plan.table);
+    let from = staged.file.path.to_string_lossy();
+    let sql = statement::changed(&table, &plan.shape.names(), &plan.shape.key, &from, &path.to_string_lossy());
+    let label = format!("compare partition `{}` with the lake", partition.id);
+    let rows = work.lake.session()?.execute(Call::new(&label), &sql)?;
+    if rows == 0 {
+        work.discard(&path);
+        return Ok(None);
+    }
+    let bytes = fetch::make_durable(&path)?;
+    let record = StagedRecord { path: path.clone(), rows, bytes, checksum: None };
+    work.state().staged(&plan.pipeline, work.run, staged.position, &record)?;
+    Ok(Some(StagedFile { path, rows, bytes }))
+}
+
+/// Writes down that a partition is in, and moves the watermark with it.
+fn record(work: &Work<'_>, tally: &mut Tally, staged: &Staged, key: Option<PartitionKey>) -> Result<()> {
+    let plan = work.plan;
+    let partition = &plan.partitions[staged.position];
+    let record = CommittedRecord { rows: staged.file.rows, empty: key.is_none(), at: work.clock.now() };
+    let watermark = partition.watermark.zip(tally.watermark.as_mut()).map(|(value, watermark)| {
+        watermark.value = value;
+        watermark.strategy.clone_from(&plan.strategy);
+        if key.is_some() {
+            watermark.last_key = key;
+        }
+        &*watermark
+    });
+    work.state().committed(&plan.pipeline, work.run, staged.position, record, watermark)
+}
+
+/// Compares the rows as they were read with those that the lake now has under their keys.
+fn compare(work: &Work<'_>, tally: &mut Tally, staged: &Staged, version: i64) -> Result<bool> {
+    let id = &work.plan.partitions[staged.position].id;
+    let mut read = staged.leaves.clone();
+    let mut lake = parity::key_leaves(work, version, &staged.file.path)?;
+    if !read.mismatches(&lake).is_empty()
+        && let Some(cursor) = work.plan.shape.followed()
+        && let Some(superseded) = parity::without_newer(work, version, &staged.file.path, &cursor.dest)?
+    {
+        tally.notes.push(format!(
+            "partition `{id}`: the lake has {} rows with a later cursor than the source, and kept them",
+            superseded.rows
+        ));
+        (read, lake) = (superseded.read, superseded.lake);
+    }
+    let agrees = tally.parity.add_leaves(&format!("partition `{id}`"), &read, &lake);
+    if !agrees {
+        parity::log_mismatch(work, &tally.parity);
+    }
+    Ok(agrees)
+}

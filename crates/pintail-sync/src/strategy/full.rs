@@ -1,0 +1,102 @@
+//! A full load: every row of one snapshot of the source, staged in partitions, committed as one replacement.
+
+use pintail_lake::{Change, CommitPart};
+use pintail_model::{LeafChecksums, Range};
+
+use crate::error::{Error, Result};
+use crate::fetch::{self, Staged};
+use crate::parity;
+use crate::plan::SOURCE;
+use crate::populate;
+use crate::progress::Phase;
+use crate::report::PartitionTime;
+use crate::snapshot::Snapshot;
+use crate::state::{CommittedRecord, StoredWatermark};
+use crate::work::{Tally, Work};
+
+pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
+    let plan = work.plan;
+    work.progress.phase(Phase::Reading);
+    let staged = {
+        let mut snapshot = Snapshot::open(work.lake.engine(), work.connector, plan.concurrency.min(plan.partitions.len()))?;
+        let positions: Vec<usize> = (0..plan.partitions.len()).collect();
+        let staged = fetch::stage_all(work, snapshot.sessions(), &positions)?;
+        add_up(work, tally, &staged);
+        if plan.parity {
+            work.progress.phase(Phase::Comparing);
+            let sql = work.connector.count(SOURCE, &plan.source_table, &Range::Whole);
+            let label = format!("count the rows of table \"{}\" in {}", plan.source_table, plan.source.address);
+            let counted = snapshot.count(&label, &sql)?;
+            if !tally.parity.add_count("the whole table", counted, tally.rows_processed) {
+                // The old table is worth more than one that is known to be wrong.
+                tally.notes.push("nothing was committed: the rows that were read are not those of the source".to_owned());
+                parity::log_mismatch(work, &tally.parity);
+                return Ok(());
+            }
+        }
+        staged
+    };
+
+    let parts: Vec<CommitPart> = staged
+        .iter()
+        .map(|staged| {
+            let files = if staged.file.rows > 0 { vec![staged.file.clone()] } else { Vec::new() };
+            populate::part(work, staged, files, plan.watermark)
+        })
+        .collect();
+    let (outcome, _) = populate::commit(work, tally, "all", Change::ReplaceAll, parts)?;
+    record(work, tally, &staged)?;
+    tally.partitions_processed += staged.len() as u64;
+
+    if let Some(snapshot) = outcome.snapshot.filter(|_| plan.parity) {
+        let mut read = LeafChecksums::default();
+        staged.iter().for_each(|staged| read.merge(&staged.leaves));
+        tally.parity.set_checksum(read.total());
+        let lake = parity::table_leaves(work, snapshot)?;
+        if !tally.parity.add_leaves("the whole table", &read, &lake) {
+            parity::log_mismatch(work, &tally.parity);
+        }
+    }
+    Ok(())
+}
+
+fn add_up(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) {
+    for staged in staged {
+        let id = &work.plan.partitions[staged.position].id;
+        tally.rows_processed += staged.file.rows;
+        tally.bytes_staged += staged.file.bytes;
+        tally.partition_times.push(PartitionTime {
+            partition_id: id.clone(),
+            rows: staged.file.rows,
+            read_seconds: staged.seconds,
+            commit_seconds: None,
+        });
+        work.progress.partition_done(id, staged.file.rows);
+    }
+}
+
+/// Writes down that everything is in, and where a delta may go on.
+fn record(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()> {
+    let plan = work.plan;
+    let session = work.lake.session()?;
+    let table_id = work.lake.table(&session, &plan.table).map_err(Error::from)?.map(|table| table.table_id);
+    let last = staged.last().map(|staged| work.key(&plan.partitions[staged.position]));
+    tally.watermark = plan.watermark.zip(plan.shape.followed()).map(|(value, cursor)| StoredWatermark {
+        value,
+        column: cursor.source.clone(),
+        strategy: plan.strategy.clone(),
+        last_key: last,
+        table_id,
+        source: work.source_identity.to_owned(),
+    });
+    let mut state = work.state();
+    let at = work.clock.now();
+    for staged in staged {
+        let record = CommittedRecord { rows: staged.file.rows, empty: false, at };
+        state.committed(&plan.pipeline, work.run, staged.position, record, None)?;
+    }
+    match &tally.watermark {
+        Some(watermark) => state.move_watermark(&plan.pipeline, watermark, at),
+        None => state.forget_watermark(&plan.pipeline),
+    }
+}

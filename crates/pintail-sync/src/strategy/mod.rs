@@ -1,0 +1,16 @@
+//! Strategies: what a run does once its plan is made and frozen.
+
+pub(crate) mod delta;
+pub(crate) mod full;
+
+use crate::error::Result;
+use crate::plan::PlanKind;
+use crate::work::{Tally, Work};
+
+/// Carries a plan out. `tally` is right however this ends.
+pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
+    match work.plan.kind {
+        PlanKind::Full => full::execute(work, tally),
+        PlanKind::Delta => delta::execute(work, tally),
+    }
+}

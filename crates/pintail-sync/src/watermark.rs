@@ -1,0 +1,169 @@
+//! How far a delta may read, so that no row that is still on its way is ever passed over. Pure.
+//!
+//! A row is stamped when its transaction begins or runs, and becomes visible when it commits. A bound must
+//! therefore lie before the stamp of every row that is not visible yet:
+//!
+//! ```text
+//!   clock ──▶ oldest open transaction ──▶ snapshot          (in this order)
+//!     └─────── smaller of the two, less a margin = bound;  read  low ≤ cursor < bound
+//! ```
+//!
+//! The largest visible cursor is never a bound for times: a transaction that began earlier may commit later. It is one
+//! for integers, and only where no transaction was open after it was read.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use pintail_lake::connector::{OldestTransaction, ReadPoint};
+use pintail_model::{CursorType, CursorValue};
+
+/// How long before its commit a row may have been stamped, where the source cannot tell its oldest transaction and
+/// nothing was declared.
+pub const DEFAULT_LAG: Duration = Duration::from_mins(5);
+
+/// What is known of a cursor's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockSettings {
+    /// Taken off every bound.
+    pub margin: Duration,
+    /// Stands in for the oldest transaction where the source cannot tell it.
+    pub lag: Option<Duration>,
+    /// The zone of a cursor without one.
+    pub time_zone: Option<String>,
+}
+
+/// Where a delta has to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// The first value that is not read; `None` if nothing may be read.
+    pub high: Option<CursorValue>,
+    /// Whether everything below `high` is certain to be visible, so that the watermark may move there. If not, the
+    /// same rows are read again by the next run.
+    pub certain: bool,
+    /// What the report has to say about it.
+    pub notes: Vec<String>,
+}
+
+impl Bound {
+    /// The value that the watermark may take.
+    #[must_use]
+    pub fn watermark(&self) -> Option<CursorValue> {
+        self.high.filter(|_| self.certain)
+    }
+
+    fn held(note: String) -> Self {
+        Self { high: None, certain: false, notes: vec![note] }
+    }
+}
+
+/// Joins two looks at a source: the clock of the first and the transactions of the second.
+///
+/// A server stamps a transaction a moment before it lists it as open. What was stamped before the first look is
+/// listed by the time of the second, or visible already.
+#[must_use]
+pub fn join(first: ReadPoint, second: ReadPoint) -> ReadPoint {
+    ReadPoint { oldest: second.oldest, ..first }
+}
+
+/// The bound for a cursor of `cursor_type` at `point`.
+///
+/// `tells_oldest` is the source's capability to tell its oldest transaction, as opposed to whether it did.
+///
+/// # Errors
+/// The name of a time zone that is not known on this machine.
+pub fn bound(
+    point: &ReadPoint,
+    cursor_type: CursorType,
+    settings: &ClockSettings,
+    tells_oldest: bool,
+) -> Result<Bound, String> {
+    if let OldestTransaction::Held { reason } = &point.oldest {
+        return Ok(Bound::held(format!("the watermark stays where it is: {reason}")));
+    }
+    if cursor_type == CursorType::Integer {
+        return Ok(integer_bound(point, tells_oldest));
+    }
+    let mut notes = Vec::new();
+    let margin = signed(settings.margin);
+    let instant = match &point.oldest {
+        OldestTransaction::At(began) if *began < point.now => {
+            notes.push(format!("a transaction that is open since {began} holds the watermark back"));
+            before(*began, margin)
+        }
+        OldestTransaction::Unknown { reason } => {
+            let lag = settings.lag.unwrap_or(DEFAULT_LAG);
+            let origin = if settings.lag.is_some() { "declared" } else { "default" };
+            notes.push(format!(
+                "{reason}: rows are read up to {} before now ({origin} `lag`)",
+                SignedDuration::try_from(lag).map_or_else(|_| "forever".to_owned(), |lag| format!("{lag:#}"))
+            ));
+            before(before(point.now, signed(lag)), margin)
+        }
+        _ => before(point.now, margin),
+    };
+    let high = match cursor_type {
+        CursorType::TimestampTz => CursorValue::TimestampTz(instant.as_microsecond()),
+        CursorType::Timestamp => CursorValue::Timestamp(wall_clock(instant, point, settings)?),
+        // The day that is not over may still get rows.
+        _ => {
+            let day = wall_clock(instant, point, settings)?.div_euclid(MICROS_OF_DAY);
+            CursorValue::from_number(CursorType::Date, day)
+        }
+    };
+    Ok(Bound { high: Some(high), certain: true, notes })
+}
+
+const MICROS_OF_DAY: i64 = 86_400_000_000;
+
+fn integer_bound(point: &ReadPoint, tells_oldest: bool) -> Bound {
+    let Some(largest) = point.cursor_max else {
+        return Bound::held("no row has a cursor yet".to_owned());
+    };
+    let Some(high) = largest.checked_add(1) else {
+        return Bound::held("the cursor has reached the largest number there is, and cannot be followed further".to_owned());
+    };
+    let (certain, note) = match &point.oldest {
+        OldestTransaction::At(began) => (
+            false,
+            Some(format!(
+                "a transaction that is open since {began} may still commit smaller numbers: the watermark stays, and \
+                 these rows are read again"
+            )),
+        ),
+        // Only one transaction at a time writes to an embedded database, so all numbers up to the largest visible
+        // one are visible. A server that cannot tell promises nothing of the kind.
+        OldestTransaction::Unknown { reason } if tells_oldest => (
+            false,
+            Some(format!("{reason}: the watermark of an integer cursor cannot move, and these rows are read again")),
+        ),
+        _ => (true, None),
+    };
+    Bound { high: Some(CursorValue::Integer(high)), certain, notes: note.into_iter().collect() }
+}
+
+/// The reading of a wall clock at `instant`, in microseconds, that no later stamp falls behind.
+fn wall_clock(instant: Timestamp, point: &ReadPoint, settings: &ClockSettings) -> Result<i64, String> {
+    let utc = instant.as_microsecond();
+    let Some(name) = &settings.time_zone else {
+        // Nobody said whether the stamps are UTC or local: the earlier reading is safe for both.
+        return Ok(utc.saturating_add(point.zone_offset_micros.min(0)));
+    };
+    let zone = TimeZone::get(name).map_err(|_| name.clone())?;
+    let offset = |at: Timestamp| i64::from(zone.to_offset(at).seconds()) * 1_000_000;
+    let reading = utc.saturating_add(offset(instant));
+    // When clocks go back, an hour is stamped twice: what is stamped later then counts as earlier.
+    let repeated = zone.following(instant).next().map(|change| {
+        let at = change.timestamp();
+        at.as_microsecond().saturating_add(i64::from(change.offset().seconds()) * 1_000_000)
+    });
+    Ok(repeated.map_or(reading, |repeated| reading.min(repeated)))
+}
+
+fn before(instant: Timestamp, by: SignedDuration) -> Timestamp {
+    instant.checked_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}

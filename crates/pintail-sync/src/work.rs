@@ -1,0 +1,107 @@
+//! What every stage of a run needs: both sides, the plan, and where to write down what happens.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use pintail_lake::connector::Connector;
+use pintail_lake::{Lake, StageFolder};
+use pintail_model::{Clock, PartitionKey, RunId};
+
+use crate::error::{Error, Result};
+use crate::log::RunLog;
+use crate::plan::{PartitionPlan, PipelinePlan};
+use crate::progress::{Meter, Progress};
+use crate::report::{Commits, Parity, PartitionTime};
+use crate::state::{State, StoredWatermark};
+use crate::stop::StopSignal;
+
+/// One run under way.
+pub(crate) struct Work<'a> {
+    pub(crate) connector: &'a dyn Connector,
+    pub(crate) lake: &'a Lake,
+    pub(crate) plan: &'a PipelinePlan,
+    pub(crate) run: &'a RunId,
+    pub(crate) stage: &'a StageFolder,
+    pub(crate) state: &'a Mutex<State>,
+    pub(crate) log: &'a RunLog,
+    pub(crate) meter: &'a Meter,
+    pub(crate) progress: &'a dyn Progress,
+    pub(crate) stop: &'a StopSignal,
+    pub(crate) clock: &'a dyn Clock,
+    /// The address and table of the source, as watermarks remember it.
+    pub(crate) source_identity: &'a str,
+    /// Files that no commit was offered yet: they go with a run that ends early.
+    pub(crate) loose: &'a Mutex<Vec<PathBuf>>,
+}
+
+/// What a run has done until now. It is reported however the run ends.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) rows_processed: u64,
+    pub(crate) rows_inserted: u64,
+    pub(crate) rows_updated: u64,
+    pub(crate) rows_deleted: u64,
+    pub(crate) partitions_processed: u64,
+    pub(crate) bytes_staged: u64,
+    pub(crate) snapshot: Option<i64>,
+    pub(crate) commits: Commits,
+    pub(crate) parity: Parity,
+    pub(crate) partition_times: Vec<PartitionTime>,
+    pub(crate) notes: Vec<String>,
+    /// The watermark as it stands.
+    pub(crate) watermark: Option<StoredWatermark>,
+}
+
+impl Work<'_> {
+    /// The state, which threads take turns with.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of the state panics")
+    }
+
+    /// Ends the run here if somebody asked for it.
+    pub(crate) fn check_stop(&self) -> Result<()> {
+        if self.stop.stopped() {
+            return Err(Error::Stopped { pipeline: self.plan.pipeline.clone() });
+        }
+        Ok(())
+    }
+
+    /// The key of a partition in the ledger.
+    pub(crate) fn key(&self, partition: &PartitionPlan) -> PartitionKey {
+        PartitionKey::new(&self.plan.pipeline, self.run, &partition.id)
+    }
+
+    /// Notes a file that is about to be written.
+    pub(crate) fn loosen(&self, path: &Path) {
+        self.loose_files().push(path.to_path_buf());
+    }
+
+    /// Notes that a file is offered to a commit: from now on only a sweep may decide about it.
+    pub(crate) fn offer(&self, path: &Path) {
+        self.loose_files().retain(|loose| loose != path);
+    }
+
+    /// Removes a file that is not wanted any more.
+    pub(crate) fn discard(&self, path: &Path) {
+        // A file that stays is swept later.
+        let _ = std::fs::remove_file(path);
+        self.offer(path);
+    }
+
+    /// Removes every file that no commit was offered.
+    pub(crate) fn discard_loose(&self) {
+        for path in std::mem::take(&mut *self.loose_files()) {
+            let _ = std::fs::remove_file(path);
+        }
+        self.remove_empty_folder();
+    }
+
+    /// Removes the run's folder if nothing is in it.
+    pub(crate) fn remove_empty_folder(&self) {
+        let _ = std::fs::remove_dir(&self.stage.path);
+    }
+
+    fn loose_files(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.loose.lock().expect("no holder of this lock panics")
+    }
+}
