@@ -28,6 +28,8 @@ struct Session {
     answers_ended: u64,
     /// The commit is answered after so many other answers, and that answer is swallowed.
     swallow_after: Option<u64>,
+    /// The client was cut off, and the server is to end its work undisturbed.
+    client_gone: bool,
     /// The queries of the transaction that is open, or was last.
     transaction: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl Connection {
             answers_asked: 1,
             answers_ended: 0,
             swallow_after: None,
+            client_gone: false,
             transaction: Vec::new(),
         };
         Connection {
@@ -98,6 +101,11 @@ impl Connection {
                     return Ok(());
                 }
                 Some(Fault::Hold) => self.shared.hold(),
+                Some(Fault::HoldAndCut) => {
+                    self.session().client_gone = true;
+                    let _ = self.client.shutdown(Shutdown::Both);
+                    self.shared.hold();
+                }
                 Some(Fault::SwallowCommitAnswer | Fault::CutAfterBytes(_)) | None => {}
             }
             (&self.server).write_all(&request.bytes)?;
@@ -171,9 +179,12 @@ impl Connection {
                 self.shared.report_fired(None);
                 return Ok(());
             }
-            client.write_all(&answer.bytes)?;
-            if server.buffer().is_empty() {
-                client.flush()?;
+            let more = !server.buffer().is_empty();
+            let passed = client
+                .write_all(&answer.bytes)
+                .and_then(|()| if more { Ok(()) } else { client.flush() });
+            if !self.session().client_gone {
+                passed?;
             }
         }
         if self.swallows() {

@@ -14,7 +14,7 @@
 mod connection;
 mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -33,6 +33,8 @@ pub enum Fault {
     CutAfterBytes(u64),
     /// The commit waits in the proxy until [`TcpProxy::release`], and is passed on then. Nothing is cut.
     Hold,
+    /// The same, but the client's connection is cut at once: the client looks on before the server commits.
+    HoldAndCut,
 }
 
 /// A fault, and when it happens. A bare [`Fault`] happens at the first opportunity.
@@ -136,19 +138,26 @@ impl TcpProxy {
         format!("postgres://postgres@{}/{database}", self.address)
     }
 
-    /// Sets a trap. It replaces the one that is set, springs once, and is gone then.
+    /// Sets a trap. It replaces those that are set, springs once, and is gone then.
     pub fn arm(&self, trap: impl Into<Trap>) {
-        let mut state = self.shared.state();
-        state.trap = Some(Armed {
-            trap: trap.into(),
+        self.arm_in_turn([trap.into()]);
+    }
+
+    /// Sets several traps, each of which is only there when the one before has sprung. All of them together replace
+    /// those that are set, and have sprung when the last one has.
+    pub fn arm_in_turn(&self, traps: impl IntoIterator<Item = Trap>) {
+        let armed = |trap| Armed {
+            trap,
             commits: 0,
             bytes: 0,
-        });
+        };
+        let mut state = self.shared.state();
+        state.traps = traps.into_iter().map(armed).collect();
         state.fired = None;
         state.released = false;
     }
 
-    /// Lets what [`Fault::Hold`] keeps back go on.
+    /// Lets what [`Fault::Hold`] or [`Fault::HoldAndCut`] keeps back go on.
     pub fn release(&self) {
         self.shared.state().released = true;
         self.shared.changed.notify_all();
@@ -156,7 +165,7 @@ impl TcpProxy {
 
     /// Whether the trap that was set last has sprung.
     pub fn fired(&self) -> bool {
-        self.shared.state().fired.is_some()
+        self.shared.state().sprung()
     }
 
     /// Waits until the trap has sprung; false if `limit` passes before.
@@ -165,8 +174,8 @@ impl TcpProxy {
         let waited = self
             .shared
             .changed
-            .wait_timeout_while(state, limit, |state| state.fired.is_none());
-        waited.expect("no holder panics").0.fired.is_some()
+            .wait_timeout_while(state, limit, |state| !state.sprung());
+        waited.expect("no holder panics").0.sprung()
     }
 
     /// What the server answered to the commit whose answer was swallowed: `COMMIT`, `ROLLBACK` or `ERROR`.
@@ -202,7 +211,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    trap: Option<Armed>,
+    /// The first one is armed.
+    traps: VecDeque<Armed>,
     fired: Option<Fired>,
     released: bool,
     commits_seen: u64,
@@ -221,6 +231,12 @@ struct Fired {
     answer: Option<String>,
 }
 
+impl State {
+    fn sprung(&self) -> bool {
+        self.traps.is_empty() && self.fired.is_some()
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder panics")
@@ -231,9 +247,8 @@ impl Shared {
     fn fault_at_query(&self, transaction: &[String], commits: bool) -> Option<Fault> {
         let mut state = self.state();
         state.commits_seen += u64::from(commits);
-        let armed = state.trap.as_mut()?;
-        if matches!(armed.trap.fault, Fault::CutAfterBytes(_))
-            || !armed.trap.springs_at(transaction, commits)
+        let armed = state.traps.front_mut()?;
+        if matches!(armed.trap.fault, Fault::CutAfterBytes(_)) || !armed.trap.springs_at(transaction, commits)
         {
             return None;
         }
@@ -241,13 +256,13 @@ impl Shared {
         if armed.commits < armed.trap.commit {
             return None;
         }
-        state.trap.take().map(|armed| armed.trap.fault)
+        state.traps.pop_front().map(|armed| armed.trap.fault)
     }
 
     /// How many of the next `length` bytes to the client may pass, if they are to be cut. Takes the trap away then.
     fn bytes_before_cut(&self, length: usize, transaction: &[String]) -> Option<usize> {
         let mut state = self.state();
-        let armed = state.trap.as_mut()?;
+        let armed = state.traps.front_mut()?;
         let Fault::CutAfterBytes(limit) = armed.trap.fault else {
             return None;
         };
@@ -259,7 +274,7 @@ impl Shared {
         if armed.bytes < limit {
             return None;
         }
-        state.trap = None;
+        state.traps.pop_front();
         Some(usize::try_from(left).map_or(length, |left| left.min(length)))
     }
 

@@ -182,6 +182,37 @@ fn held_commit_happens_when_it_is_released() {
 }
 
 #[test]
+fn commit_can_happen_after_the_client_has_given_up() {
+    let shop = Shop::open();
+    shop.proxy.arm(Fault::HoldAndCut);
+    shop.insert(&mut shop.client(), 1).unwrap_err();
+    assert!(shop.proxy.wait_fired(LIMIT));
+    assert_eq!(shop.orders(), Vec::<i64>::new());
+    shop.proxy.release();
+    // Waits for the row's transaction to end, since it cannot see past it.
+    let inserted = shop
+        .database
+        .client()
+        .execute("insert into orders values (1) on conflict do nothing", &[]);
+    assert_eq!(inserted.unwrap(), 0);
+}
+
+#[test]
+fn traps_spring_in_turn() {
+    let shop = Shop::open();
+    shop.proxy.arm_in_turn([
+        Trap::new(Fault::SwallowCommitAnswer),
+        Trap::new(Fault::CutBeforeCommit).at_query("select 'marked'"),
+    ]);
+    shop.insert(&mut shop.client(), 1).unwrap_err();
+    assert!(!shop.proxy.fired());
+    shop.insert(&mut shop.client(), 2).unwrap();
+    shop.client().batch_execute("select 'marked'").unwrap_err();
+    assert!(shop.proxy.wait_fired(LIMIT));
+    assert_eq!(shop.orders(), [1, 2]);
+}
+
+#[test]
 fn trap_springs_at_the_query_that_was_asked_for() {
     let shop = Shop::open();
     let mut client = shop.client();
