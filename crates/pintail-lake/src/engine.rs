@@ -60,10 +60,22 @@ pub(crate) struct EngineShared {
     pub(crate) taps: Arc<TapRegistry>,
     pub(crate) deadline: Duration,
     extension_folder: Option<PathBuf>,
-    temp_folder: Option<PathBuf>,
     secrets: Mutex<Vec<String>>,
-    // Dropped last: closes the database.
+    // Closes the database, which then removes what it spilled; the folder goes after it.
     database: Database,
+    _spill_folder: SpillFolder,
+}
+
+/// The folder to spill to, if the engine chose it.
+struct SpillFolder(Option<PathBuf>);
+
+impl Drop for SpillFolder {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.0 {
+            // Other engines of this process may still spill to it: then it is not empty, and theirs to remove.
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
 }
 
 /// Tells an engine to stop, from any thread.
@@ -111,9 +123,9 @@ impl Engine {
             taps,
             deadline: settings.deadline,
             extension_folder: settings.extension_folder.clone(),
-            temp_folder: own_temp_folder,
             secrets: Mutex::new(Vec::new()),
             database,
+            _spill_folder: SpillFolder(own_temp_folder),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -212,6 +224,11 @@ impl Engine {
         self.shared.watchdog.stopped()
     }
 
+    /// Waits. Returns whether the engine may go on: at once, and false, when it is told to stop.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        self.shared.watchdog.pause(pause)
+    }
+
     /// A new tap: a filter that lets every row pass and keeps checksums of what passed.
     #[must_use]
     pub fn tap(&self) -> Tap {
@@ -231,15 +248,6 @@ impl EngineShared {
             .lock()
             .expect("no holder of this lock panics")
             .clone()
-    }
-}
-
-impl Drop for EngineShared {
-    fn drop(&mut self) {
-        if let Some(folder) = &self.temp_folder {
-            // Other engines of this process may spill to it too; DuckDB removes its own files, we the empty folder.
-            let _ = std::fs::remove_dir(folder);
-        }
     }
 }
 
