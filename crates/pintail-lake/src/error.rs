@@ -112,6 +112,11 @@ impl Error {
             )),
             Self::Deadline { .. } => Some("Raise `limits.statement_timeout`.".to_owned()),
             Self::Refused { hint, .. } => hint.clone(),
+            Self::Statement { source, .. } if source.class == FaultClass::Ended => Some(
+                "Run again: what is in the ledger is not committed a second time. A lost connection to a Postgres \
+                 catalogue can cause this; if it comes back, report it."
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -142,6 +147,8 @@ pub enum FaultClass {
     Memory,
     /// The statement was interrupted.
     Interrupt,
+    /// A fault inside DuckDB ended the whole engine: all of its sessions are of no use any more.
+    Ended,
     /// Something is not supported, or not allowed, or of a newer version.
     Unsupported,
     /// Anything else.
@@ -150,7 +157,17 @@ pub enum FaultClass {
 
 impl FaultClass {
     fn of(text: &str) -> Self {
-        let has = |part: &str| text.contains(part);
+        let class = Self::named(text);
+        // Why a file, a connection or a catalogue failed stands in the text. Only its end is looked at where it
+        // quotes statements or values: `Failed to execute query "…": <reason>`. A value may say anything.
+        let reason = match class {
+            Self::Input => text,
+            Self::Unsupported | Self::Transaction | Self::Ended | Self::Other => {
+                text.rsplit("\": ").next().unwrap_or_default()
+            }
+            _ => return class,
+        };
+        let has = |part: &str| reason.contains(part);
         if has("No space left on device") || has("disk full") || has("database or disk is full") {
             return Self::Full;
         }
@@ -160,6 +177,11 @@ impl FaultClass {
         if has("authentication failed") || has("no password supplied") || has("permission denied for") {
             return Self::Login;
         }
+        class
+    }
+
+    /// The class by the name that DuckDB gives to the error.
+    fn named(text: &str) -> Self {
         match text.split(" Error").next().unwrap_or_default() {
             "Catalog" | "Binder" => Self::Name,
             "Parser" | "Syntax" => Self::Syntax,
@@ -170,6 +192,7 @@ impl FaultClass {
             "TransactionContext" | "Transaction" => Self::Transaction,
             "Out of Memory" => Self::Memory,
             "INTERRUPT" => Self::Interrupt,
+            "INTERNAL" | "FATAL" => Self::Ended,
             "Not implemented" | "Permission" | "Invalid Configuration" | "Missing Extension" => {
                 Self::Unsupported
             }
@@ -177,18 +200,11 @@ impl FaultClass {
         }
     }
 
-    /// Whether texts of this class speak of names and files only.
+    /// Whether texts that DuckDB gives this class speak of names and files only.
     fn shows_text(self) -> bool {
         matches!(
             self,
-            Self::Name
-                | Self::Syntax
-                | Self::Input
-                | Self::Full
-                | Self::Permission
-                | Self::Login
-                | Self::Unsupported
-                | Self::Memory
+            Self::Name | Self::Syntax | Self::Input | Self::Unsupported | Self::Memory
         )
     }
 
@@ -201,7 +217,7 @@ impl FaultClass {
             Self::Value => ErrorKind::Data,
             Self::Constraint | Self::Transaction => ErrorKind::Conflict,
             Self::Interrupt => ErrorKind::Cancelled,
-            Self::Other => ErrorKind::Internal,
+            Self::Ended | Self::Other => ErrorKind::Internal,
         }
     }
 
@@ -211,6 +227,14 @@ impl FaultClass {
             Self::Constraint => "a constraint is violated (the values are not shown)",
             Self::Transaction => "the transaction failed (details may hold values and are not shown)",
             Self::Interrupt => "the statement was interrupted",
+            Self::Ended => {
+                "a fault inside DuckDB ended this engine (details may hold values and are not shown)"
+            }
+            Self::Full => "the disk is full (details may hold values and are not shown)",
+            Self::Permission => {
+                "a file or folder may not be used (details may hold values and are not shown)"
+            }
+            Self::Login => "credentials were refused (details may hold values and are not shown)",
             _ => "DuckDB reported an error (details may hold values and are not shown)",
         }
     }
@@ -246,14 +270,57 @@ impl Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if !self.class.shows_text() {
+        // The class may say more than DuckDB's own; whether the text may be shown, DuckDB's own decides.
+        if !FaultClass::named(&self.text).shows_text() {
             return f.write_str(self.class.describe());
         }
         // Everything after the first paragraph quotes the statement, which may hold literals.
         let first = self.text.split("\n\nLINE ").next().unwrap_or_default();
-        f.write_str(&first.trim().replace('\n', " "))
+        f.write_str(&without_values(first).trim().replace('\n', " "))
     }
 }
+
+/// A text without the statements that it quotes, and without the values in a Postgres server's answer.
+fn without_values(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let (Some(begin), Some(end)) = (text.find(" query \""), text.rfind("\": "))
+        && begin < end
+    {
+        text.replace_range(begin + " query".len()..=end, "");
+    }
+    let Some((ours, server)) = text.split_once("ERROR:  ") else {
+        return text;
+    };
+    // The first line may quote a value, the others are made of values and statements.
+    let answer = server.lines().next().unwrap_or_default();
+    let mut shown = format!("{ours}ERROR: ");
+    for (index, part) in answer.split('"').enumerate() {
+        if index % 2 == 0 {
+            shown.push_str(part);
+        } else if NAMED.iter().any(|word| shown.ends_with(word)) {
+            shown.push_str(&format!("\"{part}\""));
+        } else {
+            shown.push_str("\"…\"");
+        }
+    }
+    shown
+}
+
+/// What stands before a quoted name, and not before a quoted value, in the messages of Postgres.
+const NAMED: [&str; 12] = [
+    "column ",
+    "constraint ",
+    "database ",
+    "extension ",
+    "function ",
+    "index ",
+    "relation ",
+    "role ",
+    "schema ",
+    "table ",
+    "type ",
+    "user ",
+];
 
 impl std::fmt::Debug for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
