@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::error::{Error, FaultClass, Result};
 use crate::ledger::{self, Ledger};
 use crate::location::{Catalogue, LakeLocation};
-use crate::metadata;
+use crate::metadata::{self, Place};
 use crate::quote;
 use crate::session::{Call, Session};
 use crate::sweep::{self, SweepPolicy, Swept};
@@ -188,9 +188,14 @@ impl Lake {
 
     /// Looks a table up.
     pub fn table(&self, session: &Session, name: &TableName) -> Result<Option<LakeTable>> {
-        let Some(place) = metadata::place(self, session, name)? else {
-            return Ok(None);
-        };
+        match metadata::place(self, session, name)? {
+            Some(place) => self.table_at(session, name, place).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Describes a table whose place is known.
+    pub(crate) fn table_at(&self, session: &Session, name: &TableName, place: Place) -> Result<LakeTable> {
         let label = format!("look up table \"{name}\" of the lake");
         let columns = session.query_with(
             Call::new(&label),
@@ -217,12 +222,12 @@ impl Lake {
             &format!("select count(*) from {}", self.qualified(name)),
         )?;
         let rows = rows.first().and_then(|row| row.integer(0)).unwrap_or(0);
-        Ok(Some(LakeTable {
+        Ok(LakeTable {
             columns,
             rows: u64::try_from(rows).unwrap_or(0),
             table_id: place.table_id,
             folder: place.folder,
-        }))
+        })
     }
 
     /// The number of the newest snapshot.

@@ -46,20 +46,7 @@ const COLUMNS: &str =
 impl Ledger {
     /// The entries of those `keys` that were committed.
     pub fn committed(&self, session: &Session, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let list = keys
-            .iter()
-            .map(|key| quote::literal(key.as_str()))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let sql = format!("select {COLUMNS} from {ALIAS}.pintail.ledger where partition_key in ({list})");
-        Ok(session
-            .query(Call::new("look partitions up in the ledger"), &sql)?
-            .iter()
-            .filter_map(entry)
-            .collect())
+        look_up(session, Call::new(LOOK_UP), keys)
     }
 
     /// The newest entry of `pipeline` for `table` that has a watermark.
@@ -85,6 +72,26 @@ impl Ledger {
         )?;
         Ok(rows.first().and_then(entry))
     }
+}
+
+/// The entries of those `keys` that were committed, also while the engine is told to stop: a committer has to know.
+pub(crate) fn known(session: &Session, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
+    look_up(session, Call::new(LOOK_UP).protected(), keys)
+}
+
+const LOOK_UP: &str = "look partitions up in the ledger";
+
+fn look_up(session: &Session, call: Call<'_>, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = keys
+        .iter()
+        .map(|key| quote::literal(key.as_str()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let sql = format!("select {COLUMNS} from {ALIAS}.pintail.ledger where partition_key in ({list})");
+    Ok(session.query(call, &sql)?.iter().filter_map(entry).collect())
 }
 
 /// How a table is named in the ledger and by the fence.

@@ -1,4 +1,6 @@
 //! Look-ups in the metadata tables of a lake that DuckLake's own functions do not answer.
+//!
+//! They are short, and the repair after a lost answer needs them: a request to stop does not interrupt them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -50,7 +52,7 @@ pub(crate) fn place(lake: &Lake, session: &Session, name: &TableName) -> Result<
         schemas = metadata_table(lake, "ducklake_schema"),
     );
     let rows = session.query_with(
-        Call::new("look a table of the lake up"),
+        Call::new("look a table of the lake up").protected(),
         &sql,
         &[name.schema_or("main"), &name.table],
     )?;
@@ -69,8 +71,23 @@ pub(crate) fn schema_folder(lake: &Lake, session: &Session, schema: &str) -> Res
         "select path, path_is_relative from {} where end_snapshot is null and schema_name = ?",
         metadata_table(lake, "ducklake_schema")
     );
-    let rows = session.query_with(Call::new("look a schema of the lake up"), &sql, &[schema])?;
+    let rows = session.query_with(
+        Call::new("look a schema of the lake up").protected(),
+        &sql,
+        &[schema],
+    )?;
     Ok(rows.first().map(|row| joined(&lake.location().data_path, row, 0)))
+}
+
+/// The snapshot whose commit said `extra_info`, if it has not expired.
+pub(crate) fn snapshot_of(lake: &Lake, session: &Session, extra_info: &str) -> Result<Option<i64>> {
+    let sql = format!(
+        "select max(snapshot_id) from {} where commit_extra_info = ?",
+        metadata_table(lake, "ducklake_snapshot_changes")
+    );
+    let call = Call::new("look a commit of the lake up").protected();
+    let rows = session.query_with(call, &sql, &[extra_info])?;
+    Ok(rows.first().and_then(|row| row.integer(0)))
 }
 
 /// Which files to list.
@@ -108,7 +125,7 @@ pub(crate) fn files(
             tables = metadata_table(lake, "ducklake_table"),
             schemas = metadata_table(lake, "ducklake_schema"),
         );
-        for row in session.query(Call::new("list the files of a table"), &sql)? {
+        for row in session.query(Call::new("list the files of a table").protected(), &sql)? {
             let schema = joined(&lake.location().data_path, &row, 0);
             let table = joined(&schema, &row, 2);
             if table == folder {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pintail_model::{RunId, TableName};
 
-use crate::commit::lease;
+use crate::commit::{guard, lease};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::metadata::{self, Files};
@@ -49,6 +49,8 @@ pub(crate) fn sweep(lake: &Lake, table: &TableName, policy: &SweepPolicy) -> Res
     // No commit of ours is under way while we hold the lease, so what the catalogue does not know now is not ours
     // to come, except for what live runs have staged.
     let _lease = lease::acquire(lake, table)?;
+    // A link of the guard may be all that is left of a file.
+    guard::recover(lake, &session, &folder)?;
     let referenced = metadata::files(lake, &session, &folder, Files::Any)?;
     let mut swept = Swept::default();
     for file in files_below(&folder) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use duckdb::InterruptHandle;
 
@@ -16,6 +16,7 @@ pub(crate) struct Watchdog {
 struct Shared {
     calls: Mutex<Calls>,
     changed: Condvar,
+    stop_asked: Condvar,
 }
 
 #[derive(Default)]
@@ -96,6 +97,17 @@ impl Watchdog {
         for running in calls.running.values().filter(|running| !running.protected) {
             running.interrupt.interrupt();
         }
+        drop(calls);
+        self.state.stop_asked.notify_all();
+    }
+
+    /// Waits, unless and until the engine is told to stop. Returns whether it was not.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        let waited = self
+            .state
+            .stop_asked
+            .wait_timeout_while(self.state.lock(), pause, |calls| !calls.stopped);
+        !waited.expect("no holder of this lock panics").0.stopped
     }
 
     pub(crate) fn stopped(&self) -> bool {

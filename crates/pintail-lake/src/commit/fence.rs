@@ -13,16 +13,16 @@
 //!
 //! On SQLite and DuckDB files there is no trigger: see the table in [`crate::commit`].
 
-use pintail_model::TableName;
+use pintail_model::{PartitionKey, TableName};
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::{ALIAS, Lake};
 use crate::ledger::{self, LedgerEntry};
 use crate::location::Catalogue;
 use crate::metadata::metadata_alias;
 use crate::quote;
-use crate::session::Call;
+use crate::session::{Call, Session};
 
 /// What a commit says about itself to the trigger and to readers of the lake's history.
 #[derive(Serialize)]
@@ -78,8 +78,47 @@ pub(crate) fn grant(lake: &Lake, table: &TableName) -> Result<i64> {
         quote::literal(&metadata_alias()),
         quote::literal(&grant)
     );
-    let rows = lake.session()?.query(Call::new("take a fencing number"), &sql)?;
-    Ok(rows.first().and_then(|row| row.integer(0)).unwrap_or(0))
+    // Sessions read one snapshot. Whoever had to wait for a commit that lost its lease is refused because of what
+    // that one did, and sees it the next time.
+    let call = Call::new("take a fencing number");
+    let mut rows = lake.session()?.query(call, &sql);
+    for _ in 1..GRANT_ATTEMPTS {
+        if !matches!(&rows, Err(Error::Statement { .. })) {
+            break;
+        }
+        rows = lake.session()?.query(call, &sql);
+    }
+    Ok(rows?.first().and_then(|row| row.integer(0)).unwrap_or(0))
+}
+
+const GRANT_ATTEMPTS: u32 = 4;
+
+/// How many of `keys` are in the lake, asked after a lost answer.
+///
+/// On Postgres this reads the fence's own table, which has the same keys as the ledger. DuckLake's reader of inlined
+/// tables, which the ledger is, ends the whole engine if the connection breaks under it; Postgres' own does not.
+pub(crate) fn known(lake: &Lake, session: &Session, keys: &[PartitionKey]) -> Result<usize> {
+    let Catalogue::Postgres { metadata_schema, .. } = &lake.location().catalogue else {
+        return Ok(ledger::known(session, keys)?.len());
+    };
+    let list = keys
+        .iter()
+        .map(|key| quote::literal(key.as_str()))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let remote = format!(
+        "select count(*) from {}.pintail_keys where key in ({list})",
+        quote::identifier(metadata_schema)
+    );
+    let sql = format!(
+        "from postgres_query({}, {})",
+        quote::literal(&metadata_alias()),
+        quote::literal(&remote)
+    );
+    let call = Call::new("look partitions up in the fence of the lake").protected();
+    let rows = session.query(call, &sql)?;
+    let count = rows.first().and_then(|row| row.integer(0)).unwrap_or(0);
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// Makes the fence where it is missing. Needs the right to create tables, functions and triggers in the catalogue's

@@ -3,8 +3,8 @@
 //! When COMMIT fails, DuckLake deletes the delete files of the transaction, even if the catalogue had committed and
 //! only the answer was lost: the table is then unreadable, while COUNT still answers. So every delete file that the
 //! transaction wrote is hard-linked into a folder beside the table before COMMIT, and put back if the ledger says
-//! that the commit is in. A process that dies in between leaves the links; the next committer of the table finishes
-//! the work.
+//! that the commit is in. A process that dies in between leaves the links; the next committer or sweep of the table
+//! finishes the work.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,9 +31,8 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Finishes what a dead committer left, and notes which delete files are there. The caller holds the lease.
-    pub(crate) fn watch(lake: &Lake, table_folder: &Path) -> Result<Self> {
-        recover(lake, table_folder)?;
+    /// Notes which delete files are there. The caller holds the lease.
+    pub(crate) fn watch(table_folder: &Path) -> Result<Self> {
         Ok(Self {
             table_folder: table_folder.to_path_buf(),
             before: delete_files(table_folder)?,
@@ -64,17 +63,6 @@ impl Guard {
         Ok(())
     }
 
-    /// Puts back what the catalogue needs and DuckLake deleted. Returns the number of files.
-    pub(crate) fn put_back(self, lake: &Lake, session: &Session) -> Result<u32> {
-        let Some(links) = &self.links else {
-            return Ok(0);
-        };
-        let needed = metadata::files(lake, session, &self.table_folder, Files::Current)?;
-        let repaired = restore(&self.table_folder, links, &needed)?;
-        self.release();
-        Ok(repaired)
-    }
-
     /// Removes the links: the outcome is known.
     pub(crate) fn release(self) {
         if let Some(links) = self.links {
@@ -84,11 +72,13 @@ impl Guard {
 }
 
 /// Checks that every file of the newest snapshot is there. COUNT would not notice a missing one.
-pub(crate) fn check_files(lake: &Lake, session: &Session, table: &TableName) -> Result<()> {
-    let Some(place) = metadata::place(lake, session, table)? else {
-        return Ok(());
-    };
-    let files = metadata::files(lake, session, &place.folder, Files::Current)?;
+pub(crate) fn check_files(
+    lake: &Lake,
+    session: &Session,
+    table: &TableName,
+    table_folder: &Path,
+) -> Result<()> {
+    let files = metadata::files(lake, session, table_folder, Files::Current)?;
     match files.iter().find(|file| !file.exists()) {
         None => Ok(()),
         Some(missing) => Err(Error::refused(
@@ -102,22 +92,23 @@ pub(crate) fn check_files(lake: &Lake, session: &Session, table: &TableName) -> 
     }
 }
 
-/// Finishes the work of committers that died between COMMIT and the end of their repair.
-fn recover(lake: &Lake, table_folder: &Path) -> Result<()> {
-    let folder = table_folder.join(FOLDER);
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        return Ok(());
+/// Puts back what any snapshot needs and DuckLake deleted after a lost answer, of this committer or of one that died
+/// before it could. Returns the number of files.
+pub(crate) fn recover(lake: &Lake, session: &Session, table_folder: &Path) -> Result<u32> {
+    let Ok(entries) = std::fs::read_dir(table_folder.join(FOLDER)) else {
+        return Ok(0);
     };
-    let session = lake.session()?;
-    let needed = metadata::files(lake, &session, table_folder, Files::Current)?;
+    let needed = metadata::files(lake, session, table_folder, Files::Any)?;
+    let mut repaired = 0;
     for links in entries.flatten().map(|entry| entry.path()) {
-        let repaired = restore(table_folder, &links, &needed)?;
-        if repaired > 0 {
+        let restored = restore(table_folder, &links, &needed)?;
+        if restored > 0 {
             tracing::warn!(
-                files = repaired,
+                files = restored,
                 "delete files of an interrupted commit were put back"
             );
         }
+        repaired += restored;
         let age = std::fs::metadata(&links)
             .and_then(|found| found.modified())
             .ok()
@@ -126,7 +117,7 @@ fn recover(lake: &Lake, table_folder: &Path) -> Result<()> {
             remove_folder(&links);
         }
     }
-    Ok(())
+    Ok(repaired)
 }
 
 /// Links files that are needed and missing back to where they belong.
@@ -134,9 +125,14 @@ fn restore(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> Res
     let mut restored = 0;
     for link in linked(links) {
         let original = table_folder.join(link.file_name().unwrap_or_default());
-        if needed.contains(&original) && !original.exists() {
-            std::fs::hard_link(&link, &original).map_err(failed("link", &original))?;
-            restored += 1;
+        if !needed.contains(&original) || original.exists() {
+            continue;
+        }
+        match std::fs::hard_link(&link, &original) {
+            Ok(()) => restored += 1,
+            // Another committer, who asked at the same time, was faster.
+            Err(_) if original.exists() => {}
+            Err(error) => return Err(failed("link", &original)(error)),
         }
     }
     Ok(restored)

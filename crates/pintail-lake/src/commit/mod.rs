@@ -36,13 +36,16 @@ pub(crate) mod fence;
 pub(crate) mod guard;
 pub(crate) mod lease;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 
 use crate::error::{Error, FaultClass, Result};
 use crate::lake::{ALIAS, Lake, column_definitions};
 use crate::ledger::{self, LedgerEntry};
+use crate::metadata;
 use crate::quote;
 use crate::session::{Call, Session};
 
@@ -130,82 +133,177 @@ const ATTEMPTS: u32 = 4;
 ///
 /// # Errors
 /// `Conflict` if the table's columns differ from the request's and the change is not `ReplaceAll`, or if others
-/// kept winning; `Data` for staged rows without a key or with a key twice; `Unavailable` if the lease or the
-/// catalogue cannot be had. After an error nothing of the request is in the lake.
+/// kept winning; `Data` for staged rows without a key or with a key twice; `Invalid` for a partition or a file that
+/// is named twice; `Unavailable` if the lease or the catalogue cannot be had. After an error nothing of the request
+/// is in the lake, unless the error says that this cannot be told: then the ledger knows, as soon as it can be read.
 pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitOutcome> {
+    check_request(request)?;
     let mut asked = 0;
+    let mut repaired = 0;
+    let mut before: Option<Attempt> = None;
     loop {
         let lease = lease::acquire(lake, request.table)?;
-        let mut attempt = Attempt {
-            begun: false,
-            guard: None,
-        };
-        let error = match attempt.run(lake, request, &lease) {
+        let mut attempt = Attempt::default();
+        let result = attempt.run(lake, request, &lease);
+        repaired += attempt.repaired;
+        let error = match result {
             Ok(outcome) => {
-                if let Some(guard) = attempt.guard {
-                    guard.release();
-                }
-                return Ok(CommitOutcome { asked, ..outcome });
+                attempt.release();
+                let outcome = match before {
+                    Some(before) => before.settle(lake, outcome)?,
+                    None => outcome,
+                };
+                return Ok(CommitOutcome {
+                    asked,
+                    repaired,
+                    ..outcome
+                });
             }
             Err(error) => error,
         };
         // The old session may sit in a broken transaction; whatever it was doing is over when it goes.
         drop(lease);
-        let worth_asking = attempt.begun
-            || matches!(
-                &error,
-                Error::Statement { source, .. }
-                    if matches!(source.class, FaultClass::Transaction | FaultClass::Input | FaultClass::Other)
-            );
-        if !worth_asking {
+        if attempt.sent.is_none() && !worth_repeating(&error) {
+            attempt.release();
             return Err(error);
         }
         asked += 1;
         tracing::warn!(table = %request.table, asked, error = %error, "commit failed, asking the ledger");
-        if let Some(outcome) = ask(lake, request, attempt.guard)? {
-            return Ok(CommitOutcome { asked, ..outcome });
+        if let Some(outcome) = ask(lake, request, &mut attempt)? {
+            return Ok(CommitOutcome {
+                asked,
+                repaired: repaired + attempt.repaired,
+                ..outcome
+            });
         }
         if asked >= ATTEMPTS {
             return Err(error);
         }
+        // Its links stay until the next lease: with that, nothing of the table is undecided any more.
+        let recovered = attempt.recovered;
+        if let Some(mut older) = before.replace(attempt).filter(|_| recovered) {
+            older.release();
+        }
     }
 }
 
-/// Asks the ledger, on a fresh session, whether an attempt that failed is in after all.
-fn ask(
+/// Refuses what would be committed twice by one commit.
+fn check_request(request: &CommitRequest<'_>) -> Result<()> {
+    let twice = |what: &str| {
+        Error::refused(
+            ErrorKind::Invalid,
+            format!("a commit to table \"{}\" names {what} twice", request.table),
+            "Name every partition and every staged file once.",
+        )
+    };
+    let mut keys = HashSet::new();
+    let mut files = HashSet::new();
+    for part in &request.parts {
+        if !keys.insert(&part.entry.key) {
+            return Err(twice(&format!("partition `{}`", part.entry.key)));
+        }
+        if let Some(file) = part.files.iter().find(|file| !files.insert(&file.path)) {
+            return Err(twice(&format!("file `{}`", file.path.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a statement before COMMIT failed for a reason that may be gone the next time.
+fn worth_repeating(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Statement { source, .. }
+            if matches!(source.class, FaultClass::Transaction | FaultClass::Input | FaultClass::Other)
+    )
+}
+
+/// Asks the ledger, on a fresh session, whether an attempt that failed is in after all. A catalogue that does not
+/// answer is asked again for as long as a committer waits for a lease.
+fn ask(lake: &Lake, request: &CommitRequest<'_>, attempt: &mut Attempt) -> Result<Option<CommitOutcome>> {
+    let deadline = Instant::now() + lake.lease().wait;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        let error = match ask_once(lake, request, attempt) {
+            Err(error @ Error::Statement { .. }) => error,
+            answered => return answered,
+        };
+        tracing::warn!(table = %request.table, error = %error, "ledger could not be asked");
+        let over = ended(&error) || Instant::now() >= deadline;
+        if over || !lake.engine().pause(pause) {
+            return Err(Error::refused(
+                ErrorKind::Unavailable,
+                format!(
+                    "cannot tell whether the commit to table \"{}\" took place: the catalogue does not answer",
+                    request.table
+                ),
+                "Run again when it does: what is in the ledger is not committed a second time.",
+            ));
+        }
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+/// Whether an error ended the whole engine: it answers no more.
+fn ended(error: &Error) -> bool {
+    matches!(error, Error::Statement { source, .. } if source.class == FaultClass::Ended)
+}
+
+fn ask_once(
     lake: &Lake,
     request: &CommitRequest<'_>,
-    guard: Option<guard::Guard>,
+    attempt: &mut Attempt,
 ) -> Result<Option<CommitOutcome>> {
     let session = lake.session()?;
-    let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
-    let known = lake.ledger().committed(&session, &keys)?;
-    if known.len() < keys.len() {
-        if let Some(guard) = guard {
-            guard.release();
-        }
+    let Some(sent) = &attempt.sent else {
+        return Ok(None);
+    };
+    if fence::known(lake, &session, &sent.outcome.committed)? < sent.outcome.committed.len() {
         return Ok(None);
     }
-    let repaired = match guard {
-        Some(guard) => guard.put_back(lake, &session)?,
-        None => 0,
-    };
-    guard::check_files(lake, &session, request.table)?;
-    let rows = request.parts.iter().map(|part| part.entry.rows).sum();
-    Ok(Some(CommitOutcome {
-        snapshot: Some(lake.snapshot(&session)?),
-        committed: keys,
-        rows_inserted: rows,
-        repaired,
-        ..CommitOutcome::default()
-    }))
+    if let Some(place) = metadata::place(lake, &session, request.table)? {
+        attempt.repaired += guard::recover(lake, &session, &place.folder)?;
+        guard::check_files(lake, &session, request.table, &place.folder)?;
+    }
+    let outcome = sent.settled(lake, &session)?;
+    attempt.release();
+    Ok(Some(outcome))
 }
 
 /// One try at a request, from BEGIN to COMMIT.
+#[derive(Default)]
 struct Attempt {
     /// COMMIT was sent: its outcome is unknown until it is known.
-    begun: bool,
+    sent: Option<Sent>,
     guard: Option<guard::Guard>,
+    /// What earlier commits left was finished under this attempt's lease.
+    recovered: bool,
+    /// Files that were put back.
+    repaired: u32,
+}
+
+/// What a commit does if it takes place.
+struct Sent {
+    outcome: CommitOutcome,
+    extra_info: String,
+}
+
+impl Sent {
+    /// What it did, now that its keys are in: nothing, if they came in by somebody else's commit.
+    fn settled(&self, lake: &Lake, session: &Session) -> Result<CommitOutcome> {
+        let snapshot = metadata::snapshot_of(lake, session, &self.extra_info)?;
+        if snapshot.is_some() {
+            return Ok(CommitOutcome {
+                snapshot,
+                ..self.outcome.clone()
+            });
+        }
+        let already = [self.outcome.already.as_slice(), self.outcome.committed.as_slice()].concat();
+        Ok(CommitOutcome {
+            already,
+            ..CommitOutcome::default()
+        })
+    }
 }
 
 /// Rows that a change takes away and brings.
@@ -226,15 +324,17 @@ impl Attempt {
         let session = lake.session()?;
         session.begin()?;
         match self.fill(lake, &session, request, lease) {
-            Ok(outcome) if outcome.committed.is_empty() => {
+            Ok((outcome, _)) if outcome.committed.is_empty() => {
                 session.rollback();
                 Ok(outcome)
             }
-            Ok(outcome) => {
-                self.begun = true;
+            Ok((outcome, extra_info)) => {
+                self.sent = Some(Sent {
+                    outcome: outcome.clone(),
+                    extra_info,
+                });
                 let label = format!("commit to table \"{}\" of the lake", request.table);
                 session.batch(Call::new(&label).protected(), "commit")?;
-                self.begun = false;
                 let sql = format!("from {ALIAS}.last_committed_snapshot()");
                 let rows =
                     session.query(Call::new("read the number of the new snapshot").protected(), &sql)?;
@@ -250,6 +350,23 @@ impl Attempt {
         }
     }
 
+    /// Removes the links: the outcome is known.
+    fn release(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.release();
+        }
+    }
+
+    /// What both did, this one and the `later` one. If nothing was left for the later one, this one came in after
+    /// the ledger was asked: the server had not decided yet.
+    fn settle(mut self, lake: &Lake, later: CommitOutcome) -> Result<CommitOutcome> {
+        self.release();
+        match &self.sent {
+            Some(sent) if later.committed.is_empty() => sent.settled(lake, &lake.session()?),
+            _ => Ok(later),
+        }
+    }
+
     /// Everything between BEGIN and COMMIT.
     fn fill(
         &mut self,
@@ -257,10 +374,16 @@ impl Attempt {
         session: &Session,
         request: &CommitRequest<'_>,
         lease: &lease::Lease,
-    ) -> Result<CommitOutcome> {
+    ) -> Result<(CommitOutcome, String)> {
+        // First of all, and also where nothing is left to commit: without these files the table is unreadable.
+        let place = metadata::place(lake, session, request.table)?;
+        if let Some(place) = &place {
+            self.repaired = guard::recover(lake, session, &place.folder)?;
+        }
+        self.recovered = true;
         let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
         // Read inside the transaction: on SQLite this read is what makes a stale committer fail.
-        let known = lake.ledger().committed(session, &keys)?;
+        let known = ledger::known(session, &keys)?;
         let already: Vec<PartitionKey> = known.into_iter().map(|entry| entry.key).collect();
         let parts: Vec<&CommitPart> = request
             .parts
@@ -272,7 +395,7 @@ impl Attempt {
             ..CommitOutcome::default()
         };
         if parts.is_empty() {
-            return Ok(outcome);
+            return Ok((outcome, String::new()));
         }
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(
@@ -286,8 +409,11 @@ impl Attempt {
         }
         let mut files: Vec<StagedFile> = parts.iter().flat_map(|part| part.files.iter().cloned()).collect();
         files.retain(|file| file.rows > 0);
+        if let Change::Upsert { key, .. } = &request.change {
+            check_keys(session, request.table, key, &files)?;
+        }
 
-        let exists = self.prepare_table(lake, session, request)?;
+        let exists = self.prepare_table(lake, session, request, place)?;
         let counts = if exists {
             self.remove_rows(lake, session, request, &mut files)?
         } else {
@@ -315,11 +441,17 @@ impl Attempt {
         outcome.rows_inserted = counts.inserted;
         outcome.rows_updated = counts.updated;
         outcome.rows_deleted = counts.deleted;
-        Ok(outcome)
+        Ok((outcome, extra))
     }
 
     /// Makes the table if need be. Returns whether it was there before, with the right columns.
-    fn prepare_table(&mut self, lake: &Lake, session: &Session, request: &CommitRequest<'_>) -> Result<bool> {
+    fn prepare_table(
+        &mut self,
+        lake: &Lake,
+        session: &Session,
+        request: &CommitRequest<'_>,
+        place: Option<metadata::Place>,
+    ) -> Result<bool> {
         let table = lake.qualified(request.table);
         let schema = request.table.schema_or("main");
         let label = format!("create table \"{}\" in the lake", request.table);
@@ -329,13 +461,17 @@ impl Attempt {
             quote::identifier(schema),
             column_definitions(request.columns)
         );
-        match lake.table(session, request.table)? {
+        let found = match place {
+            Some(place) => Some(lake.table_at(session, request.table, place)?),
+            None => None,
+        };
+        match found {
             None => {
                 session.batch(Call::new(&label).protected(), &create)?;
                 Ok(false)
             }
             Some(found) if found.matches(request.columns) => {
-                self.guard = Some(guard::Guard::watch(lake, &found.folder)?);
+                self.guard = Some(guard::Guard::watch(&found.folder)?);
                 Ok(true)
             }
             Some(_) if request.change == Change::ReplaceAll => {
@@ -383,7 +519,6 @@ impl Attempt {
             }
             Change::Upsert { .. } if files.is_empty() => Ok(Counts::default()),
             Change::Upsert { key, newer } => {
-                check_keys(session, request.table, key, files)?;
                 let same_key = |left: &str, right: &str| {
                     let pair =
                         |column: &String| format!("{left}.{0} = {right}.{0}", quote::identifier(column));
@@ -428,6 +563,9 @@ fn read_staged(files: &[StagedFile]) -> String {
 
 /// Refuses staged rows that an upsert cannot place.
 fn check_keys(session: &Session, table: &TableName, key: &[String], files: &[StagedFile]) -> Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
     let names = quote::identifiers(key);
     let any_null = key
         .iter()

@@ -1,16 +1,18 @@
 //! Lakes to test with: one of each catalogue, in a folder that goes away with the test.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use pintail_lake::{
     Access, Call, Catalogue, Change, CommitOutcome, CommitPart, CommitRequest, Engine, EngineSettings, Lake,
-    LakeLocation, LedgerEntry, Result, Session, StagedFile,
+    LakeLocation, LeaseSettings, LedgerEntry, Result, Session, StagedFile,
 };
 use pintail_model::{Checksum, Column, LogicalType, PartitionKey, RunId, Secret, TableName};
 use pintail_testkit::PostgresServer;
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Sqlite,
     DuckDb,
@@ -23,30 +25,79 @@ pub(crate) const KINDS: [Kind; 3] = [Kind::Sqlite, Kind::DuckDb, Kind::Postgres]
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
     pub(crate) location: LakeLocation,
+    pub(crate) address: Address,
 }
 
 impl Place {
     pub(crate) fn new(kind: Kind) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let catalogue = match kind {
-            Kind::Sqlite => Catalogue::Sqlite(folder.path().join("lake.sqlite")),
-            Kind::DuckDb => Catalogue::DuckDb(folder.path().join("lake.ducklake")),
+        let (port, database) = match kind {
             Kind::Postgres => {
                 let server = PostgresServer::shared();
-                let database = server.fresh_database().name().to_owned();
-                postgres_catalogue(server.port(), &database)
+                (server.port(), server.fresh_database().name().to_owned())
             }
+            Kind::Sqlite | Kind::DuckDb => (0, String::new()),
         };
-        let location = LakeLocation {
-            catalogue,
-            data_path: folder.path().join("data"),
+        let address = Address {
+            kind,
+            folder: folder.path().to_path_buf(),
+            port,
+            database,
         };
-        Self { folder, location }
+        Self {
+            location: address.location(),
+            folder,
+            address,
+        }
     }
 
     pub(crate) fn open(&self) -> Lake {
+        self.address.open(LeaseSettings::default())
+    }
+}
+
+/// Where a lake is, in a form that another process can be told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) kind: Kind,
+    folder: PathBuf,
+    /// Of the server, for Postgres.
+    port: u16,
+    pub(crate) database: String,
+}
+
+impl Address {
+    /// The same lake behind another port.
+    pub(crate) fn through(&self, port: u16) -> Self {
+        Self { port, ..self.clone() }
+    }
+
+    pub(crate) fn location(&self) -> LakeLocation {
+        let catalogue = match self.kind {
+            Kind::Sqlite => Catalogue::Sqlite(self.folder.join("lake.sqlite")),
+            Kind::DuckDb => Catalogue::DuckDb(self.folder.join("lake.ducklake")),
+            Kind::Postgres => postgres_catalogue(self.port, &self.database),
+        };
+        LakeLocation {
+            catalogue,
+            data_path: self.folder.join("data"),
+        }
+    }
+
+    /// Attaches the lake to an engine of its own.
+    pub(crate) fn open(&self, lease: LeaseSettings) -> Lake {
         let engine = Engine::open(&EngineSettings::default()).expect("an engine");
-        Lake::attach(&engine, &self.location, Access::ReadWrite).expect("a lake")
+        Lake::attach_with(&engine, &self.location(), Access::ReadWrite, lease)
+            .unwrap_or_else(|error| shown(&error))
+    }
+}
+
+/// Fails with everything that is known of an error.
+#[track_caller]
+pub(crate) fn shown<T>(error: &pintail_lake::Error) -> T {
+    match error {
+        pintail_lake::Error::Statement { source, .. } => panic!("{error}: {}", source.raw_text()),
+        other => panic!("{other}: {other:?}"),
     }
 }
 
@@ -94,9 +145,25 @@ pub(crate) fn stage(
     step: i64,
     version: i64,
 ) -> CommitPart {
+    stage_attempt(lake, run, partition, 1, rows, step, version)
+}
+
+/// The same, into the file of one of several attempts.
+pub(crate) fn stage_attempt(
+    lake: &Lake,
+    run: &str,
+    partition: &str,
+    attempt: u32,
+    rows: std::ops::Range<i64>,
+    step: i64,
+    version: i64,
+) -> CommitPart {
     let run = RunId::from_stored(run);
     let session = lake.session().expect("a session");
-    let path = lake.stage(&numbers(), &run).expect("a stage").file(partition, 1);
+    let path = lake
+        .stage(&numbers(), &run)
+        .expect("a stage")
+        .file(partition, attempt);
     let sql = format!(
         "copy (select id::bigint as id, {version}::bigint as version, 'note ' || id as note from range({}, {}, {step}) as r(id))
          to '{}' (format parquet)",
@@ -111,7 +178,7 @@ pub(crate) fn stage(
             pipeline: "numbers".to_owned(),
             strategy: "test".to_owned(),
             run: run.clone(),
-            key: PartitionKey::new("numbers", &run, partition),
+            key: key(run.as_str(), partition),
             rows: count,
             checksum: Checksum {
                 rows: count,
@@ -128,6 +195,10 @@ pub(crate) fn stage(
     }
 }
 
+pub(crate) fn key(run: &str, partition: &str) -> PartitionKey {
+    PartitionKey::new("numbers", &RunId::from_stored(run), partition)
+}
+
 pub(crate) fn try_commit(lake: &Lake, change: Change, parts: Vec<CommitPart>) -> Result<CommitOutcome> {
     lake.commit(&CommitRequest {
         table: &numbers(),
@@ -140,7 +211,7 @@ pub(crate) fn try_commit(lake: &Lake, change: Change, parts: Vec<CommitPart>) ->
 }
 
 pub(crate) fn commit(lake: &Lake, change: Change, parts: Vec<CommitPart>) -> CommitOutcome {
-    try_commit(lake, change, parts).expect("a commit")
+    try_commit(lake, change, parts).unwrap_or_else(|error| shown(&error))
 }
 
 pub(crate) fn upsert() -> Change {
@@ -155,7 +226,7 @@ pub(crate) fn contents(session: &Session) -> (i64, i64, i64, i64) {
     let sql = "select count(note), count(distinct id), sum(id)::bigint, sum(version)::bigint from lake.shop.numbers";
     let rows = session
         .query(Call::new("read the table"), sql)
-        .expect("a readable table");
+        .unwrap_or_else(|error| shown(&error));
     let number = |index| rows[0].integer(index).unwrap_or(0);
     (number(0), number(1), number(2), number(3))
 }
@@ -179,4 +250,98 @@ pub(crate) fn parquet_files(folder: &Path) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+/// A file that the catalogue refers to.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Reference {
+    pub(crate) path: PathBuf,
+    /// The newest snapshot needs it.
+    pub(crate) live: bool,
+    /// It lists rows that are gone.
+    pub(crate) deletes: bool,
+}
+
+/// Every data and delete file of the table that any snapshot needs.
+pub(crate) fn references(lake: &Lake, session: &Session) -> Vec<Reference> {
+    let schema = match &lake.location().catalogue {
+        Catalogue::Postgres { metadata_schema, .. } => metadata_schema,
+        Catalogue::Sqlite(_) | Catalogue::DuckDb(_) => "main",
+    };
+    let table = numbers();
+    let folder = lake
+        .location()
+        .data_path
+        .join(table.schema_or("main"))
+        .join(&table.table);
+    let mut found = Vec::new();
+    for kind in ["data", "delete"] {
+        let sql = format!(
+            "select f.path, f.end_snapshot is null
+             from __ducklake_metadata_lake.{schema}.ducklake_{kind}_file as f
+             where table_id in (
+                 select table_id
+                 from __ducklake_metadata_lake.{schema}.ducklake_table
+                 where table_name = '{}'
+             )",
+            table.table
+        );
+        let rows = session.query(Call::new("list files"), &sql);
+        for row in rows.unwrap_or_else(|error| shown(&error)) {
+            // An absolute path stays as it is.
+            found.push(Reference {
+                path: folder.join(row.text(0).expect("files have paths")),
+                live: row.boolean(1),
+                deletes: kind == "delete",
+            });
+        }
+    }
+    found
+}
+
+/// Fails unless every promise about what is in the lake holds: keys once, ids once, all files there and readable.
+#[track_caller]
+pub(crate) fn assert_sound(lake: &Lake, context: &str) {
+    let session = lake.session().expect("a session");
+    let keys = session
+        .query(
+            Call::new("count keys"),
+            "select count(*), count(distinct partition_key) from lake.pintail.ledger",
+        )
+        .unwrap_or_else(|error| shown(&error));
+    assert_eq!(
+        keys[0].integer(0),
+        keys[0].integer(1),
+        "{context}: a key is in the ledger twice"
+    );
+    for file in references(lake, &session) {
+        assert!(file.path.exists(), "{context}: a file is missing: {file:?}");
+    }
+    let (rows, ids, ..) = contents(&session);
+    assert_eq!(rows, ids, "{context}: rows are doubled");
+}
+
+/// Fails if a Parquet file lies around that no snapshot needs.
+#[track_caller]
+pub(crate) fn assert_swept(lake: &Lake, context: &str) {
+    let session = lake.session().expect("a session");
+    let known: Vec<PathBuf> = references(lake, &session)
+        .into_iter()
+        .map(|file| file.path)
+        .collect();
+    let stray: Vec<PathBuf> = parquet_files(&lake.location().data_path)
+        .into_iter()
+        .filter(|path| !known.contains(path))
+        .collect();
+    assert!(stray.is_empty(), "{context}: nobody refers to {stray:?}");
+}
+
+/// The seed of a random test: from `PINTAIL_SEED`, or new. It is printed, so that a failure can be repeated.
+pub(crate) fn seeded(test: &str) -> fastrand::Rng {
+    let seed = std::env::var("PINTAIL_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| fastrand::u64(..));
+    writeln!(std::io::stdout(), "{test}: PINTAIL_SEED={seed}").expect("an open output");
+    fastrand::Rng::with_seed(seed)
 }

@@ -2,4 +2,5 @@
 
 mod commit;
 mod lakes;
+mod lost_answer;
 mod tap;

@@ -1,0 +1,299 @@
+//! The answer to COMMIT is lost between a Postgres catalogue and the committer: nothing is lost, nothing is doubled.
+
+use std::time::Duration;
+
+use pintail_lake::{Call, Change, CommitOutcome, CommitPart, Lake, LeaseSettings, SweepPolicy};
+use pintail_testkit::{Fault, PostgresServer, TcpProxy, Trap};
+
+use crate::lakes::{
+    Kind, Place, assert_sound, assert_swept, commit, contents, key, parquet_files, references, seeded, stage,
+    try_commit, upsert,
+};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Only DuckLake's own commits speak of snapshots; the other transactions of a session are left alone.
+const SNAPSHOT: &str = "ducklake_snapshot_changes";
+
+/// A lake whose committer reaches the catalogue through a proxy.
+struct Line {
+    place: Place,
+    proxy: TcpProxy,
+    /// Through the proxy.
+    lake: Lake,
+}
+
+impl Line {
+    /// A lake with ids 0..1000 of version 1 in two files.
+    fn open() -> Self {
+        let place = Place::new(Kind::Postgres);
+        let proxy = TcpProxy::start(PostgresServer::shared().address());
+        let lake = place.address.through(proxy.port()).open(LeaseSettings::default());
+        let parts = vec![
+            stage(&lake, "r0", "a", 0..600, 1, 1),
+            stage(&lake, "r0", "b", 600..1000, 1, 1),
+        ];
+        commit(&lake, Change::ReplaceAll, parts);
+        Self { place, proxy, lake }
+    }
+
+    /// Commits while the trap is set, and waits until it has sprung.
+    fn commit(&self, trap: Trap, change: Change, parts: Vec<CommitPart>) -> CommitOutcome {
+        self.proxy.arm(trap);
+        let outcome = commit(&self.lake, change, parts);
+        assert!(self.proxy.wait_fired(LIMIT), "the trap was not sprung");
+        outcome
+    }
+
+    /// What somebody else reads, who was not there: rows, ids, and their sums.
+    fn contents(&self) -> (i64, i64, i64, i64) {
+        let lake = self.place.open();
+        assert_sound(&lake, "after a lost answer");
+        contents(&lake.session().unwrap())
+    }
+}
+
+fn swallowed() -> Trap {
+    Trap::new(Fault::SwallowCommitAnswer).after_query(SNAPSHOT)
+}
+
+fn cut() -> Trap {
+    Trap::new(Fault::CutBeforeCommit).after_query(SNAPSHOT)
+}
+
+#[test]
+fn a_full_load_survives_a_lost_answer() {
+    let line = Line::open();
+    let parts = vec![
+        stage(&line.lake, "r1", "a", 0..10, 1, 2),
+        stage(&line.lake, "r1", "b", 10..30, 1, 2),
+    ];
+    let outcome = line.commit(swallowed(), Change::ReplaceAll, parts);
+    assert_eq!(line.proxy.swallowed_answer().as_deref(), Some("COMMIT"));
+    assert_eq!((outcome.asked, outcome.repaired), (1, 0));
+    assert_eq!((outcome.rows_inserted, outcome.rows_deleted), (30, 1000));
+    assert_eq!(outcome.committed.len(), 2);
+    assert_eq!(
+        outcome.snapshot,
+        Some(line.lake.snapshot(&line.lake.session().unwrap()).unwrap())
+    );
+    assert_eq!(line.contents(), (30, 30, 435, 60));
+}
+
+#[test]
+fn an_upsert_with_delete_files_survives_a_lost_answer() {
+    let line = Line::open();
+    let parts = vec![stage(&line.lake, "r1", "a", 500..1100, 1, 2)];
+    let outcome = line.commit(swallowed(), upsert(), parts);
+    assert_eq!(line.proxy.swallowed_answer().as_deref(), Some("COMMIT"));
+    // Ids 500..600 stand in the first file, which gets a delete file; the second file ends as a whole.
+    assert_eq!((outcome.asked, outcome.repaired), (1, 1));
+    assert_eq!((outcome.rows_inserted, outcome.rows_updated), (100, 500));
+    assert_eq!(line.contents(), (1100, 1100, 604_450, 1700));
+    assert_eq!(
+        parquet_files(&guard_folder(&line)),
+        Vec::<std::path::PathBuf>::new()
+    );
+}
+
+#[test]
+fn a_commit_that_never_reached_the_catalogue_is_repeated() {
+    let line = Line::open();
+    let parts = vec![stage(&line.lake, "r1", "a", 500..1100, 1, 2)];
+    let outcome = line.commit(cut(), upsert(), parts);
+    assert_eq!((outcome.asked, outcome.repaired), (1, 0));
+    assert_eq!((outcome.rows_inserted, outcome.rows_updated), (100, 500));
+    assert_eq!(line.contents(), (1100, 1100, 604_450, 1700));
+
+    let parts = vec![stage(&line.lake, "r2", "a", 0..10, 1, 3)];
+    let outcome = line.commit(cut(), Change::ReplaceAll, parts);
+    assert_eq!((outcome.asked, outcome.rows_deleted), (1, 1100));
+    assert_eq!(line.contents(), (10, 10, 45, 30));
+}
+
+#[test]
+fn parts_that_were_in_before_are_told_apart_after_a_lost_answer() {
+    let line = Line::open();
+    let first = stage(&line.lake, "r1", "a", 0..10, 1, 2);
+    commit(&line.lake, upsert(), vec![first.clone()]);
+    let parts = vec![first, stage(&line.lake, "r1", "b", 10..30, 1, 2)];
+    let outcome = line.commit(swallowed(), upsert(), parts);
+    assert_eq!(outcome.committed, [key("r1", "b")]);
+    assert_eq!(outcome.already, [key("r1", "a")]);
+    assert_eq!((outcome.rows_inserted, outcome.rows_updated), (0, 20));
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1030));
+}
+
+#[test]
+fn a_catalogue_that_cannot_be_asked_at_once_is_asked_again() {
+    let line = Line::open();
+    // These are the first three questions after the lost answer.
+    let unreachable = || Trap::new(Fault::CutBeforeCommit).at_query("pintail_keys");
+    line.proxy
+        .arm_in_turn([swallowed(), unreachable(), unreachable(), unreachable()]);
+    let parts = vec![stage(&line.lake, "r1", "a", 0..10, 1, 2)];
+    let outcome = commit(&line.lake, upsert(), parts);
+    assert!(line.proxy.wait_fired(LIMIT));
+    assert_eq!((outcome.committed.len(), outcome.repaired), (1, 1));
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+}
+
+#[test]
+fn an_answer_is_not_final_while_the_catalogue_still_commits() {
+    let line = Line::open();
+    let parts = vec![stage(&line.lake, "r1", "a", 0..10, 1, 2)];
+    line.proxy.arm(Trap::new(Fault::HoldAndCut).after_query(SNAPSHOT));
+    let outcome = std::thread::scope(|scope| {
+        let committer = scope.spawn(|| commit(&line.lake, upsert(), parts));
+        assert!(line.proxy.wait_fired(LIMIT));
+        // The committer has asked, was told that nothing is in, and waits for the transaction that it lost.
+        assert!(waits_for_a_lock(&line), "nobody waits for the undecided commit");
+        line.proxy.release();
+        committer.join().unwrap()
+    });
+    assert_eq!((outcome.committed.len(), outcome.already.len()), (1, 0));
+    assert_eq!((outcome.rows_updated, outcome.repaired), (10, 1));
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+}
+
+#[test]
+fn a_committer_that_died_before_its_repair_is_finished_by_the_next_one() {
+    let line = Line::open();
+    break_by_hand(&line);
+    let next = vec![stage(&line.lake, "r2", "a", 10..20, 1, 3)];
+    let outcome = commit(&line.lake, upsert(), next);
+    assert_eq!((outcome.asked, outcome.rows_updated), (0, 10));
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1030));
+}
+
+#[test]
+fn a_committer_that_died_before_its_repair_is_finished_when_it_comes_back() {
+    let line = Line::open();
+    let parts = break_by_hand(&line);
+    let outcome = commit(&line.lake, upsert(), parts);
+    assert_eq!((outcome.committed.len(), outcome.already.len()), (0, 1));
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+}
+
+#[test]
+fn a_sweep_finishes_a_repair_before_it_removes_anything() {
+    let line = Line::open();
+    break_by_hand(&line);
+    let policy = SweepPolicy {
+        own_runs: Vec::new(),
+        older_than: Some(Duration::ZERO),
+    };
+    line.lake.sweep(&crate::lakes::numbers(), &policy).unwrap();
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+    assert_swept(&line.lake, "after a sweep");
+}
+
+#[test]
+fn a_lake_outlives_the_end_of_all_connections_to_its_catalogue() {
+    let line = Line::open();
+    let server = PostgresServer::shared();
+    for round in 1..=3_i64 {
+        let parts = vec![stage(&line.lake, &format!("r{round}"), "a", 0..10, 1, 1 + round)];
+        server
+            .client("postgres")
+            .execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1",
+                &[&line.place.address.database],
+            )
+            .unwrap();
+        let outcome = commit(&line.lake, upsert(), parts);
+        assert_eq!(outcome.rows_updated, 10);
+    }
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1030));
+}
+
+#[test]
+fn random_losses_neither_lose_nor_double_rows() {
+    let mut random = seeded("random losses");
+    let line = Line::open();
+    let mut versions = vec![1_i64; 1000];
+    let (mut asked, mut repaired) = (0, 0);
+    for round in 1..=25_i64 {
+        let first = random.usize(0..990);
+        let end = (first + random.usize(1..400)).min(1000);
+        let rows = i64::try_from(first).unwrap()..i64::try_from(end).unwrap();
+        let parts = vec![stage(&line.lake, &format!("r{round}"), "a", rows, 1, 1 + round)];
+        let trap = if random.bool() { swallowed() } else { cut() };
+        line.proxy.arm(trap);
+        let outcome = try_commit(&line.lake, upsert(), parts).unwrap();
+        assert!(line.proxy.fired());
+        assert_eq!(outcome.rows_updated, (end - first) as u64);
+        versions[first..end].fill(1 + round);
+        asked += outcome.asked;
+        repaired += outcome.repaired;
+        assert_eq!(
+            contents(&line.lake.session().unwrap()).3,
+            versions.iter().sum::<i64>(),
+            "round {round}"
+        );
+    }
+    assert_eq!(
+        line.contents(),
+        (1000, 1000, 499_500, versions.iter().sum::<i64>())
+    );
+    assert_eq!(asked, 25);
+    assert!(repaired > 0, "no answer was lost that needed a repair");
+}
+
+fn guard_folder(line: &Line) -> std::path::PathBuf {
+    line.place.location.data_path.join("shop/numbers/pintail-guard")
+}
+
+/// Commits an upsert, and leaves the lake as a committer does that dies after DuckLake deleted the delete file and
+/// before the link to it was put back. Returns the parts that are in.
+fn break_by_hand(line: &Line) -> Vec<CommitPart> {
+    let parts = vec![stage(&line.lake, "r1", "a", 0..10, 1, 2)];
+    let (_, before) = line.delete_files();
+    commit(&line.lake, upsert(), parts.clone());
+    let (_, after) = line.delete_files();
+    let new: Vec<_> = after.into_iter().filter(|path| !before.contains(path)).collect();
+    let [file] = new.as_slice() else {
+        panic!("one delete file, not {new:?}")
+    };
+    let folder = guard_folder(line).join(file.file_stem().unwrap());
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::rename(file, folder.join(file.file_name().unwrap())).unwrap();
+    let session = line.lake.session().unwrap();
+    let broken = session.query(
+        Call::new("read"),
+        "select sum(length(note)) from lake.shop.numbers",
+    );
+    assert!(broken.is_err(), "the table can be read without its delete file");
+    parts
+}
+
+impl Line {
+    fn delete_files(&self) -> (usize, Vec<std::path::PathBuf>) {
+        let session = self.lake.session().unwrap();
+        let files: Vec<_> = references(&self.lake, &session)
+            .into_iter()
+            .filter(|file| file.live && file.deletes)
+            .map(|file| file.path)
+            .collect();
+        (files.len(), files)
+    }
+}
+
+/// Waits until a session of the catalogue waits for another one's transaction.
+fn waits_for_a_lock(line: &Line) -> bool {
+    let mut client = PostgresServer::shared().client("postgres");
+    let deadline = std::time::Instant::now() + LIMIT;
+    while std::time::Instant::now() < deadline {
+        let waiting: i64 = client
+            .query_one(
+                "select count(*) from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'",
+                &[&line.place.address.database],
+            )
+            .unwrap()
+            .get(0);
+        if waiting > 0 {
+            return true;
+        }
+    }
+    false
+}
