@@ -1,1 +1,15 @@
-//! Connectors: one folder per outside system.
+//! Connectors: one folder per outside system, held to the contract of [`pintail_lake::connector`].
+//!
+//! A connector is text: it writes the statements that attach a system, look at its catalogue and read a range of a
+//! table. It never sees a row. What DuckDB's scanners would read as another value, the statement turns into an error.
+//!
+//! - [`postgres`]: PostgreSQL 13 to 17.
+//! - [`sqlite`]: SQLite files.
+//! - [`registry`]: the only place that tells systems apart by name.
+
+mod guard;
+mod labels;
+mod missing;
+pub mod postgres;
+pub mod registry;
+pub mod sqlite;

@@ -1,0 +1,83 @@
+//! From a datastore to a connection of libpq.
+
+use pintail_config::{Datastore, Options};
+use pintail_lake::connector::Attachment;
+use pintail_lake::extension::POSTGRES;
+use pintail_lake::quote;
+use pintail_model::Secret;
+
+use super::quote::connection_value;
+
+/// Used where the datastore does not say otherwise.
+const DEFAULTS: &[(&str, &str)] = &[
+    // Shows up in `pg_stat_activity`.
+    ("application_name", "pintail"),
+    // Seconds. libpq itself would wait as long as the system does, which is minutes for a firewall that says nothing.
+    ("connect_timeout", "10"),
+];
+
+/// Used whatever the datastore says. The server converts to UTF-8, or refuses what is not text; without it, text of a
+/// database in another encoding would arrive as other letters.
+const FIXED: &[(&str, &str)] = &[("client_encoding", "UTF8")];
+
+/// How one Postgres database is reached.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    /// Options of libpq without the password.
+    options: Secret,
+    password: Option<Secret>,
+    /// Everything that must not be shown.
+    secrets: Vec<Secret>,
+}
+
+impl Connection {
+    pub(super) fn of(datastore: &Datastore) -> Self {
+        let none = Options::default();
+        let options = datastore.options().unwrap_or(&none);
+        let password = options.secret("password").cloned();
+        let secrets = options
+            .iter()
+            .filter_map(|(name, _)| options.secret(name).cloned())
+            .collect();
+        let defaults = DEFAULTS
+            .iter()
+            .filter(|(name, _)| options.iter().all(|(given, _)| given != *name));
+        let given = options
+            .iter()
+            .map(|(name, setting)| (name, setting.expose()))
+            .filter(|(name, _)| *name != "password" && FIXED.iter().all(|(fixed, _)| fixed != name));
+        let parts: Vec<String> = given
+            .chain(defaults.copied())
+            .chain(FIXED.iter().copied())
+            .map(|(name, value)| format!("{name}={}", connection_value(value)))
+            .collect();
+        Self {
+            options: Secret::new(parts.join(" ")),
+            password,
+            secrets,
+        }
+    }
+
+    /// The password travels in a secret of the engine: DuckDB repeats the connection string in its errors and in
+    /// `duckdb_databases()`, but never a secret. There is always one, so that no secret that the user happens to have
+    /// stored for DuckDB itself is picked up.
+    pub(super) fn attachment(&self, alias: &str) -> Attachment {
+        let name = quote::identifier(&format!("pintail_{alias}"));
+        let password = self
+            .password
+            .as_ref()
+            .map(|password| format!(", password {}", quote::literal(password.expose())))
+            .unwrap_or_default();
+        let secret = format!("create or replace temporary secret {name} (type postgres{password})");
+        let attach = format!(
+            "attach {} as {} (type postgres, read_only, secret {name})",
+            quote::literal(self.options.expose()),
+            quote::identifier(alias),
+        );
+        Attachment {
+            extensions: vec![POSTGRES],
+            statements: vec![Secret::new(secret), Secret::new(attach)],
+            secrets: self.secrets.clone(),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! PostgreSQL 13 to 17, as a source.
+//!
+//! **Permissions.** CONNECT, USAGE on the schema and SELECT on the table are enough to copy it. `pg_read_all_stats`
+//! (or the role that writes) lets a delta see the oldest open transaction; without it a declared lag stands in. Rows
+//! that a row-level policy hides from the role do not exist for Pintail.
+//!
+//! **What is promised.** The attachment is read-only, and so is every transaction. All reads of a snapshot see one
+//! state, also those of DuckDB's parallel scanner. Text arrives in UTF-8 whatever the database's encoding.
+//!
+//! **Limits.** Page ranges need Postgres 14 (before, each would read the whole table) and heap storage. Columns that
+//! differ only in case cannot be told apart by the engine: such a table is refused. Two-phase transactions hold the
+//! watermark of a delta where it is. A connection pooler has to work in session mode.
+//!
+//! ```text
+//! config ─▶ attach          catalog ─▶ describe          read_point, snapshot ─▶ scan (types, predicate)
+//! ```
+
+mod catalog;
+mod config;
+mod describe;
+mod predicate;
+mod quote;
+mod read_point;
+mod scan;
+mod snapshot;
+mod statistics;
+mod types;
+
+use jiff::Timestamp;
+use pintail_config::Datastore;
+use pintail_lake::connector::{
+    Attachment, Capabilities, Connector, ReadPoint, Scan, ScanRequest, SnapshotId, SourceColumn,
+    TableDescription,
+};
+use pintail_lake::{Result, Session};
+use pintail_model::{CursorType, LogicalType, Range, TableName};
+
+use self::config::Connection;
+
+/// A Postgres database.
+#[derive(Debug)]
+pub struct PostgresSource {
+    connection: Connection,
+    address: String,
+    schema: Option<String>,
+}
+
+impl PostgresSource {
+    /// The database that `datastore` names. Nothing is connected yet.
+    #[must_use]
+    pub fn new(datastore: &Datastore) -> Self {
+        Self {
+            connection: Connection::of(datastore),
+            address: datastore.to_string(),
+            schema: datastore.schema.clone(),
+        }
+    }
+}
+
+impl Connector for PostgresSource {
+    fn system(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            page_ranges: true,
+            range_pushdown: true,
+            shared_snapshot: true,
+            oldest_transaction: true,
+        }
+    }
+
+    fn attachment(&self, alias: &str) -> Attachment {
+        self.connection.attachment(alias)
+    }
+
+    fn describe(&self, session: &Session, alias: &str, table: &TableName) -> Result<TableDescription> {
+        let table = TableName {
+            schema: table.schema.clone().or_else(|| self.schema.clone()),
+            ..table.clone()
+        };
+        describe::describe(session, alias, &self.address, &table)
+    }
+
+    fn reads_as(&self, column: &SourceColumn, wanted: LogicalType) -> bool {
+        types::route(column, wanted).is_some()
+    }
+
+    fn read_point(
+        &self,
+        session: &Session,
+        alias: &str,
+        table: &TableName,
+        cursor: (&str, CursorType),
+        _now: Timestamp,
+    ) -> Result<ReadPoint> {
+        read_point::read(session, alias, table, cursor)
+    }
+
+    fn begin_snapshot(&self, session: &Session, alias: &str) -> Result<Option<SnapshotId>> {
+        snapshot::begin(session, alias).map(Some)
+    }
+
+    fn join_snapshot(&self, session: &Session, alias: &str, snapshot: &SnapshotId) -> Result<()> {
+        snapshot::join(session, alias, snapshot)
+    }
+
+    fn scan(&self, alias: &str, request: &ScanRequest) -> Scan {
+        scan::scan(alias, request)
+    }
+
+    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {
+        scan::count(alias, table, range)
+    }
+}

@@ -1,0 +1,61 @@
+//! Ranges as conditions that Postgres evaluates.
+
+use pintail_lake::quote::identifier;
+use pintail_model::{CursorType, CursorValue, Range};
+
+/// The largest page number that a tuple id can hold.
+const PAGE_MAX: u64 = u32::MAX as u64;
+
+/// The condition of a range, or `None` if it takes every row. A bound is a typed literal, so that an index on the
+/// column can answer it.
+pub(super) fn condition(range: &Range) -> Option<String> {
+    let parts = match range {
+        Range::Whole => Vec::new(),
+        Range::Pages { first, end } => {
+            // No row has the position 0 on its page, so `(n,0)` lies between the pages n-1 and n.
+            let tuple = |page: u64| format!("'({},0)'::tid", page.min(PAGE_MAX));
+            let low = (*first > 0).then(|| format!("ctid >= {}", tuple(*first)));
+            let high = end
+                .filter(|end| *end <= PAGE_MAX)
+                .map(|end| format!("ctid < {}", tuple(end)));
+            low.into_iter().chain(high).collect()
+        }
+        Range::Key {
+            column,
+            low,
+            high,
+            with_null,
+        } => {
+            let column = identifier(column);
+            let bounds: Vec<String> = [(">=", low), ("<", high)]
+                .into_iter()
+                .filter_map(|(operator, bound)| Some(format!("{column} {operator} '{}'::bigint", (*bound)?)))
+                .collect();
+            match (bounds.is_empty(), with_null) {
+                (true, true) => Vec::new(),
+                (true, false) => vec![format!("{column} is not null")],
+                (false, true) => vec![format!("({} or {column} is null)", bounds.join(" and "))],
+                (false, false) => bounds,
+            }
+        }
+        Range::Cursor { column, low, high } => {
+            let column = identifier(column);
+            let low = low.map(|low| format!("{column} >= {}", bound(low)));
+            low.into_iter()
+                .chain([format!("{column} < {}", bound(*high))])
+                .collect()
+        }
+        Range::CursorNull { column } => vec![format!("{} is null", identifier(column))],
+    };
+    (!parts.is_empty()).then(|| parts.join(" and "))
+}
+
+fn bound(value: CursorValue) -> String {
+    let type_name = match value.cursor_type() {
+        CursorType::Integer => "bigint",
+        CursorType::Date => "date",
+        CursorType::Timestamp => "timestamp",
+        CursorType::TimestampTz => "timestamptz",
+    };
+    format!("'{}'::{type_name}", value.text())
+}

@@ -1,0 +1,194 @@
+//! The SELECT that reads a range.
+//!
+//! There are two ways, and both deliver the same values:
+//! - **whole**: DuckDB's scanner, which reads a table over several connections at once. It can only name columns.
+//! - **pushed down**: `postgres_query` with a SELECT of ours, over one connection. It takes ranges and casts.
+//!
+//! The scanner delivers two kinds of value as another one, in silence. Both become errors here:
+//! - `NaN` in a `numeric` arrives as 0. Only Postgres can tell: a pushed-down statement makes Postgres itself refuse
+//!   the row at nearly no cost, the whole scan asks with a query of its own under the same snapshot.
+//! - A timestamp after the year 294246 wraps around to one before 290000 BC. Postgres has nothing that early, so the
+//!   engine sees it. (Two microseconds of the year 294247 would become an infinity; they are taken for one.)
+
+use pintail_lake::connector::{ColumnRead, Scan, ScanRequest};
+use pintail_lake::quote::{self, identifier, literal};
+use pintail_model::{LogicalType, Range, TableName};
+
+use super::predicate::condition;
+use super::types::{Route, route};
+use crate::guard::Guards;
+use crate::labels::labels;
+
+/// What DuckDB runs to get the result of a statement of Postgres.
+pub(super) fn query(alias: &str, sql: &str) -> String {
+    format!("postgres_query({}, {})", literal(alias), literal(sql))
+}
+
+pub(super) fn count(alias: &str, table: &TableName, range: &Range) -> String {
+    let mut sql = format!("select count(*) as rows from {}", qualified(table));
+    if let Some(condition) = condition(range) {
+        sql.push_str(&format!(" where {condition}"));
+    }
+    format!("select rows from {}", query(alias, &sql))
+}
+
+pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
+    let reads = reads(&request.columns);
+    let native = reads.iter().all(|read| matches!(read.route, Route::Native(_)));
+    if request.range == Range::Whole && native {
+        whole(alias, request, &reads)
+    } else {
+        pushed(alias, request, &reads)
+    }
+}
+
+/// A column on its way.
+struct Read<'a> {
+    request: &'a ColumnRead,
+    route: Route,
+    /// What it is called between Postgres and DuckDB.
+    label: String,
+}
+
+fn reads(columns: &[ColumnRead]) -> Vec<Read<'_>> {
+    columns
+        .iter()
+        .zip(labels(columns))
+        .map(|(request, label)| {
+            // Whoever asks for what `reads_as` refused gets an error of the engine, not another value.
+            let route = route(&request.source, request.column.logical_type).unwrap_or(Route::AsText);
+            Read {
+                request,
+                route,
+                label,
+            }
+        })
+        .collect()
+}
+
+fn whole(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Scan {
+    let mut guards = Guards::default();
+    let mut outputs = Vec::new();
+    let numbers: Vec<String> = reads
+        .iter()
+        .filter(|read| read.may_be_nan())
+        .map(|read| format!("{} = 'NaN'", identifier(&read.request.source.name)))
+        .collect();
+    if !numbers.is_empty() {
+        let probe = format!(
+            "select 1 as found from {} where {} limit 1",
+            qualified(&request.table),
+            numbers.join(" or ")
+        );
+        guards.fail_if(
+            format!("(select count(*) from {}) > 0", query(alias, &probe)),
+            format!(
+                "table \"{}\" holds NaN in a numeric column, which a decimal cannot hold",
+                request.table
+            ),
+        );
+    }
+    for read in reads {
+        let value = format!("s.{}", identifier(&read.request.source.name));
+        outputs.push(read.output(&value, &mut guards));
+    }
+    Scan {
+        sql: format!(
+            "select\n  {}\nfrom {} as s{}",
+            outputs.join(",\n  "),
+            quote::table(alias, &request.table, "public"),
+            guards.clause()
+        ),
+        pushed_down: None,
+    }
+}
+
+fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Scan {
+    let columns: Vec<String> = reads.iter().map(Read::in_postgres).collect();
+    let mut conditions: Vec<String> = condition(&request.range).into_iter().collect();
+    let refusals: Vec<String> = reads.iter().filter_map(Read::refuse_nan).collect();
+    if !refusals.is_empty() {
+        conditions.push(format!("case {} else true end", refusals.join(" ")));
+    }
+    let mut sql = format!("select {} from {}", columns.join(", "), qualified(&request.table));
+    if !conditions.is_empty() {
+        sql.push_str(&format!(" where {}", conditions.join(" and ")));
+    }
+    let mut guards = Guards::default();
+    let outputs: Vec<String> = reads
+        .iter()
+        .map(|read| read.output(&format!("s.{}", identifier(&read.label)), &mut guards))
+        .collect();
+    Scan {
+        sql: format!(
+            "select\n  {}\nfrom {} as s{}",
+            outputs.join(",\n  "),
+            query(alias, &sql),
+            guards.clause()
+        ),
+        pushed_down: Some(sql),
+    }
+}
+
+impl Read<'_> {
+    fn may_be_nan(&self) -> bool {
+        matches!(self.route, Route::Native(LogicalType::Decimal { .. }))
+    }
+
+    fn in_postgres(&self) -> String {
+        let name = identifier(&self.request.source.name);
+        let label = identifier(&self.label);
+        match self.route {
+            Route::Native(_) if name == label => name,
+            Route::Native(_) => format!("{name} as {label}"),
+            Route::AsText | Route::Number => format!("{name}::text as {label}"),
+        }
+    }
+
+    /// An arm that is never false, but fails on NaN: Postgres cannot convert it to an integer, and says so without a
+    /// value. Stored, a NaN takes 3 bytes or, with a long header, 6, as hardly anything but 0 does: the comparison,
+    /// which has to unpack the number, runs for few rows.
+    fn refuse_nan(&self) -> Option<String> {
+        let name = identifier(&self.request.source.name);
+        self.may_be_nan().then(|| {
+            format!("when pg_column_size({name}) in (3, 6) and {name} = 'NaN' then {name}::bigint is null")
+        })
+    }
+
+    /// The column as the destination wants it, and what must not be in it. `value` is the column in DuckDB.
+    fn output(&self, value: &str, guards: &mut Guards) -> String {
+        let wanted = self.request.column.logical_type;
+        let name = &self.request.source.name;
+        let arrives_as = match self.route {
+            // DuckDB's scanner delivers JSON as text.
+            Route::Native(LogicalType::Json) | Route::AsText | Route::Number => LogicalType::Text,
+            Route::Native(home) => home,
+        };
+        match (self.route, wanted) {
+            (Route::Native(LogicalType::Timestamp | LogicalType::TimestampTz), _) => guards.fail_if(
+                format!("{value} < '5000-01-01 (BC) 00:00:00'::{arrives_as} and isfinite({value})"),
+                format!("column \"{name}\" holds a time after the year 294246, which the engine cannot hold"),
+            ),
+            // DuckDB rounds digits away when it reads a decimal, so they are counted before.
+            (Route::Number, LogicalType::Decimal { scale, .. }) => guards.fail_if(
+                format!("not regexp_full_match({value}, '-?[0-9]+([.][0-9]{{0,{scale}}}0*)?')"),
+                format!("column \"{name}\" holds a number that {wanted} cannot hold exactly"),
+            ),
+            _ => {}
+        }
+        let typed = if arrives_as == wanted {
+            value.to_owned()
+        } else {
+            format!("{value}::{wanted}")
+        };
+        format!("{typed} as {}", identifier(&self.request.column.name))
+    }
+}
+
+/// A table as Postgres names it. Double quotes mean the same there as in DuckDB.
+pub(super) fn qualified(table: &TableName) -> String {
+    match &table.schema {
+        Some(schema) => format!("{}.{}", identifier(schema), identifier(&table.table)),
+        None => identifier(&table.table),
+    }
+}

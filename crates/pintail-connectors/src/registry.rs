@@ -1,0 +1,97 @@
+//! From a datastore to its connector: the only place that tells systems apart by name.
+
+use pintail_config::{Catalogue as Given, Datastore};
+use pintail_lake::connector::Connector;
+use pintail_lake::location::{Catalogue, LakeLocation};
+use pintail_lake::{Error, Result};
+use pintail_model::{ErrorKind, Secret};
+
+use crate::postgres::PostgresSource;
+use crate::sqlite::SqliteSource;
+
+/// Systems that tables can be read from.
+pub const SOURCES: &[&str] = &["postgres", "sqlite"];
+
+/// The schema of a Postgres catalogue's own tables, unless the lake names another.
+const METADATA_SCHEMA: &str = "public";
+
+/// The connector that reads `datastore`.
+///
+/// # Errors
+/// `Invalid` for a system that is not built, with the list of those that are.
+pub fn source(datastore: &Datastore) -> Result<Box<dyn Connector>> {
+    match datastore.system.as_str() {
+        "postgres" => Ok(Box::new(PostgresSource::new(datastore))),
+        "sqlite" => Ok(Box::new(SqliteSource::new(datastore))),
+        other => Err(Error::refused(
+            ErrorKind::Invalid,
+            format!(
+                "cannot read from datastore `{}`: a source of type `{other}` is not built yet",
+                datastore.name
+            ),
+            format!("Tables can be read from {}.", listed(SOURCES)),
+        )),
+    }
+}
+
+/// Where the lake lies that `datastore` names.
+///
+/// # Errors
+/// `Invalid` for a datastore that is no lake, or whose files lie where they cannot be written yet.
+pub fn lake_location(datastore: &Datastore) -> Result<LakeLocation> {
+    let Some(lake) = datastore.lake() else {
+        return Err(Error::refused(
+            ErrorKind::Invalid,
+            format!(
+                "cannot write to datastore `{}`: a destination of type `{}` is not built yet",
+                datastore.name, datastore.system
+            ),
+            "Tables can be written to `ducklake`.",
+        ));
+    };
+    if let Some(missing) = datastore.not_built_as_destination() {
+        return Err(Error::refused(
+            ErrorKind::Invalid,
+            format!(
+                "cannot write to datastore `{}`: {missing} is not built yet",
+                datastore.name
+            ),
+            "Give `data_path` a folder.",
+        ));
+    }
+    let absolute = |path: &std::path::Path| {
+        std::path::absolute(path).map_err(|source| Error::File {
+            action: "find",
+            path: path.to_path_buf(),
+            source,
+        })
+    };
+    let catalogue = match &lake.catalogue {
+        Given::Sqlite(path) => Catalogue::Sqlite(absolute(path)?),
+        Given::Duckdb(path) => Catalogue::DuckDb(absolute(path)?),
+        Given::Postgres(options) => Catalogue::Postgres {
+            connection: options.conninfo(),
+            secrets: options
+                .iter()
+                .filter_map(|(name, _)| options.secret(name).cloned())
+                .collect::<Vec<Secret>>(),
+            address: lake.catalogue.to_string(),
+            metadata_schema: lake
+                .metadata_schema
+                .clone()
+                .unwrap_or_else(|| METADATA_SCHEMA.to_owned()),
+        },
+    };
+    Ok(LakeLocation {
+        catalogue,
+        data_path: absolute(&lake.data_path)?,
+    })
+}
+
+fn listed(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(" and ")
+}

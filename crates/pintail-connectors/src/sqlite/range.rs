@@ -1,0 +1,131 @@
+//! Ranges, as far as SQLite can evaluate them.
+//!
+//! Integers and NULLs are compared by SQLite, exactly. Times are texts in SQLite, and texts of different forms do not
+//! sort by time (`T` comes after a space, a shorter text before a longer one), so there SQLite only leaves out what lies
+//! days outside of the range and the engine compares the rest. What is no time at all is never left out: it would
+//! otherwise be missed for ever, and not refused.
+
+use pintail_lake::quote::identifier;
+use pintail_model::{CursorType, CursorValue, LogicalType, Range};
+
+use super::value::Value;
+use crate::guard::Guards;
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+/// 0000-01-01 and 9999-12-31 in days since 1970: what four digits of a year can say.
+const DAYS: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
+
+/// A range, divided between SQLite and the engine.
+pub(super) struct Split<'a> {
+    /// What SQLite evaluates; `None` takes every row.
+    pub(super) in_sqlite: Option<String>,
+    /// The cursor that has to be checked, and for times compared by the engine.
+    pub(super) cursor: Option<Cursor<'a>>,
+}
+
+/// A cursor with its bounds.
+pub(super) struct Cursor<'a> {
+    pub(super) value: Value<'a>,
+    low: Option<CursorValue>,
+    high: CursorValue,
+}
+
+pub(super) fn split(range: &Range) -> Split<'_> {
+    let plain = |condition: String| Split {
+        in_sqlite: Some(condition),
+        cursor: None,
+    };
+    match range {
+        // Pages are no capability of SQLite, and the planner reads capabilities.
+        Range::Whole | Range::Pages { .. } => Split {
+            in_sqlite: None,
+            cursor: None,
+        },
+        Range::Key {
+            column,
+            low,
+            high,
+            with_null,
+        } => {
+            let column = format!("t.{}", identifier(column));
+            let bounds: Vec<String> = [(">=", low), ("<", high)]
+                .into_iter()
+                .filter_map(|(operator, bound)| Some(format!("{column} {operator} {}", (*bound)?)))
+                .collect();
+            match (bounds.is_empty(), with_null) {
+                (true, true) => Split {
+                    in_sqlite: None,
+                    cursor: None,
+                },
+                (true, false) => plain(format!("{column} is not null")),
+                (false, true) => plain(format!("({} or {column} is null)", bounds.join(" and "))),
+                (false, false) => plain(bounds.join(" and ")),
+            }
+        }
+        Range::CursorNull { column } => plain(format!("t.{} is null", identifier(column))),
+        Range::Cursor { column, low, high } => {
+            let wanted = match high.cursor_type() {
+                CursorType::Integer => LogicalType::Int64,
+                CursorType::Date => LogicalType::Date,
+                CursorType::Timestamp => LogicalType::Timestamp,
+                CursorType::TimestampTz => LogicalType::TimestampTz,
+            };
+            let cursor = Cursor {
+                value: Value::new(column, wanted),
+                low: *low,
+                high: *high,
+            };
+            Split {
+                in_sqlite: Some(cursor.in_sqlite()),
+                cursor: Some(cursor),
+            }
+        }
+    }
+}
+
+impl Cursor<'_> {
+    /// The rows of the range and perhaps more, and all rows whose cursor is of another kind.
+    fn in_sqlite(&self) -> String {
+        let column = &self.value.column;
+        let (low, high, odd) = if self.high.cursor_type() == CursorType::Integer {
+            // Texts and blobs sort after all numbers.
+            (
+                self.low.map(CursorValue::text),
+                self.high.text(),
+                format!("{column} >= ''"),
+            )
+        } else {
+            let low = self.low.map(|low| format!("'{}'", day(low, -1)));
+            let form = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*";
+            let odd = format!(
+                "{column} is not null and (typeof({column}) <> 'text' or {column} not glob '{form}')"
+            );
+            (low, format!("'{}'", day(self.high, 2)), odd)
+        };
+        let low = low
+            .map(|low| format!("{column} >= {low} and "))
+            .unwrap_or_default();
+        format!("({low}{column} < {high} or {odd})")
+    }
+
+    /// The exact condition, in the engine.
+    pub(super) fn in_engine(&self, text: &str, guards: &mut Guards) -> String {
+        let value = self.value.in_engine(text, guards);
+        let bound = |bound: CursorValue| format!("'{}'::{}", bound.text(), self.value.wanted);
+        let low = self
+            .low
+            .map(|low| format!("{value} >= {} and ", bound(low)))
+            .unwrap_or_default();
+        format!("{low}{value} < {}", bound(self.high))
+    }
+}
+
+/// The day of a value, and some days on: a zone moves the day in a text by up to one.
+fn day(value: CursorValue, on: i64) -> String {
+    let days = match value.cursor_type() {
+        CursorType::Date | CursorType::Integer => value.number(),
+        CursorType::Timestamp | CursorType::TimestampTz => value.number().div_euclid(MICROS_PER_DAY),
+    };
+    let days = (days + on).clamp(*DAYS.start(), *DAYS.end());
+    CursorValue::from_number(CursorType::Date, days).text()
+}
