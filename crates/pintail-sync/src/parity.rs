@@ -113,7 +113,7 @@ pub(crate) fn without_newer(work: &Work<'_>, snapshot: i64, staged: &Path, curso
         .map(|name| format!("kept.{name} = staged.{name}"))
         .collect();
     let newer = format!(
-        "exists (select 1 from {table} at (version => {snapshot}) as kept where {} and kept.{cursor} > staged.{cursor})",
+        "exists (select 1 from {table} as kept at (version => {snapshot}) where {} and kept.{cursor} > staged.{cursor})",
         same_key.join(" and ")
     );
     let sql = format!("select count(*) from read_parquet({file}) as staged where {newer}");
@@ -127,7 +127,7 @@ pub(crate) fn without_newer(work: &Work<'_>, snapshot: i64, staged: &Path, curso
     let names: Vec<String> = shape.names().iter().map(|name| format!("kept.{}", quote::identifier(name))).collect();
     let lake = leaves(work, |filter| {
         format!(
-            "select count(*) from (select {} from {table} at (version => {snapshot}) as kept semi join ({left}) as staged \
+            "select count(*) from (select {} from {table} as kept at (version => {snapshot}) semi join ({left}) as staged \
              on {}) as lake where {filter}",
             names.join(", "),
             same_key.join(" and ")

@@ -2,7 +2,7 @@
 
 use pintail_model::{CursorValue, ErrorKind, Range};
 
-use super::{Choice, Draft, NullRows, PartitionPlan, PipelinePlan, PlanKind};
+use super::{Choice, Draft, NullRows, PartitionPlan, PipelinePlan, PlanKind, SOURCE};
 use crate::error::{Error, Result};
 use crate::partition::{self, PARTITIONS_MAX};
 use crate::spec::{DeltaSpec, NullCursor};
@@ -26,6 +26,10 @@ pub(super) fn plan(draft: &Draft<'_>, choice: Choice, settings: &DeltaSpec, low:
         NullCursor::Skip => NullRows::Skip,
         NullCursor::Include => NullRows::Include,
     };
+    if matches!(plan.null_rows, NullRows::Fail | NullRows::Skip) {
+        let range = Range::CursorNull { column: cursor.source };
+        plan.null_count = Some(draft.connector.count(SOURCE, &facts.table.name, &range));
+    }
     match unfinished(draft, &plan) {
         Some(run) => resume(draft, &mut plan, run),
         None => window(draft, &mut plan, settings, low)?,

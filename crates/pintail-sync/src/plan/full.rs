@@ -3,7 +3,7 @@
 use pintail_lake::connector::{SourceColumn, TableDescription};
 use pintail_model::{LogicalType, Range};
 
-use super::{Choice, Draft, PipelinePlan, PlanKind};
+use super::{Choice, Draft, PipelinePlan, PlanKind, SOURCE};
 use crate::partition::{self, PARTITIONS_MAX};
 use crate::spec::{DeltaSpec, FullSpec, PipelineSpec, Role};
 use crate::watermark::{self, ClockSettings};
@@ -20,6 +20,7 @@ pub(super) fn plan(draft: &Draft<'_>, choice: Choice, settings: &FullSpec, delta
     let forced = draft.asked.partitions.or(settings.partitions).map(u64::from);
     let (ranges, note) = cut(draft.spec, &facts.table, forced);
     plan.notes.extend(note);
+    plan.whole_count = plan.parity.then(|| draft.connector.count(SOURCE, &facts.table.name, &Range::Whole));
     for range in ranges {
         let expected = expected_rows(&facts.table, &range);
         plan.partitions.push(draft.partition(range, expected));

@@ -87,6 +87,10 @@ pub struct PipelinePlan {
     pub watermark: Option<CursorValue>,
     /// What rows without a cursor mean for this run.
     pub null_rows: NullRows,
+    /// How the source counts them, where that decides something.
+    pub null_count: Option<String>,
+    /// How the source counts the whole table, for a full load that is compared.
+    pub whole_count: Option<String>,
     /// Whether both sides are compared.
     pub parity: bool,
     /// Partitions that may be read at once.
@@ -202,6 +206,8 @@ impl Draft<'_> {
             low: None,
             watermark: None,
             null_rows: NullRows::Unaffected,
+            null_count: None,
+            whole_count: None,
             parity: asked.parity,
             concurrency: if shared { wanted.max(1) as usize } else { 1 },
             partitions: Vec::new(),

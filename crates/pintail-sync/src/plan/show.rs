@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pintail_lake::StageFolder;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
@@ -26,7 +27,7 @@ pub struct Statement {
     pub side: Side,
     /// What it is for.
     pub purpose: &'static str,
-    /// The statement. `<run>`, `<n>` and `…` stand for what only a run knows.
+    /// The statement. `<run>`, `<partition>`, `<n>` and `…` stand for what only a run knows.
     pub sql: String,
 }
 
@@ -52,7 +53,7 @@ impl PipelinePlan {
         if let Some(sql) = &partition.scan.pushed_down {
             statements.push(Statement { side: Side::Source, purpose: "as part of it", sql: sql.clone() });
         }
-        if self.parity {
+        if self.parity && self.kind == PlanKind::Delta {
             let sql = partition.count.clone();
             statements.push(Statement { side: Side::Source, purpose: "count the rows independently", sql });
         }
@@ -64,10 +65,20 @@ impl PipelinePlan {
         statements
     }
 
+    /// The counts of the source that decide whether the run may go on.
+    #[must_use]
+    pub fn counts(&self) -> Vec<Statement> {
+        let count = |sql: &Option<String>, purpose| {
+            sql.clone().map(|sql| Statement { side: Side::Source, purpose, sql })
+        };
+        let whole = count(&self.whole_count, "count the rows independently");
+        whole.into_iter().chain(count(&self.null_count, "count the rows without a cursor")).collect()
+    }
+
     /// The statements that bring partitions in: all of them at once in a full load, each on its own in a delta.
     #[must_use]
     pub fn commit_statements(&self) -> Vec<Statement> {
-        let file = self.shown_file("…");
+        let file = self.shown_file("<partition>").replace("-partition-", "<partition>");
         let key = (self.kind == PlanKind::Delta).then_some(self.shape.key.as_slice());
         let mut statements: Vec<Statement> = statement::commit(&self.table, key, &file)
             .into_iter()
@@ -90,9 +101,11 @@ impl PipelinePlan {
         pintail_lake::quote::table("lake", &self.table, "main")
     }
 
+    /// The first attempt's file of a partition, in the folder that the lake gives to plain names.
     fn shown_file(&self, partition: &str) -> String {
-        let run = self.resumes.as_ref().map_or_else(|| "<run>".to_owned(), ToString::to_string);
-        format!("<data>/{}/{}/{run}/{partition}-<n>.parquet", self.table.schema_or("main"), self.table.table)
+        let run = self.resumes.as_ref().map_or("<run>", |run| run.as_str());
+        let path = format!("<data>/{}/{}/{run}", self.table.schema_or("main"), self.table.table).into();
+        StageFolder { path }.file(partition, 1).to_string_lossy().into_owned()
     }
 
     fn shown_filter(&self) -> Option<String> {
@@ -172,6 +185,10 @@ impl fmt::Display for PipelinePlan {
             for statement in self.statements(partition) {
                 write_statement(f, &statement)?;
             }
+        }
+        for statement in self.counts() {
+            writeln!(f)?;
+            write_statement(f, &statement)?;
         }
         match (self.kind, total) {
             (_, 0) => return writeln!(f, "\nnothing to read, nothing to commit"),
@@ -254,7 +271,7 @@ impl Serialize for PipelinePlan {
                 statements: if partition.done { Vec::new() } else { self.statements(partition) },
             })
             .collect();
-        let mut plan = serializer.serialize_struct("PipelinePlan", 18)?;
+        let mut plan = serializer.serialize_struct("PipelinePlan", 19)?;
         plan.serialize_field("pipeline", &self.pipeline)?;
         plan.serialize_field("strategy", &self.strategy)?;
         plan.serialize_field("kind", &self.kind)?;
@@ -271,6 +288,7 @@ impl Serialize for PipelinePlan {
         plan.serialize_field("parity", &self.parity)?;
         plan.serialize_field("concurrency", &self.concurrency)?;
         plan.serialize_field("partitions", &partitions)?;
+        plan.serialize_field("counts", &self.counts())?;
         plan.serialize_field("commit", &if partitions.is_empty() { Vec::new() } else { self.commit_statements() })?;
         plan.serialize_field("notes", &self.notes)?;
         plan.end()

@@ -48,7 +48,7 @@ pub fn keys_at(table: &str, columns: &[&str], key: &[String], staged: &str, snap
     let names = quote::identifiers(key);
     let kept: Vec<String> = columns.iter().map(|column| format!("kept.{}", quote::identifier(column))).collect();
     format!(
-        "select count(*)\nfrom (\n  select {}\n  from {table} at (version => {snapshot}) as kept\n  semi join (select \
+        "select count(*)\nfrom (\n  select {}\n  from {table} as kept at (version => {snapshot})\n  semi join (select \
          {names} from read_parquet({})) as staged using ({names})\n) as lake\nwhere {filter}",
         kept.join(", "),
         quote::literal(staged)

@@ -4,12 +4,12 @@
 //! of the last one that is in holds for everything below it, whatever ends the run.
 
 use pintail_lake::{Call, Change, StagedFile};
-use pintail_model::{PartitionKey, Range};
+use pintail_model::PartitionKey;
 
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
 use crate::parity;
-use crate::plan::{NullRows, PartitionPlan, SOURCE, statement};
+use crate::plan::{NullRows, PartitionPlan, statement};
 use crate::populate;
 use crate::progress::Phase;
 use crate::report::PartitionTime;
@@ -21,15 +21,14 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let plan = work.plan;
     let open = |(position, partition): (usize, &PartitionPlan)| (!partition.done).then_some(position);
     let pending: Vec<usize> = plan.partitions.iter().enumerate().filter_map(open).collect();
-    let counts_nulls = matches!(plan.null_rows, NullRows::Fail | NullRows::Skip);
-    if pending.is_empty() && !counts_nulls {
+    if pending.is_empty() && plan.null_count.is_none() {
         return Ok(());
     }
     work.progress.phase(Phase::Reading);
     let sessions = plan.concurrency.min(pending.len()).max(1);
     let mut snapshot = Snapshot::open(work.lake.engine(), work.connector, sessions)?;
-    if counts_nulls {
-        check_null_rows(work, tally, &snapshot)?;
+    if let Some(sql) = &plan.null_count {
+        check_null_rows(work, tally, &snapshot, sql)?;
     }
     for wave in pending.chunks(sessions) {
         work.progress.phase(Phase::Reading);
@@ -43,12 +42,11 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
 }
 
 /// Rows without a cursor are never seen by a delta: somebody has to decide about them.
-fn check_null_rows(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot) -> Result<()> {
+fn check_null_rows(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, sql: &str) -> Result<()> {
     let plan = work.plan;
     let cursor = plan.shape.followed().expect("a delta has a cursor");
-    let range = Range::CursorNull { column: cursor.source.clone() };
     let label = format!("count the rows of table \"{}\" without a cursor", plan.source_table);
-    let rows = snapshot.count(&label, &work.connector.count(SOURCE, &plan.source_table, &range))?;
+    let rows = snapshot.count(&label, sql)?;
     if rows == 0 {
         return Ok(());
     }
@@ -64,8 +62,6 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
     let plan = work.plan;
     let partition = &plan.partitions[staged.position];
     let (id, rows) = (&partition.id, staged.file.rows);
-    tally.rows_processed += rows;
-    tally.bytes_staged += staged.file.bytes;
     if plan.parity {
         let label = format!("count partition `{id}` of table \"{}\" in {}", plan.source_table, plan.source.address);
         let counted = snapshot.count(&label, &partition.count)?;
@@ -100,6 +96,8 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
     if partition.changed_only && rows > 0 {
         work.discard(&staged.file.path);
     }
+    tally.rows_processed += rows;
+    tally.bytes_staged += staged.file.bytes;
     tally.partitions_processed += 1;
     tally.partition_times.push(PartitionTime {
         partition_id: id.clone(),

@@ -1,12 +1,11 @@
 //! A full load: every row of one snapshot of the source, staged in partitions, committed as one replacement.
 
 use pintail_lake::{Change, CommitPart};
-use pintail_model::{LeafChecksums, Range};
+use pintail_model::LeafChecksums;
 
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
 use crate::parity;
-use crate::plan::SOURCE;
 use crate::populate;
 use crate::progress::Phase;
 use crate::report::PartitionTime;
@@ -22,11 +21,10 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
         let positions: Vec<usize> = (0..plan.partitions.len()).collect();
         let staged = fetch::stage_all(work, snapshot.sessions(), &positions)?;
         add_up(work, tally, &staged);
-        if plan.parity {
+        if let Some(sql) = &plan.whole_count {
             work.progress.phase(Phase::Comparing);
-            let sql = work.connector.count(SOURCE, &plan.source_table, &Range::Whole);
             let label = format!("count the rows of table \"{}\" in {}", plan.source_table, plan.source.address);
-            let counted = snapshot.count(&label, &sql)?;
+            let counted = snapshot.count(&label, sql)?;
             if !tally.parity.add_count("the whole table", counted, tally.rows_processed) {
                 // The old table is worth more than one that is known to be wrong.
                 tally.notes.push("nothing was committed: the rows that were read are not those of the source".to_owned());

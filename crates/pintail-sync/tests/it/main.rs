@@ -1,3 +1,12 @@
 //! Integration tests.
 
+mod delta;
+mod full;
+mod partition;
+mod plan;
+mod resume;
+mod shop;
+mod source;
 mod spec;
+mod state;
+mod watermark;

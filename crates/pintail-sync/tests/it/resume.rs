@@ -1,0 +1,159 @@
+//! Runs that are cut off, and those that go on.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pintail_model::ErrorKind;
+use pintail_sync::report::ParityStatus;
+use pintail_sync::spec::{PartitionSpec, StepUnit};
+use pintail_sync::state::State;
+use pintail_sync::{Phase, Progress, StopSignal, SyncReport};
+
+use crate::shop::Shop;
+
+/// Stops the run after so many partitions, or when it begins to do something.
+struct Stopper<'a> {
+    stop: &'a StopSignal,
+    partitions: AtomicUsize,
+    phase: Option<Phase>,
+}
+
+impl Progress for Stopper<'_> {
+    fn partition_done(&self, _: &str, _: u64) {
+        if self.partitions.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.stop.stop();
+        }
+    }
+
+    fn phase(&self, phase: Phase) {
+        if self.phase == Some(phase) {
+            self.stop.stop();
+        }
+    }
+}
+
+fn stopped(shop: &Shop, strategy: Option<&str>, partitions: usize, phase: Option<Phase>) {
+    let stop = StopSignal::new();
+    let watcher = Stopper { stop: &stop, partitions: AtomicUsize::new(partitions), phase };
+    let error = pintail_sync::run(&shop.request(strategy), &watcher, &stop).expect_err("it was stopped");
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
+}
+
+/// A shop that was copied, and whose orders then all changed over a day.
+fn changed_shop() -> Shop {
+    let mut shop = Shop::new(600);
+    shop.run(None);
+    shop.change("update orders set item = 'changed', updated_at = (updated_at::timestamp + to_hours(20))::timestamptz");
+    shop.spec.strategies[1].primary_partitions = vec![PartitionSpec {
+        column: "updated_at".to_owned(),
+        step: Some(2),
+        step_unit: StepUnit::Hour,
+        data_type: None,
+        bounded: false,
+    }];
+    shop.later(24 * 3600);
+    shop
+}
+
+fn latest(shop: &Shop) -> serde_json::Value {
+    let path = shop.folder.path().join("state/metrics/orders/latest_run.json");
+    serde_json::from_str(&std::fs::read_to_string(path).expect("a report")).expect("JSON")
+}
+
+#[test]
+fn a_stopped_delta_goes_on_with_the_partitions_that_are_left() {
+    let shop = changed_shop();
+    stopped(&shop, None, 7, None);
+    let first = latest(&shop);
+    assert_eq!((first["status"].as_str(), first["errors"].as_u64()), (Some("interrupted"), Some(1)));
+    assert_eq!((first["partitions_processed"].as_u64(), first["rows_processed"].as_u64()), (Some(7), Some(239)));
+    assert_eq!(first["watermark"], "2024-01-16 04:00:00.000000+00");
+
+    shop.later(10);
+    let report = shop.run(None);
+    assert_eq!((report.run_id.as_str(), report.resumed), (first["run_id"].as_str().expect("an id"), true));
+    assert_eq!((report.partitions_total, report.partitions_processed, report.partitions_skipped), (13, 6, 7));
+    assert_eq!((report.rows_processed, report.rows_updated, report.parity.status), (361, 361, ParityStatus::Ok));
+    assert_eq!(shop.differences(), "0");
+    let keys = shop.ask_one("select count(*) - count(distinct partition_key) from lake.pintail.ledger");
+    assert_eq!(keys, "0", "no partition is in twice");
+}
+
+#[test]
+fn a_stopped_delta_leaves_no_file_that_was_not_committed() {
+    let shop = changed_shop();
+    stopped(&shop, None, 100, Some(Phase::Comparing));
+    let referenced = shop.ask("select data_file from ducklake_list_files('lake', 'orders')").len();
+    assert_eq!(shop.files(), referenced + usize::from(shop.commits() > 1), "data files and one delete file");
+    shop.run(None);
+    assert_eq!(shop.differences(), "0");
+}
+
+#[test]
+fn a_plan_that_was_made_for_other_columns_is_dropped_and_the_report_says_so() {
+    let shop = changed_shop();
+    stopped(&shop, None, 7, None);
+    shop.change("alter table orders rename item to thing");
+    let report = shop.run(None);
+    assert!(!report.resumed);
+    assert_eq!(report.reason, "the columns differ from those of the lake's table");
+    assert!(report.notes.iter().any(|note| note.contains("is left behind")), "{:?}", report.notes);
+    assert_eq!(shop.differences(), "0");
+}
+
+#[test]
+fn a_stopped_full_load_leaves_the_old_table_and_no_file() {
+    let mut shop = Shop::new(1000);
+    shop.run(None);
+    shop.change("update orders set item = 'changed'");
+    shop.partitions = Some(4);
+    stopped(&shop, Some("full"), 100, Some(Phase::Committing));
+    assert_eq!(shop.commits(), 1);
+    let report = shop.run(Some("full"));
+    assert_eq!((report.resumed, report.parity.status), (false, ParityStatus::Ok));
+    assert_eq!((shop.differences().as_str(), shop.files()), ("0", 5));
+}
+
+#[test]
+fn a_run_that_was_cut_off_after_its_last_commit_is_found_to_be_over() {
+    let shop = Shop::new(100);
+    let report = shop.run(None);
+    unfinish(&shop, &report);
+    shop.later(60);
+    let next = shop.run(None);
+    assert_eq!((next.strategy.as_str(), next.resumed), ("changes", false));
+    assert_eq!(next.notes, [format!("run {} had brought everything in before it was cut off", report.run_id)]);
+    assert_eq!(shop.commits(), 1);
+}
+
+/// Makes the state look as if the run had been killed before it could say that it was over.
+fn unfinish(shop: &Shop, report: &SyncReport) {
+    let path = State::path(&shop.folder.path().join("state"));
+    let connection = rusqlite::Connection::open(path).expect("the state");
+    connection.execute("update runs set status = 'running' where run_id = ?", [report.run_id.as_str()]).expect("a change");
+    connection.execute("update partitions set status = 'planned'", []).expect("a change");
+    connection.execute("delete from pipelines", []).expect("a change");
+}
+
+#[test]
+fn metrics_and_log_are_written_as_documented() {
+    let shop = Shop::new(100);
+    let report = shop.run(None);
+    let metrics = shop.folder.path().join("state/metrics/orders");
+    let read = |name: &str| std::fs::read_to_string(metrics.join(name)).expect("a report");
+    assert_eq!(read("latest_run.json"), read(&format!("{}.json", report.run_id)));
+    let json = latest(&shop);
+    for key in [
+        "run_id", "pipeline", "strategy", "status", "started_at", "completed_at", "duration_seconds", "rows_processed",
+        "rows_inserted", "rows_updated", "rows_deleted", "partitions_total", "partitions_processed", "partitions_skipped",
+        "errors", "watermark", "parity", "resources", "partition_times",
+    ] {
+        assert!(json.get(key).is_some(), "{key}");
+    }
+    assert_eq!(json["parity"]["source"], "streamed");
+    let log = std::fs::read_to_string(shop.folder.path().join(format!("state/logs/orders/{}.log", report.run_id))).expect("a log");
+    let messages: Vec<String> = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["message"].to_string())
+        .collect();
+    assert_eq!(messages, ["\"sync started\"", "\"partition read\"", "\"committed\"", "\"sync ended\""]);
+}
