@@ -33,7 +33,11 @@ struct Options {
 
 impl Options {
     fn parse(arguments: &[String]) -> Result<Self> {
-        let mut options = Self { rows: 5_000_000, rounds: 3, binary: PathBuf::from("target/debug/pintail") };
+        let mut options = Self {
+            rows: 5_000_000,
+            rounds: 3,
+            binary: PathBuf::from("target/debug/pintail"),
+        };
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             let value = rest.next().with_context(|| format!("`{name}` needs a value"))?;
@@ -44,7 +48,11 @@ impl Options {
                 _ => bail!("unknown option `{name}`: there are --rows, --rounds and --binary"),
             }
         }
-        ensure!(options.binary.exists(), "`{}` is missing: run `cargo build -p pintail`", options.binary.display());
+        ensure!(
+            options.binary.exists(),
+            "`{}` is missing: run `cargo build -p pintail`",
+            options.binary.display()
+        );
         Ok(options)
     }
 }
@@ -64,12 +72,17 @@ struct Contestant {
 }
 
 fn bench(options: &Options) -> Result<()> {
-    let server = PostgresOptions::default().with_setting("shared_buffers", "1GB").with_setting("max_wal_size", "4GB").start()?;
+    let server = PostgresOptions::default()
+        .with_setting("shared_buffers", "1GB")
+        .with_setting("max_wal_size", "4GB")
+        .start()?;
     server.create_database(DATABASE);
     eprintln!("making {} rows …", options.rows);
     let sql = include_str!("../../../bench/orders.sql").replace("{rows}", &options.rows.to_string());
     server.client(DATABASE).batch_execute(&sql)?;
-    server.client(DATABASE).batch_execute("vacuum (analyze) bench.orders")?;
+    server
+        .client(DATABASE)
+        .batch_execute("vacuum (analyze) bench.orders")?;
     let postmaster = Postmaster::of(&server)?;
 
     let folder = tempfile::tempdir()?;
@@ -84,11 +97,23 @@ fn bench(options: &Options) -> Result<()> {
         "pintail, nothing to do",
         "pintail plan, 1,000 partitions",
     ];
-    let mut contestants: Vec<Contestant> = names.iter().map(|name| Contestant { name, samples: Vec::new() }).collect();
+    let mut contestants: Vec<Contestant> = names
+        .iter()
+        .map(|name| Contestant {
+            name,
+            samples: Vec::new(),
+        })
+        .collect();
     let mut read_ratio = Vec::new();
     for round in 0..options.rounds {
         eprintln!("round {} of {} …", round + 1, options.rounds);
-        let run = Run { options, server: &server, postmaster: &postmaster, folder: folder.path(), round };
+        let run = Run {
+            options,
+            server: &server,
+            postmaster: &postmaster,
+            folder: folder.path(),
+            round,
+        };
         let (samples, ratio) = run.all()?;
         for (contestant, sample) in contestants.iter_mut().zip(samples) {
             contestant.samples.push(sample);
@@ -110,11 +135,18 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn all(&self) -> Result<(Vec<Sample>, f64)> {
-        let pages: i64 = self.server.client(DATABASE).query_one("select pg_relation_size('bench.orders') / 8192", &[])?.get(0);
+        let pages: i64 = self
+            .server
+            .client(DATABASE)
+            .query_one("select pg_relation_size('bench.orders') / 8192", &[])?
+            .get(0);
         let half = pages / 2;
         let mut samples = vec![
             self.copy_to_nothing(&[String::new()])?,
-            self.copy_to_nothing(&[format!("where ctid < '({half},0)'"), format!("where ctid >= '({half},0)'")])?,
+            self.copy_to_nothing(&[
+                format!("where ctid < '({half},0)'"),
+                format!("where ctid >= '({half},0)'"),
+            ])?,
         ];
         let lake = self.folder.join(format!("duckdb-{}", self.round));
         let mut insert = Command::new(std::env::current_exe()?);
@@ -133,11 +165,18 @@ impl Run<'_> {
             ),
             &[],
         )?;
-        self.server.client(DATABASE).batch_execute(&format!("vacuum (analyze) {TABLE}"))?;
+        self.server
+            .client(DATABASE)
+            .batch_execute(&format!("vacuum (analyze) {TABLE}"))?;
         samples.push(self.pintail("parity", &[])?);
-        let read = self.report("parity")?["rows_processed"].as_u64().context("a report says how many rows it processed")?;
+        let read = self.report("parity")?["rows_processed"]
+            .as_u64()
+            .context("a report says how many rows it processed")?;
         samples.push(self.pintail("parity", &[])?);
-        ensure!(self.report("parity")?["rows_processed"] == 0, "a run with nothing to do processed rows");
+        ensure!(
+            self.report("parity")?["rows_processed"] == 0,
+            "a run with nothing to do processed rows"
+        );
         samples.push(self.pintail("full", &["--plan", "--partitions", "1000"])?);
         for name in ["full", "many", "parity"] {
             std::fs::remove_dir_all(self.folder.join(format!("{name}-{}", self.round)))?;
@@ -147,14 +186,24 @@ impl Run<'_> {
     }
 
     fn conninfo(&self) -> String {
-        format!("host=127.0.0.1 port={} user=postgres dbname={DATABASE}", self.server.port())
+        format!(
+            "host=127.0.0.1 port={} user=postgres dbname={DATABASE}",
+            self.server.port()
+        )
     }
 
     fn copy_to_nothing(&self, conditions: &[String]) -> Result<Sample> {
         let commands = conditions.iter().map(|condition| {
             let mut psql = Command::new("psql");
             let copy = format!("copy (select * from {TABLE} {condition}) to stdout (format binary)");
-            psql.args(["--quiet", "--no-psqlrc", "--command", &copy, "--dbname", &self.conninfo()]);
+            psql.args([
+                "--quiet",
+                "--no-psqlrc",
+                "--command",
+                &copy,
+                "--dbname",
+                &self.conninfo(),
+            ]);
             psql
         });
         self.measure(commands.collect())
@@ -162,17 +211,30 @@ impl Run<'_> {
 
     fn pintail(&self, name: &str, arguments: &[&str]) -> Result<Sample> {
         let folder = self.folder.join(format!("{name}-{}", self.round));
-        let lake = format!("ducklake:sqlite:{0}/lake.sqlite?data_path={0}/data", folder.display());
+        let lake = format!(
+            "ducklake:sqlite:{0}/lake.sqlite?data_path={0}/data",
+            folder.display()
+        );
         let mut command = Command::new(&self.options.binary);
-        command.arg("copy").arg(self.server.url(DATABASE)).arg(TABLE).arg(lake).arg("--json");
-        command.arg("--state-dir").arg(folder.join("state")).args(arguments);
+        command
+            .arg("copy")
+            .arg(self.server.url(DATABASE))
+            .arg(TABLE)
+            .arg(lake)
+            .arg("--json");
+        command
+            .arg("--state-dir")
+            .arg(folder.join("state"))
+            .args(arguments);
         std::fs::create_dir_all(&folder)?;
         command.stdout(std::fs::File::create(self.report_path(name))?);
         self.measure(vec![command])
     }
 
     fn report_path(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}-{}", self.round)).join("report.json")
+        self.folder
+            .join(format!("{name}-{}", self.round))
+            .join("report.json")
     }
 
     fn report(&self, name: &str) -> Result<serde_json::Value> {
@@ -189,7 +251,10 @@ impl Run<'_> {
             if command.get_program() == "psql" {
                 command.stdout(Stdio::null());
             }
-            children.push((command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn()?, command));
+            children.push((
+                command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn()?,
+                command,
+            ));
         }
         let (mut cpu_seconds, mut peak_mib) = (0.0, 0.0_f64);
         for (child, command) in children {
@@ -200,7 +265,11 @@ impl Run<'_> {
         }
         let wall_seconds = started_at.elapsed().as_secs_f64();
         cpu_seconds += self.postmaster.cpu_seconds()? - postgres_before;
-        Ok(Sample { wall_seconds, cpu_seconds, peak_mib })
+        Ok(Sample {
+            wall_seconds,
+            cpu_seconds,
+            peak_mib,
+        })
     }
 }
 
@@ -217,12 +286,20 @@ fn wait(mut child: std::process::Child) -> Result<((f64, f64), i32, String)> {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are valid for the call, and nobody else waits for this child.
     let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
-    ensure!(waited == pid, "cannot wait for a child: {}", std::io::Error::last_os_error());
+    ensure!(
+        waited == pid,
+        "cannot wait for a child: {}",
+        std::io::Error::last_os_error()
+    );
     #[expect(clippy::cast_precision_loss, reason = "seconds and kibibytes of a benchmark")]
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     #[expect(clippy::cast_precision_loss, reason = "seconds and kibibytes of a benchmark")]
     let peak_mib = usage.ru_maxrss as f64 / 1024.0;
-    Ok(((seconds(usage.ru_utime) + seconds(usage.ru_stime), peak_mib), status, errors))
+    Ok((
+        (seconds(usage.ru_utime) + seconds(usage.ru_stime), peak_mib),
+        status,
+        errors,
+    ))
 }
 
 /// The server's processes, for their CPU time.
@@ -232,7 +309,10 @@ struct Postmaster {
 
 impl Postmaster {
     fn of(server: &PostgresServer) -> Result<Self> {
-        let backend: i32 = server.client(DATABASE).query_one("select pg_backend_pid()", &[])?.get(0);
+        let backend: i32 = server
+            .client(DATABASE)
+            .query_one("select pg_backend_pid()", &[])?
+            .get(0);
         let pid = stat(i64::from(backend))?.context("the backend runs")?.parent;
         Ok(Self { pid })
     }
@@ -250,7 +330,10 @@ impl Postmaster {
                 _ => {}
             }
         }
-        #[expect(clippy::cast_precision_loss, reason = "seconds of a benchmark; Linux counts 100 ticks a second")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds of a benchmark; Linux counts 100 ticks a second"
+        )]
         Ok(ticks as f64 / 100.0)
     }
 }
@@ -268,9 +351,17 @@ fn stat(pid: i64) -> Result<Option<Process>> {
     };
     // The second field is a name in parentheses that may hold anything.
     let rest = text.rsplit_once(')').context("a name ends")?.1;
-    let fields: Vec<i64> = rest.split_whitespace().skip(1).map(|field| field.parse().unwrap_or(0)).collect();
+    let fields: Vec<i64> = rest
+        .split_whitespace()
+        .skip(1)
+        .map(|field| field.parse().unwrap_or(0))
+        .collect();
     let field = |number: usize| fields.get(number - 4).copied().unwrap_or(0);
-    Ok(Some(Process { parent: field(4), own_ticks: field(14) + field(15), children_ticks: field(16) + field(17) }))
+    Ok(Some(Process {
+        parent: field(4),
+        own_ticks: field(14) + field(15),
+        children_ticks: field(16) + field(17),
+    }))
 }
 
 /// What a careful person would script: DuckDB's own INSERT from Postgres into a DuckLake.
@@ -293,9 +384,14 @@ fn duckdb_insert(conninfo: &str, folder: &Path) -> Result<()> {
         },
     )?;
     let session = engine.session()?;
-    let sql = format!("create schema lake.bench; create table lake.{TABLE} as select * from source.{TABLE} limit 0");
+    let sql = format!(
+        "create schema lake.bench; create table lake.{TABLE} as select * from source.{TABLE} limit 0"
+    );
     session.batch(Call::new("make the table"), &sql)?;
-    session.execute(Call::new("insert"), &format!("insert into lake.{TABLE} select * from source.{TABLE}"))?;
+    session.execute(
+        Call::new("insert"),
+        &format!("insert into lake.{TABLE} select * from source.{TABLE}"),
+    )?;
     Ok(())
 }
 
@@ -307,12 +403,24 @@ fn median(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> f64 {
 
 #[expect(clippy::print_stdout, reason = "the table is what the benchmark is for")]
 fn print(options: &Options, contestants: &[Contestant], read_ratio: &[f64]) {
-    let Some(insert) = contestants.iter().find(|contestant| contestant.name.starts_with("DuckDB")) else {
+    let Some(insert) = contestants
+        .iter()
+        .find(|contestant| contestant.name.starts_with("DuckDB"))
+    else {
         return;
     };
-    let base = (median(&insert.samples, |sample| sample.wall_seconds), median(&insert.samples, |sample| sample.cpu_seconds));
-    println!("{} rows, medians of {} interleaved rounds; ratios to DuckDB's own insert", options.rows, options.rounds);
-    println!("{:<40} {:>8} {:>7} {:>8} {:>7} {:>9}", "", "wall s", "×", "CPU s", "×", "peak MiB");
+    let base = (
+        median(&insert.samples, |sample| sample.wall_seconds),
+        median(&insert.samples, |sample| sample.cpu_seconds),
+    );
+    println!(
+        "{} rows, medians of {} interleaved rounds; ratios to DuckDB's own insert",
+        options.rows, options.rounds
+    );
+    println!(
+        "{:<40} {:>8} {:>7} {:>8} {:>7} {:>9}",
+        "", "wall s", "×", "CPU s", "×", "peak MiB"
+    );
     for contestant in contestants {
         let wall = median(&contestant.samples, |sample| sample.wall_seconds);
         let cpu = median(&contestant.samples, |sample| sample.cpu_seconds);
@@ -324,10 +432,15 @@ fn print(options: &Options, contestants: &[Contestant], read_ratio: &[f64]) {
             cpu / base.1
         );
     }
-    let full = contestants.iter().find(|contestant| contestant.name == "pintail full, parity");
-    let delta = contestants.iter().find(|contestant| contestant.name.starts_with("pintail delta"));
+    let full = contestants
+        .iter()
+        .find(|contestant| contestant.name == "pintail full, parity");
+    let delta = contestants
+        .iter()
+        .find(|contestant| contestant.name.starts_with("pintail delta"));
     if let (Some(full), Some(delta)) = (full, delta) {
-        let ratio = median(&delta.samples, |sample| sample.wall_seconds) / median(&full.samples, |sample| sample.wall_seconds);
+        let ratio = median(&delta.samples, |sample| sample.wall_seconds)
+            / median(&full.samples, |sample| sample.wall_seconds);
         let read = read_ratio.iter().copied().fold(0.0, f64::max);
         println!("delta: {ratio:.2} × the full load with parity; read {read:.3} times the changed rows");
     }

@@ -1,0 +1,73 @@
+//! What can be typed: the commands, and the texts of `--help`.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{self, Outcome};
+
+/// Keeps a DuckLake exactly in step with the databases that you already run, and proves it.
+#[derive(Debug, Parser)]
+#[command(name = "pintail", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  pintail demo
+  pintail copy postgres://sync@db:5432/shop public.orders 'ducklake:sqlite:lake.sqlite?data_path=lake'
+  pintail run --config pipeline.yaml
+  pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from orders'
+
+Exit codes:
+  0    done, or nothing to do
+  1    a fault of Pintail
+  2    the configuration or the command line is wrong
+  3    something that was named does not exist
+  4    credentials or permissions were refused
+  5    a system cannot be reached, or is short of a resource
+  6    the data cannot be carried as asked
+  7    the two sides differ
+  8    already running, or changed by somebody else
+  130  interrupted
+
+Environment:
+  PINTAIL_LOG_LEVEL      debug, info, warning or error: what is logged to stderr, and to the log of each run
+  PINTAIL_EXTENSION_DIR  where DuckDB's extensions are looked for first
+  NO_COLOR               no colours, also on a terminal";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(commands::run::Arguments),
+    Copy(commands::copy::Arguments),
+    Config(commands::config::Arguments),
+    State(commands::state::Arguments),
+    Sql(commands::sql::Arguments),
+    Doctor(commands::doctor::Arguments),
+    Demo(commands::demo::Arguments),
+}
+
+impl Command {
+    pub(crate) fn run(&self) -> Outcome {
+        match self {
+            Self::Run(arguments) => commands::run::run(arguments),
+            Self::Copy(arguments) => commands::copy::run(arguments),
+            Self::Config(arguments) => commands::config::run(arguments),
+            Self::State(arguments) => commands::state::run(arguments),
+            Self::Sql(arguments) => commands::sql::run(arguments),
+            Self::Doctor(arguments) => commands::doctor::run(arguments),
+            Self::Demo(arguments) => commands::demo::run(arguments),
+        }
+    }
+
+    /// Whether stdout was promised to be JSON, also when something goes wrong.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Run(arguments) => arguments.options.json,
+            Self::Copy(arguments) => arguments.options.json,
+            Self::Config(arguments) => arguments.json(),
+            Self::Doctor(arguments) => arguments.json,
+            Self::State(_) | Self::Sql(_) | Self::Demo(_) => false,
+        }
+    }
+}

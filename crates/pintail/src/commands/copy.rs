@@ -1,0 +1,90 @@
+//! `pintail copy`: a table from one place to another, without any file.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use pintail_config::Location;
+use pintail_model::{ErrorKind, TableName};
+use pintail_sync::spec::copy_spec;
+
+use super::Outcome;
+use crate::diagnostics::Diagnostic;
+use crate::execution::{Execution, Options};
+
+/// Copy a table into a lake, and follow it with every further call.
+///
+/// The first call reads the whole table. A second one resumes what was cut off, or reads what changed since, if the
+/// table has a key and a column like `updated_at` that is never NULL.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  pintail copy sqlite:shop.db orders ducklake:sqlite:lake.sqlite
+  pintail copy postgres://sync:secret@db:5432/shop public.orders 'ducklake:sqlite:lake.sqlite?data_path=lake'
+
+Addresses:
+  postgres://user:password@host:port/dbname?sslmode=require    also postgresql://
+  sqlite:path
+  ducklake:sqlite:path?data_path=folder                        also duckdb:path, postgres://…"
+)]
+pub(crate) struct Arguments {
+    /// Where the table is
+    #[arg(value_name = "FROM_URL")]
+    from: String,
+    /// The table, with its schema if it needs one
+    #[arg(value_name = "TABLE")]
+    table: String,
+    /// The lake; it is made if it does not exist. `?table=` gives the copy another name
+    #[arg(value_name = "TO_URL")]
+    to: String,
+    /// Where state, metrics and logs lie [default: $XDG_STATE_HOME/pintail or ~/.local/state/pintail]
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let here = Path::new("");
+    let from = Location::parse(&arguments.from, here)?;
+    let to = Location::parse(&arguments.to, here)?;
+    let table = TableName::parse(&arguments.table).ok_or_else(|| {
+        Diagnostic::new(
+            ErrorKind::Invalid,
+            format!("`{}` is not the name of a table", arguments.table),
+        )
+        .hint("Write `table` or `schema.table`; a part with dots stands in double quotes.")
+    })?;
+    let data_dir = match &arguments.state_dir {
+        Some(folder) => folder.clone(),
+        None => state_home()?,
+    };
+    let execution = Execution {
+        spec: copy_spec(&from, &table, &to),
+        source: from.datastore,
+        destination: to.datastore,
+        data_dir,
+        strategy: None,
+    };
+    execution.perform(&arguments.options)
+}
+
+/// The folder for what programs remember between calls.
+pub(crate) fn state_home() -> Result<PathBuf, Diagnostic> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    folder("XDG_STATE_HOME")
+        .or_else(|| folder("HOME").map(|home| home.join(".local/state")))
+        .map(|state| state.join("pintail"))
+        .ok_or_else(|| {
+            Diagnostic::new(
+                ErrorKind::Invalid,
+                "there is no place for the state: neither XDG_STATE_HOME nor HOME is set",
+            )
+            .hint("Name a folder with `--state-dir`.")
+        })
+}

@@ -1,0 +1,16 @@
+//! One file per command: its arguments with their help texts, and the wiring to the crates that do the work.
+
+use std::process::ExitCode;
+
+use crate::diagnostics::Diagnostic;
+
+pub(crate) mod config;
+pub(crate) mod copy;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod run;
+pub(crate) mod sql;
+pub(crate) mod state;
+
+/// How a command ends: with a code, or with something to say.
+pub(crate) type Outcome = Result<ExitCode, Diagnostic>;

@@ -1,0 +1,51 @@
+//! `pintail run`: a pipeline from a file.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Outcome, config};
+use crate::execution::{Execution, Options};
+
+/// Run a pipeline once: bring its table in the lake up to date.
+///
+/// Without `--strategy`, a delta runs where an earlier run left a watermark, and a full load otherwise; the report
+/// says why. A run that was cut off goes on where it was.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Example:\n  pintail run --config pipeline.yaml --strategy full --plan"
+)]
+pub(crate) struct Arguments {
+    /// The pipeline file; state, metrics and logs lie in `data/` beside it
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The datastores that the pipeline names [default: `datastores.yaml` beside it or in the folder above]
+    #[arg(long, value_name = "FILE")]
+    datastores: Option<PathBuf>,
+    /// The strategy to run, by its name or type [default: chosen, and the report says why]
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let pipeline = config::load(&arguments.config, arguments.datastores.as_deref())?;
+    if let Some(strategy) = &arguments.strategy {
+        pipeline.check_built(strategy)?;
+    }
+    let execution = Execution {
+        data_dir: data_dir(&arguments.config),
+        spec: pipeline.spec,
+        source: pipeline.source,
+        destination: pipeline.destination,
+        strategy: arguments.strategy.clone(),
+    };
+    execution.perform(&arguments.options)
+}
+
+/// Where the state of a pipeline file lies.
+pub(crate) fn data_dir(config: &Path) -> PathBuf {
+    config.parent().unwrap_or(Path::new("")).join("data")
+}

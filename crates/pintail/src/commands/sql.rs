@@ -1,0 +1,203 @@
+//! `pintail sql`: one query against a lake or a source, read-only.
+//!
+//! The place is attached to an engine of its own and is its default database, so tables go by their own names. Types
+//! appear in DuckDB's spelling, and in JSON as what they are.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use comfy_table::Table;
+use pintail_config::{Datastore, Location};
+use pintail_connectors::registry;
+use pintail_lake::connector::Attachment;
+use pintail_lake::{
+    Access, Call, Engine, EngineSettings, Error, FaultClass, Lake, Session, TextTable, quote,
+};
+use serde_json::{Map, Value};
+
+use super::Outcome;
+use crate::diagnostics::Diagnostic;
+use crate::interrupt::Interrupt;
+use crate::terminal;
+
+/// Run one query against a lake, a Postgres database or a SQLite file; nothing is written.
+///
+/// A lake's earlier states are read with `at (version => n)`; `from lake.snapshots()` lists them.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from shop.orders'
+  pintail sql sqlite:shop.db 'select status, count(*) from orders group by all' --format csv"
+)]
+pub(crate) struct Arguments {
+    /// Where to ask
+    #[arg(value_name = "URL")]
+    url: String,
+    /// What to ask, in DuckDB's SQL
+    #[arg(value_name = "QUERY")]
+    query: String,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table for people
+    Table,
+    /// Comma-separated values with a header; NULL is empty, an empty text is quoted
+    Csv,
+    /// A list of objects
+    Json,
+}
+
+/// The name under which a source is attached.
+const SOURCE: &str = "source";
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let location = Location::parse(&arguments.url, Path::new(""))?;
+    let engine = Engine::open(&EngineSettings::default())?;
+    let stopper = engine.stopper();
+    let _interrupt = Interrupt::listen("stopping", move || stopper.stop())?;
+    let session = attach(&engine, &location)?;
+    let format = if arguments.json {
+        Format::Json
+    } else {
+        arguments.format
+    };
+    let text = match format {
+        Format::Table => people(&answer(&session, &arguments.query)?),
+        Format::Csv => csv(&answer(&session, &arguments.query)?),
+        Format::Json => json(&session, &arguments.query)?,
+    };
+    if !text.is_empty() {
+        terminal::data(text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A session whose default database is the place.
+pub(crate) fn attach(engine: &Engine, location: &Location) -> Result<Session, Diagnostic> {
+    let datastore = &location.datastore;
+    let database = if datastore.lake().is_some() {
+        Lake::attach(engine, &registry::lake_location(datastore)?, Access::ReadOnly)?;
+        "lake"
+    } else {
+        let attachment: Attachment = registry::source(datastore)?.attachment(SOURCE);
+        engine.attach(&format!("attach `{datastore}`"), &attachment)?;
+        SOURCE
+    };
+    let session = engine.session()?;
+    session.batch(
+        Call::new(&format!("use `{datastore}`")),
+        &default_database(database, datastore),
+    )?;
+    Ok(session)
+}
+
+fn default_database(database: &str, datastore: &Datastore) -> String {
+    match &datastore.schema {
+        Some(schema) => format!("use {database}.{}", quote::identifier(schema)),
+        None => format!("use {database}"),
+    }
+}
+
+/// The whole answer as texts.
+fn answer(session: &Session, query: &str) -> Result<TextTable, Diagnostic> {
+    session.table(Call::new("run the query"), query).map_err(typed)
+}
+
+/// An error about a query that the reader typed: the answer may quote it.
+fn typed(error: Error) -> Diagnostic {
+    let (kind, hint) = (error.kind(), error.hint());
+    match error {
+        Error::Statement { label, source } => {
+            let mut diagnostic = Diagnostic::new(kind, format!("cannot {label}")).cause(source.raw_text());
+            if let Some(hint) = hint {
+                diagnostic = diagnostic.hint(hint);
+            }
+            diagnostic
+        }
+        other => other.into(),
+    }
+}
+
+fn people(answer: &TextTable) -> String {
+    if answer.columns.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(&answer.columns);
+    for row in &answer.rows {
+        table.add_row(row.iter().map(|value| value.as_deref().unwrap_or("NULL")));
+    }
+    let rows = crate::numbers::counted(answer.rows.len() as u64, "row");
+    format!("{table}\n{rows}")
+}
+
+fn csv(answer: &TextTable) -> String {
+    let header = answer
+        .columns
+        .iter()
+        .map(|name| field(Some(name)))
+        .collect::<Vec<_>>()
+        .join(",");
+    let rows = answer.rows.iter().map(|row| {
+        row.iter()
+            .map(|value| field(value.as_ref()))
+            .collect::<Vec<_>>()
+            .join(",")
+    });
+    std::iter::once(header).chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+/// A value by RFC 4180. Only NULL is nothing at all.
+fn field(value: Option<&String>) -> String {
+    match value {
+        None => String::new(),
+        Some(text) if text.is_empty() || text.contains([',', '"', '\n', '\r']) => {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        }
+        Some(text) => text.clone(),
+    }
+}
+
+/// A list of objects whose values have the types that the engine gives them.
+fn json(session: &Session, query: &str) -> Result<String, Diagnostic> {
+    let query = query.trim().trim_end_matches(';');
+    let typed_rows = format!("select to_json(result)::varchar from ({query}\n) as result");
+    match session.query(Call::new("run the query"), &typed_rows) {
+        Ok(rows) => {
+            let rows: Vec<&str> = rows.iter().map(|row| row.text(0).unwrap_or("null")).collect();
+            Ok(listed(&rows))
+        }
+        // Statements that cannot stand in a FROM clause, like EXPLAIN, answer with texts.
+        Err(Error::Statement { source, .. }) if source.class == FaultClass::Syntax => {
+            let answer = answer(session, query)?;
+            let object = |row: &Vec<Option<String>>| {
+                let values = row
+                    .iter()
+                    .map(|value| value.clone().map_or(Value::Null, Value::String));
+                Value::Object(answer.columns.iter().cloned().zip(values).collect::<Map<_, _>>()).to_string()
+            };
+            let rows: Vec<String> = answer.rows.iter().map(object).collect();
+            Ok(listed(&rows.iter().map(String::as_str).collect::<Vec<_>>()))
+        }
+        Err(error) => Err(typed(error)),
+    }
+}
+
+fn listed(rows: &[&str]) -> String {
+    if rows.is_empty() {
+        "[]".to_owned()
+    } else {
+        format!("[\n  {}\n]", rows.join(",\n  "))
+    }
+}

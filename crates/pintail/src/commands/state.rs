@@ -1,0 +1,213 @@
+//! `pintail state`: what pipelines remember, and how to make one forget.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use pintail_config::nearest::did_you_mean;
+use pintail_config::{Document, Value};
+use pintail_model::{ErrorKind, SystemClock};
+use pintail_sync::State;
+
+use super::{Outcome, copy, run as pipeline_run};
+use crate::diagnostics::Diagnostic;
+use crate::numbers;
+use crate::terminal;
+
+/// Show what a pipeline remembers between runs, or make it forget.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print the newest run of each strategy as JSON: one object with `--strategy`, a list without
+    #[command(
+        after_help = "Examples:\n  pintail state show --config pipeline.yaml --strategy delta\n  pintail state show"
+    )]
+    Show {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Forget a pipeline, or one of its strategies: the next run is a full load; the lake is not touched
+    #[command(after_help = "Example:\n  pintail state reset --config pipeline.yaml --yes")]
+    Reset {
+        #[command(flatten)]
+        which: Which,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// The pipeline, by name: of the state in `data/` here, or of `pintail copy`
+    #[arg(value_name = "PIPELINE", conflicts_with = "config")]
+    pipeline: Option<String>,
+    /// The pipeline, by its file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only this strategy
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
+    /// Where the state lies, if elsewhere
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    match &arguments.action {
+        Action::Show { which } => show(which),
+        Action::Reset { which, yes } => reset(which, *yes),
+    }
+}
+
+fn show(which: &Which) -> Outcome {
+    let strategy = which.strategy.as_deref();
+    let found = which.find()?;
+    let mut shown = Vec::new();
+    for pipeline in &found.pipelines {
+        shown.extend(found.state.show(pipeline, strategy)?);
+    }
+    match (strategy, shown.as_slice()) {
+        (Some(strategy), []) => {
+            let pipeline = found.pipelines.join("`, `");
+            let message = format!("pipeline `{pipeline}` has no run of strategy `{strategy}`");
+            return Err(Diagnostic::new(ErrorKind::NotFound, message));
+        }
+        (Some(_), [only]) => terminal::json(only)?,
+        _ => terminal::json(&shown)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reset(which: &Which, yes: bool) -> Outcome {
+    let found = which.find()?;
+    let [pipeline] = found.pipelines.as_slice() else {
+        return Err(
+            Diagnostic::new(ErrorKind::Invalid, "a reset needs one pipeline").hint(format!(
+                "Name one of `{}`, or its file with `--config`.",
+                found.pipelines.join("`, `")
+            )),
+        );
+    };
+    let what = match &which.strategy {
+        Some(strategy) => format!("strategy `{strategy}` of pipeline `{pipeline}`"),
+        None => format!("pipeline `{pipeline}`"),
+    };
+    if !yes && !confirmed(&format!("forget {what}, so that its next run is a full load?"))? {
+        terminal::say("nothing was changed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let reset = pintail_sync::reset(&found.data_dir, pipeline, which.strategy.as_deref(), &SystemClock)?;
+    let runs = numbers::counted(reset.runs, "run");
+    let next = if reset.starts_fresh {
+        "; the next run is a full load"
+    } else {
+        ""
+    };
+    terminal::data(format_args!("reset {what}  {runs} forgotten{next}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks on a terminal; elsewhere nobody can answer.
+fn confirmed(question: &str) -> Result<bool, Diagnostic> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Diagnostic::new(ErrorKind::Invalid, "a reset has to be confirmed").hint("Add `--yes`."));
+    }
+    terminal::say(format_args!("{question} [y/N]"));
+    let mut answer = String::new();
+    // Without an answer nothing is done.
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// A state, and the pipelines in it that are meant.
+struct Found {
+    state: State,
+    data_dir: PathBuf,
+    pipelines: Vec<String>,
+}
+
+impl Which {
+    fn find(&self) -> Result<Found, Diagnostic> {
+        let wanted = match (&self.config, &self.pipeline) {
+            (Some(file), _) => Some(name_in(file)?),
+            (None, Some(name)) => Some(name.clone()),
+            (None, None) => None,
+        };
+        let places = self.places()?;
+        let mut known = Vec::new();
+        for data_dir in &places {
+            let Some(state) = State::look(data_dir)? else {
+                continue;
+            };
+            let pipelines = state.pipelines()?;
+            match &wanted {
+                None if pipelines.is_empty() => {}
+                None => {
+                    return Ok(Found {
+                        state,
+                        data_dir: data_dir.clone(),
+                        pipelines,
+                    });
+                }
+                Some(name) if pipelines.contains(name) => {
+                    return Ok(Found {
+                        state,
+                        data_dir: data_dir.clone(),
+                        pipelines: vec![name.clone()],
+                    });
+                }
+                Some(_) => known.extend(pipelines),
+            }
+        }
+        let folders: Vec<String> = places
+            .iter()
+            .map(|place| format!("`{}`", place.display()))
+            .collect();
+        let folders = folders.join(" or ");
+        Err(match wanted {
+            None => Diagnostic::new(ErrorKind::NotFound, format!("there is no state in {folders}"))
+                .hint("Name the pipeline file with `--config`, or the folder with `--state-dir`."),
+            Some(name) => {
+                let unknown = Diagnostic::new(
+                    ErrorKind::NotFound,
+                    format!("pipeline `{name}` has no state in {folders}"),
+                );
+                let hint = did_you_mean(&name, known.iter().map(String::as_str));
+                unknown.hint(hint.unwrap_or_else(|| "It gets one with its first run.".to_owned()))
+            }
+        })
+    }
+
+    /// The folders in which the state may lie.
+    fn places(&self) -> Result<Vec<PathBuf>, Diagnostic> {
+        Ok(match (&self.state_dir, &self.config) {
+            (Some(folder), _) => vec![folder.clone()],
+            (None, Some(file)) => vec![pipeline_run::data_dir(file)],
+            (None, None) => vec![PathBuf::from("data"), copy::state_home()?],
+        })
+    }
+}
+
+/// The name in a pipeline file. Nothing else of it matters here, so it may lack what a run would need.
+fn name_in(file: &Path) -> Result<String, Diagnostic> {
+    let variable = |name: &str| Some(std::env::var(name).unwrap_or_default());
+    let document = Document::read(file, &variable)?;
+    let name = document.root.get("name").and_then(|node| match &node.value {
+        Value::Scalar { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    name.ok_or_else(|| {
+        Diagnostic::new(
+            ErrorKind::Invalid,
+            format!("`{}` does not name a pipeline", file.display()),
+        )
+        .hint("A pipeline file has a `name`.")
+    })
+}

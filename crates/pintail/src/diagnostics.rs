@@ -1,0 +1,232 @@
+//! What went wrong, as a person sees it: the one place where errors become text.
+//!
+//! ```text
+//! error: cannot read table "shop.orders" from `postgres://sync@db/shop`
+//!   caused by: password authentication failed for user "sync"
+//! hint: Check `user` and `password` of the datastore.
+//! ```
+//!
+//! Several mistakes of a configuration are listed, each at its file, line and column. Texts come from errors that
+//! carry neither secrets nor cell values, and nothing is added here that could.
+
+use std::error::Error;
+use std::fmt::Write;
+
+use pintail_config::{LocationError, Problem, Problems};
+use pintail_model::ErrorKind;
+use serde_json::{Value, json};
+
+use crate::terminal::{self, Palette, Tone};
+
+/// An error on its way to the user.
+#[derive(Debug, Clone)]
+pub(crate) struct Diagnostic {
+    /// What to do about it; decides the exit code.
+    pub(crate) kind: ErrorKind,
+    message: String,
+    causes: Vec<String>,
+    problems: Vec<Problem>,
+    details: Vec<Detail>,
+    hints: Vec<String>,
+    reported: bool,
+}
+
+/// One of several things that are wrong, where it has no place in a file.
+#[derive(Debug, Clone)]
+struct Detail {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            problems: Vec::new(),
+            details: Vec::new(),
+            hints: Vec::new(),
+            reported: false,
+        }
+    }
+
+    /// An error with its causes.
+    pub(crate) fn of(error: &dyn Error, kind: ErrorKind, hint: Option<String>) -> Self {
+        let mut diagnostic = Self::new(kind, error.to_string());
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            diagnostic = diagnostic.cause(inner.to_string());
+            cause = inner.source();
+        }
+        diagnostic.hints.extend(hint);
+        diagnostic
+    }
+
+    /// Adds what lies behind it, unless that was said before.
+    pub(crate) fn cause(mut self, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let said = |earlier: &String| earlier.contains(text.trim());
+        if !said(&self.message) && !self.causes.iter().any(said) {
+            self.causes.push(text);
+        }
+        self
+    }
+
+    /// Adds a way out.
+    pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
+        self.hints.push(text.into());
+        self
+    }
+
+    /// The same error, of which stdout has a report already.
+    pub(crate) fn reported(self) -> Self {
+        Self {
+            reported: true,
+            ..self
+        }
+    }
+
+    /// Shows the error on stderr, and with `json` also as an object on stdout, unless that has a report of it.
+    pub(crate) fn print(&self, json: bool) {
+        terminal::say(self.render(Palette::stderr()));
+        if json && !self.reported {
+            let object = json!({ "status": "failed", "errors": self.count(), "error": self.as_json() });
+            // The error itself was shown; one about showing it again helps nobody.
+            let _ = terminal::data(format_args!("{object:#}"));
+        }
+    }
+
+    /// The error in one line, without its hints.
+    pub(crate) fn line(&self) -> String {
+        let parts = std::iter::once(&self.message).chain(&self.causes);
+        parts
+            .map(|part| part.replace('\n', " "))
+            .collect::<Vec<_>>()
+            .join(": ")
+    }
+
+    /// The ways out in one line.
+    pub(crate) fn hints(&self) -> String {
+        self.hints.join(" ")
+    }
+
+    fn count(&self) -> usize {
+        (self.problems.len() + self.details.len()).max(1)
+    }
+
+    pub(crate) fn as_json(&self) -> Value {
+        let problem = |problem: &Problem| {
+            json!({
+                "file": problem.file.display().to_string(),
+                "line": problem.position.map(|position| position.line),
+                "column": problem.position.map(|position| position.column),
+                "path": problem.path,
+                "message": problem.message,
+                "hint": problem.hint,
+            })
+        };
+        let detail = |detail: &Detail| json!({ "message": detail.message, "hint": detail.hint });
+        json!({
+            "kind": self.kind,
+            "message": self.message,
+            "causes": self.causes,
+            "hint": (!self.hints.is_empty()).then(|| self.hints.join("\n")),
+            "problems": self.problems.iter().map(problem).chain(self.details.iter().map(detail)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn render(&self, palette: Palette) -> String {
+        let mut text = format!(
+            "{} {}",
+            palette.paint(Tone::Failed, "error:"),
+            indented(&self.message, "  ")
+        );
+        let hint = palette.paint(Tone::Hint, "hint:");
+        let listed = self
+            .problems
+            .iter()
+            .map(|problem| (without_hint(problem), &problem.hint));
+        let listed = listed.chain(
+            self.details
+                .iter()
+                .map(|detail| (detail.message.clone(), &detail.hint)),
+        );
+        for (what, advice) in listed {
+            let _ = write!(text, "\n  {}", indented(&what, "    "));
+            if let Some(advice) = advice {
+                let _ = write!(text, "\n    {hint} {}", indented(advice, "          "));
+            }
+        }
+        for cause in &self.causes {
+            let _ = write!(text, "\n  caused by: {}", indented(cause, "    "));
+        }
+        for advice in self.hints.iter().flat_map(|hints| hints.lines()) {
+            let _ = write!(text, "\n{hint} {advice}");
+        }
+        text
+    }
+}
+
+/// A problem at its place, whose hint is shown apart.
+fn without_hint(problem: &Problem) -> String {
+    Problem {
+        hint: None,
+        ..problem.clone()
+    }
+    .to_string()
+}
+
+/// `text` with every line but the first moved to the right.
+fn indented(text: &str, by: &str) -> String {
+    text.trim_end().replace('\n', &format!("\n{by}"))
+}
+
+impl From<Problems> for Diagnostic {
+    fn from(problems: Problems) -> Self {
+        let kind = problems.kind();
+        let mut problems = problems.into_vec();
+        if problems.len() == 1 {
+            let only = problems.remove(0);
+            let diagnostic = Self::new(kind, without_hint(&only));
+            return match only.hint {
+                Some(advice) => diagnostic.hint(advice),
+                None => diagnostic,
+            };
+        }
+        let message = format!("found {} problems in the configuration", problems.len());
+        Self {
+            problems,
+            ..Self::new(kind, message)
+        }
+    }
+}
+
+impl From<LocationError> for Diagnostic {
+    fn from(error: LocationError) -> Self {
+        let hint = error.hint.clone();
+        Self::of(&error, error.kind(), hint)
+    }
+}
+
+impl From<pintail_lake::Error> for Diagnostic {
+    fn from(error: pintail_lake::Error) -> Self {
+        Self::of(&error, error.kind(), error.hint())
+    }
+}
+
+impl From<pintail_sync::Error> for Diagnostic {
+    fn from(error: pintail_sync::Error) -> Self {
+        let pintail_sync::Error::Columns { table, problems } = &error else {
+            return Self::of(&error, error.kind(), error.hint());
+        };
+        let details = problems.iter().map(|problem| Detail {
+            message: problem.message.clone(),
+            hint: problem.hint.clone(),
+        });
+        Self {
+            details: details.collect(),
+            ..Self::new(error.kind(), format!("cannot read table \"{table}\" as asked"))
+        }
+    }
+}

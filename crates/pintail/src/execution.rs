@@ -1,0 +1,199 @@
+//! What `run` and `copy` share: from a pipeline to its plan on stdout, or to its run and its report.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use pintail_config::Datastore;
+use pintail_connectors::registry;
+use pintail_lake::EngineSettings;
+use pintail_model::error::EXIT_PARITY_MISMATCH;
+use pintail_model::{Clock, ErrorKind, SystemClock};
+use pintail_sync::report::ParityStatus;
+use pintail_sync::spec::PipelineSpec;
+use pintail_sync::{State, StopSignal, SyncReport, SyncRequest};
+use serde_json::Value;
+
+use crate::commands::Outcome;
+use crate::diagnostics::Diagnostic;
+use crate::interrupt::Interrupt;
+use crate::progress::Display;
+use crate::terminal::{self, Palette, Tone};
+use crate::{logging, numbers, summary};
+
+/// What can be asked of any run.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Options {
+    /// Print what would be done, statement by statement, and change nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Read a full load in that many partitions [default: chosen from the source's statistics]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) partitions: Option<u32>,
+    /// Do not compare the two sides; the report then says `unproven`
+    #[arg(long)]
+    pub(crate) no_parity: bool,
+    /// Print the report (or the plan) as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A pipeline that is about to be planned or run.
+pub(crate) struct Execution {
+    pub(crate) spec: PipelineSpec,
+    pub(crate) source: Datastore,
+    pub(crate) destination: Datastore,
+    /// Where state, metrics and logs lie.
+    pub(crate) data_dir: PathBuf,
+    /// The strategy, by name; `None` lets the plan choose.
+    pub(crate) strategy: Option<String>,
+}
+
+impl Execution {
+    /// Does what the command line asked for.
+    pub(crate) fn perform(self, options: &Options) -> Outcome {
+        let request = self.request(options)?;
+        if options.plan {
+            return show_plan(&request, options.json);
+        }
+        let stop = StopSignal::new();
+        let _interrupt = Interrupt::stops(&stop)?;
+        let started_at = SystemClock.now();
+        let result = carry_out(&request, &stop);
+        match result {
+            Ok(report) => {
+                show_report(&report, options.json)?;
+                Ok(exit_code(&report))
+            }
+            Err(diagnostic) => {
+                let diagnostic = committed_so_far(&request, diagnostic);
+                match report_on_disk(&request, started_at).filter(|_| options.json) {
+                    Some(report) => {
+                        terminal::data(report.trim_end())?;
+                        Err(diagnostic.reported())
+                    }
+                    None => Err(diagnostic),
+                }
+            }
+        }
+    }
+
+    /// The request that the sync understands.
+    pub(crate) fn request(self, options: &Options) -> Result<SyncRequest, Diagnostic> {
+        let limits = &self.spec.limits;
+        let default = EngineSettings::default();
+        let engine = EngineSettings {
+            threads: limits.threads.map_or(default.threads, |threads| threads as usize),
+            memory_limit_bytes: limits
+                .memory
+                .map_or(default.memory_limit_bytes, |memory| memory.0),
+            temp_folder: Some(
+                limits
+                    .temp_folder
+                    .clone()
+                    .unwrap_or_else(|| self.data_dir.join("spill")),
+            ),
+            deadline: limits.statement_timeout.unwrap_or(default.deadline),
+            ..default
+        };
+        Ok(SyncRequest {
+            source: registry::source(&self.source)?,
+            destination: registry::lake_location(&self.destination)?,
+            parity: self.spec.parity && !options.no_parity,
+            spec: self.spec,
+            data_dir: self.data_dir,
+            strategy: self.strategy,
+            partitions: options.partitions,
+            engine,
+            log_level: logging::run_log_level(),
+            clock: Arc::new(SystemClock),
+            random: fastrand::u32(..),
+        })
+    }
+}
+
+/// Runs a request, with its progress on stderr.
+pub(crate) fn carry_out(request: &SyncRequest, stop: &StopSignal) -> Result<SyncReport, Diagnostic> {
+    let display = Display::new(&request.spec.name);
+    let result = pintail_sync::run(request, &display, stop);
+    display.finish();
+    Ok(result?)
+}
+
+/// The code of a run that ended by itself.
+pub(crate) fn exit_code(report: &SyncReport) -> ExitCode {
+    match report.parity.status {
+        ParityStatus::Mismatch => ExitCode::from(EXIT_PARITY_MISMATCH),
+        ParityStatus::Ok | ParityStatus::Unproven => ExitCode::SUCCESS,
+    }
+}
+
+fn show_plan(request: &SyncRequest, json: bool) -> Outcome {
+    let plan = pintail_sync::plan(request)?;
+    if json {
+        terminal::json(&plan)?;
+    } else {
+        terminal::data(plan.to_string().trim_end())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_report(report: &SyncReport, json: bool) -> Result<(), Diagnostic> {
+    let palette = Palette::stderr();
+    for note in &report.notes {
+        terminal::say(format_args!("{} {note}", palette.paint(Tone::Hint, "note:")));
+    }
+    if report.parity.status == ParityStatus::Mismatch {
+        let word = palette.paint(Tone::Failed, "differs:");
+        report
+            .parity
+            .mismatches
+            .iter()
+            .for_each(|leaf| terminal::say(format_args!("{word} {leaf}")));
+        let hint = palette.paint(Tone::Hint, "hint:");
+        terminal::say(format_args!(
+            "{hint} A full load makes both sides equal: `--strategy full`."
+        ));
+    }
+    if json {
+        terminal::json(report)
+    } else {
+        terminal::data(summary::line(report, Palette::stdout()))
+    }
+}
+
+/// Says what an interrupted run left in the lake.
+fn committed_so_far(request: &SyncRequest, diagnostic: Diagnostic) -> Diagnostic {
+    if diagnostic.kind != ErrorKind::Cancelled {
+        return diagnostic;
+    }
+    let pipeline = &request.spec.name;
+    let states = State::look(&request.data_dir)
+        .ok()
+        .flatten()
+        .and_then(|state| state.show(pipeline, None).ok());
+    let newest = states
+        .into_iter()
+        .flatten()
+        .max_by(|a, b| a.started_at.cmp(&b.started_at));
+    match newest.map(|state| state.progress) {
+        Some(progress) if progress.total_partitions > 0 => {
+            let (total, done) = (progress.total_partitions, progress.completed_partitions);
+            diagnostic.cause(match done {
+                0 => "nothing of this run is committed; the lake is as it was".to_owned(),
+                _ => format!("{done} of {} are committed", numbers::counted(total, "partition")),
+            })
+        }
+        _ => diagnostic,
+    }
+}
+
+/// The report that a failed run wrote, if it got that far.
+fn report_on_disk(request: &SyncRequest, started_at: jiff::Timestamp) -> Option<String> {
+    let path = SyncReport::folder(&request.data_dir, &request.spec.name).join("latest_run.json");
+    let text = std::fs::read_to_string(path).ok()?;
+    let report: Value = serde_json::from_str(&text).ok()?;
+    let of_this_run: jiff::Timestamp = report.get("started_at")?.as_str()?.parse().ok()?;
+    (of_this_run >= started_at).then_some(text)
+}

@@ -1,0 +1,84 @@
+//! The end of a run in one line for people: what changed, with counts and time.
+//!
+//! ```text
+//! synced orders  1,204,331 rows  12.4 s  parity ok (295 leaves)
+//! ```
+
+use pintail_sync::SyncReport;
+use pintail_sync::report::{Parity, ParityStatus};
+
+use crate::numbers;
+use crate::terminal::{Palette, Tone};
+
+/// The line.
+pub(crate) fn line(report: &SyncReport, palette: Palette) -> String {
+    let mut parts = vec![head(report, palette)];
+    if report.rows_processed > 0 || changed(report) {
+        parts.push(rows(report));
+    }
+    parts.push(numbers::seconds(report.duration_seconds));
+    parts.push(parity(&report.parity, palette));
+    if report.partitions_skipped > 0 {
+        parts.push(format!(
+            "{} of {} partitions were in already",
+            report.partitions_skipped, report.partitions_total
+        ));
+    }
+    parts.join("  ")
+}
+
+fn head(report: &SyncReport, palette: Palette) -> String {
+    let (tone, word) = if changed(report) || report.commits.count > 0 {
+        (Tone::Done, "synced")
+    } else {
+        (Tone::Done, "nothing to do for")
+    };
+    let tone = if report.parity.status == ParityStatus::Mismatch {
+        Tone::Failed
+    } else {
+        tone
+    };
+    format!("{} {}", palette.paint(tone, word), report.pipeline)
+}
+
+fn changed(report: &SyncReport) -> bool {
+    report.rows_inserted + report.rows_updated + report.rows_deleted > 0
+}
+
+fn rows(report: &SyncReport) -> String {
+    let rows = numbers::counted(report.rows_processed, "row");
+    if report.kind == "full" {
+        return rows;
+    }
+    let parts: Vec<String> = [
+        (report.rows_inserted, "new"),
+        (report.rows_updated, "changed"),
+        (report.rows_deleted, "deleted"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, word)| format!("{} {word}", numbers::count(number)))
+    .collect();
+    if parts.is_empty() {
+        rows
+    } else {
+        format!("{rows} ({})", parts.join(", "))
+    }
+}
+
+fn parity(parity: &Parity, palette: Palette) -> String {
+    match parity.status {
+        ParityStatus::Ok => {
+            let leaves = match parity.leaves {
+                1 => "1 leaf".to_owned(),
+                leaves => format!("{} leaves", numbers::count(leaves)),
+            };
+            palette.paint(Tone::Done, &format!("parity ok ({leaves})"))
+        }
+        ParityStatus::Mismatch => {
+            let differ = format!("{} of {} leaves differ", parity.mismatched, parity.leaves);
+            palette.paint(Tone::Failed, &format!("parity mismatch ({differ})"))
+        }
+        ParityStatus::Unproven => palette.paint(Tone::Careful, "unproven"),
+    }
+}
