@@ -1,7 +1,7 @@
 //! A lake attached to an engine: look-ups, the folder for staged files, and the way to [commits](crate::commit).
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pintail_model::{Column, ErrorKind, LogicalType, RunId, Secret, TableName};
@@ -25,7 +25,7 @@ pub(crate) const ALIAS: &str = "lake";
 pub enum Access {
     /// Looking only; a lake that does not exist is an error.
     ReadOnly,
-    /// Looking and committing; a lake that does not exist is made, with Pintail's ledger and fence.
+    /// Looking and committing; a lake that does not exist is made. The first commit adds Pintail's ledger and fence.
     ReadWrite,
 }
 
@@ -56,6 +56,7 @@ pub struct Lake {
     engine: Engine,
     location: Arc<LakeLocation>,
     lease: LeaseSettings,
+    ready: Arc<OnceLock<()>>,
 }
 
 /// A table of a lake.
@@ -143,6 +144,7 @@ impl Lake {
             engine: engine.clone(),
             location: Arc::new(location.clone()),
             lease,
+            ready: Arc::default(),
         };
         lake.check_place(access)?;
         let address = location.address();
@@ -150,11 +152,18 @@ impl Lake {
         engine
             .attach(&label, &lake.attachment(access))
             .map_err(|error| lake.explain(error))?;
-        if access == Access::ReadWrite {
-            commit::fence::install(&lake)?;
-            ledger::install(&lake)?;
-        }
         Ok(lake)
+    }
+
+    /// Makes the ledger and the fence where they are missing, once for this attachment. Whoever takes a lease needs
+    /// them; a run that finds nothing to do does not pay for looking.
+    pub(crate) fn make_ready(&self) -> Result<()> {
+        if self.ready.get().is_none() {
+            commit::fence::install(self)?;
+            ledger::install(self)?;
+            let _ = self.ready.set(());
+        }
+        Ok(())
     }
 
     /// The engine.
@@ -197,17 +206,11 @@ impl Lake {
     /// Describes a table whose place is known.
     pub(crate) fn table_at(&self, session: &Session, name: &TableName, place: Place) -> Result<LakeTable> {
         let label = format!("look up table \"{name}\" of the lake");
+        // Not `duckdb_columns()`: that lists the catalogues of all attached databases first, the source's too.
         let columns = session.query_with(
             Call::new(&label),
-            &format!(
-                "select column_name, data_type, is_nullable
-                 from duckdb_columns()
-                 where database_name = '{ALIAS}'
-                   and schema_name = ?
-                   and table_name = ?
-                 order by column_index"
-            ),
-            &[name.schema_or("main"), &name.table],
+            "select name, type, not \"notnull\" from pragma_table_info(?) order by cid",
+            &[&self.qualified(name)],
         )?;
         let columns = columns
             .iter()

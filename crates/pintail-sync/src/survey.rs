@@ -32,7 +32,10 @@ pub(crate) fn survey(
     let (spec, connector) = (&request.spec, request.source.as_ref());
     let candidates = Candidates::of(spec, asked)?;
     let address = connector.address();
-    engine.attach(&format!("attach source {address}"), &connector.attachment(SOURCE))?;
+    let attachment = connector.attachment(SOURCE);
+    // Both sides' at once: loading is most of what a run with nothing to do costs.
+    engine.load_all(&[attachment.extensions.as_slice(), &request.destination.extensions()].concat())?;
+    engine.attach(&format!("attach source {address}"), &attachment)?;
     let session = engine.session()?;
     let table = connector.describe(&session, SOURCE, &spec.source.table)?;
     let columns = columns::resolve(spec, &table, connector)?;

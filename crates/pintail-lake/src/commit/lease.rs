@@ -64,6 +64,9 @@ impl Drop for Held {
 /// # Errors
 /// `Unavailable` if another committer keeps it for longer than the wait, `Cancelled` if the engine is stopped.
 pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
+    if *table != ledger::ledger_table() {
+        lake.make_ready()?;
+    }
     let wait = lake.lease().wait;
     match &lake.location().catalogue {
         Catalogue::Sqlite(path) => {
