@@ -72,7 +72,7 @@ fn whole(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Scan {
     let numbers: Vec<String> = reads
         .iter()
         .filter(|read| read.may_be_nan())
-        .map(|read| format!("{} = 'NaN'", identifier(&read.request.source.name)))
+        .map(|read| format!("({})", is_nan(&identifier(&read.request.source.name))))
         .collect();
     if !numbers.is_empty() {
         let probe = format!(
@@ -146,13 +146,10 @@ impl Read<'_> {
     }
 
     /// An arm that is never false, but fails on NaN: Postgres cannot convert it to an integer, and says so without a
-    /// value. Stored, a NaN takes 3 bytes or, with a long header, 6, as hardly anything but 0 does: the comparison,
-    /// which has to unpack the number, runs for few rows.
+    /// value.
     fn refuse_nan(&self) -> Option<String> {
         let name = identifier(&self.request.source.name);
-        self.may_be_nan().then(|| {
-            format!("when pg_column_size({name}) in (3, 6) and {name} = 'NaN' then {name}::bigint is null")
-        })
+        self.may_be_nan().then(|| format!("when {} then {name}::bigint is null", is_nan(&name)))
     }
 
     /// The column as the destination wants it, and what must not be in it. `value` is the column in DuckDB.
@@ -183,6 +180,12 @@ impl Read<'_> {
         };
         format!("{typed} as {}", identifier(&self.request.column.name))
     }
+}
+
+/// Whether a number is NaN, for Postgres. Stored, a NaN takes 3 bytes or, with a long header, 6, as hardly anything but
+/// 0 does: the comparison, which has to unpack the number, runs for few rows and the test takes half the time.
+fn is_nan(name: &str) -> String {
+    format!("pg_column_size({name}) in (3, 6) and {name} = 'NaN'")
 }
 
 /// A table as Postgres names it. Double quotes mean the same there as in DuckDB.
