@@ -179,7 +179,16 @@ fn without_hint(problem: &Problem) -> String {
 
 /// `text` with every line but the first moved to the right.
 fn indented(text: &str, by: &str) -> String {
-    text.trim_end().replace('\n', &format!("\n{by}"))
+    let mut lines = text.trim_end().lines();
+    let mut moved = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        moved.push('\n');
+        if !line.trim().is_empty() {
+            moved.push_str(by);
+            moved.push_str(line);
+        }
+    }
+    moved
 }
 
 impl From<Problems> for Diagnostic {

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::commands::Outcome;
 use crate::diagnostics::Diagnostic;
 use crate::interrupt::Interrupt;
-use crate::progress::Display;
+use crate::progress::{self, Audience};
 use crate::terminal::{self, Palette, Tone};
 use crate::{logging, numbers, summary};
 
@@ -41,6 +41,8 @@ pub(crate) struct Options {
 
 /// A pipeline that is about to be planned or run.
 pub(crate) struct Execution {
+    /// What it is called in front of its user.
+    pub(crate) label: String,
     pub(crate) spec: PipelineSpec,
     pub(crate) source: Datastore,
     pub(crate) destination: Datastore,
@@ -53,6 +55,7 @@ pub(crate) struct Execution {
 impl Execution {
     /// Does what the command line asked for.
     pub(crate) fn perform(self, options: &Options) -> Outcome {
+        let label = self.label.clone();
         let request = self.request(options)?;
         if options.plan {
             return show_plan(&request, options.json);
@@ -60,10 +63,10 @@ impl Execution {
         let stop = StopSignal::new();
         let _interrupt = Interrupt::stops(&stop)?;
         let started_at = SystemClock.now();
-        let result = carry_out(&request, &stop);
+        let result = carry_out(&request, &label, Audience::Everybody, &stop);
         match result {
             Ok(report) => {
-                show_report(&report, options.json)?;
+                show_report(&report, &label, options.json)?;
                 Ok(exit_code(&report))
             }
             Err(diagnostic) => {
@@ -114,11 +117,14 @@ impl Execution {
 }
 
 /// Runs a request, with its progress on stderr.
-pub(crate) fn carry_out(request: &SyncRequest, stop: &StopSignal) -> Result<SyncReport, Diagnostic> {
-    let display = Display::new(&request.spec.name);
-    let result = pintail_sync::run(request, &display, stop);
-    display.finish();
-    Ok(result?)
+pub(crate) fn carry_out(
+    request: &SyncRequest,
+    label: &str,
+    audience: Audience,
+    stop: &StopSignal,
+) -> Result<SyncReport, Diagnostic> {
+    let display = progress::display(label, audience);
+    Ok(pintail_sync::run(request, display.as_ref(), stop)?)
 }
 
 /// The code of a run that ended by itself.
@@ -139,7 +145,7 @@ fn show_plan(request: &SyncRequest, json: bool) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show_report(report: &SyncReport, json: bool) -> Result<(), Diagnostic> {
+fn show_report(report: &SyncReport, label: &str, json: bool) -> Result<(), Diagnostic> {
     let palette = Palette::stderr();
     for note in &report.notes {
         terminal::say(format_args!("{} {note}", palette.paint(Tone::Hint, "note:")));
@@ -159,7 +165,7 @@ fn show_report(report: &SyncReport, json: bool) -> Result<(), Diagnostic> {
     if json {
         terminal::json(report)
     } else {
-        terminal::data(summary::line(report, Palette::stdout()))
+        terminal::data(summary::line(report, label, Palette::stdout()))
     }
 }
 

@@ -10,14 +10,16 @@ use pintail_sync::report::{Parity, ParityStatus};
 use crate::numbers;
 use crate::terminal::{Palette, Tone};
 
-/// The line.
-pub(crate) fn line(report: &SyncReport, palette: Palette) -> String {
-    let mut parts = vec![head(report, palette)];
+/// The line. `label` names what was synced.
+pub(crate) fn line(report: &SyncReport, label: &str, palette: Palette) -> String {
+    let mut parts = vec![head(report, label, palette)];
     if report.rows_processed > 0 || changed(report) {
         parts.push(rows(report));
     }
     parts.push(numbers::seconds(report.duration_seconds));
-    parts.push(parity(&report.parity, palette));
+    if report.rows_processed > 0 || report.parity.status != ParityStatus::Ok {
+        parts.push(parity(&report.parity, palette));
+    }
     if report.partitions_skipped > 0 {
         parts.push(format!(
             "{} of {} partitions were in already",
@@ -27,18 +29,14 @@ pub(crate) fn line(report: &SyncReport, palette: Palette) -> String {
     parts.join("  ")
 }
 
-fn head(report: &SyncReport, palette: Palette) -> String {
-    let (tone, word) = if changed(report) || report.commits.count > 0 {
-        (Tone::Done, "synced")
-    } else {
-        (Tone::Done, "nothing to do for")
+fn head(report: &SyncReport, label: &str, palette: Palette) -> String {
+    let committed = changed(report) || report.commits.count > 0;
+    let (tone, word) = match report.parity.status {
+        ParityStatus::Mismatch => (Tone::Failed, "synced"),
+        _ if committed => (Tone::Done, "synced"),
+        _ => (Tone::Done, "nothing to do for"),
     };
-    let tone = if report.parity.status == ParityStatus::Mismatch {
-        Tone::Failed
-    } else {
-        tone
-    };
-    format!("{} {}", palette.paint(tone, word), report.pipeline)
+    format!("{} {label}", palette.paint(tone, word))
 }
 
 fn changed(report: &SyncReport) -> bool {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use pintail_config::{Datastores, Document};
-use pintail_sync::spec::{LoadedPipeline, PipelineSpec};
+use pintail_sync::spec::{LoadedPipeline, PipelineSpec, StrategySpec};
 use serde_json::{Value, json};
 
 use super::Outcome;
@@ -135,7 +135,7 @@ impl Found {
                         "table": spec.destination.table.to_string(),
                     },
                     "columns": spec.columns.len(),
-                    "strategies": strategies(spec),
+                    "strategies": spec.strategies.iter().map(strategy).collect::<Vec<_>>(),
                     "not_built": spec.unbuilt.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 })
             }
@@ -167,8 +167,12 @@ fn rows(pipeline: &LoadedPipeline) -> Vec<(&'static str, String)> {
     ]
 }
 
+fn strategy(strategy: &StrategySpec) -> Value {
+    json!({ "name": strategy.name, "type": strategy.kind.word(), "enabled": strategy.enabled })
+}
+
 fn strategies(spec: &PipelineSpec) -> Vec<String> {
-    let word = |strategy: &pintail_sync::spec::StrategySpec| {
+    let word = |strategy: &StrategySpec| {
         let state = if strategy.enabled { "" } else { ", not enabled" };
         format!("{} ({}{state})", strategy.name, strategy.kind.word())
     };

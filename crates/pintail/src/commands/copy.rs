@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         None => state_home()?,
     };
     let execution = Execution {
+        label: table.to_string(),
         spec: copy_spec(&from, &table, &to),
         source: from.datastore,
         destination: to.datastore,

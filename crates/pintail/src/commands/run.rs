@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Outcome, config};
+use crate::diagnostics::Diagnostic;
 use crate::execution::{Execution, Options};
 
 /// Run a pipeline once: bring its table in the lake up to date.
@@ -32,10 +33,14 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let pipeline = config::load(&arguments.config, arguments.datastores.as_deref())?;
-    if let Some(strategy) = &arguments.strategy {
-        pipeline.check_built(strategy)?;
-    }
+    // Without a name only what every strategy would need is checked; the plan checks the one that it chooses.
+    let strategy = arguments.strategy.as_deref().unwrap_or_default();
+    pipeline.check_built(strategy).map_err(|problems| {
+        Diagnostic::from(problems)
+            .hint("It loads and is checked, so that files can name it before it arrives.")
+    })?;
     let execution = Execution {
+        label: pipeline.spec.name.clone(),
         data_dir: data_dir(&arguments.config),
         spec: pipeline.spec,
         source: pipeline.source,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use comfy_table::Table;
+use comfy_table::{CellAlignment, Table};
 use pintail_config::{Datastore, Location};
 use pintail_connectors::registry;
 use pintail_lake::connector::Attachment;
@@ -66,6 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let stopper = engine.stopper();
     let _interrupt = Interrupt::listen("stopping", move || stopper.stop())?;
     let session = attach(&engine, &location)?;
+    tracing::debug!("query began");
     let format = if arguments.json {
         Format::Json
     } else {
@@ -133,10 +134,16 @@ fn people(answer: &TextTable) -> String {
         return String::new();
     }
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(comfy_table::presets::UTF8_FULL_CONDENSED);
     table.set_header(&answer.columns);
     for row in &answer.rows {
         table.add_row(row.iter().map(|value| value.as_deref().unwrap_or("NULL")));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let mut values = answer.rows.iter().filter_map(|row| row.get(index)?.as_deref());
+        if values.all(|value| value.parse::<f64>().is_ok()) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     let rows = crate::numbers::counted(answer.rows.len() as u64, "row");
     format!("{table}\n{rows}")

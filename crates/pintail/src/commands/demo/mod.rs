@@ -35,6 +35,7 @@ use crate::diagnostics::Diagnostic;
 use crate::execution::{self, Execution, Options};
 use crate::interrupt::Interrupt;
 use crate::numbers;
+use crate::progress::Audience;
 
 /// See it work: a sample shop is synced into a lake, a worker is killed and resumed, and both sides are compared.
 #[derive(Debug, Args)]
@@ -166,7 +167,8 @@ impl Demo {
 
     /// Runs the demo's pipeline in this process.
     fn sync(&self, strategy: Option<&str>) -> Result<SyncReport, Diagnostic> {
-        let report = execution::carry_out(&self.request(strategy)?, &self.stop)?;
+        let report =
+            execution::carry_out(&self.request(strategy)?, "orders", Audience::Terminal, &self.stop)?;
         if report.parity.status == ParityStatus::Mismatch {
             return Err(fault("the two sides differ after a run of the demo"));
         }
@@ -177,6 +179,7 @@ impl Demo {
         let file = self.folder.pipeline();
         let pipeline = config::load(&file, None)?;
         let execution = Execution {
+            label: pipeline.spec.name.clone(),
             data_dir: pipeline_run::data_dir(&file),
             spec: pipeline.spec,
             source: pipeline.source,

@@ -17,5 +17,5 @@ select
     i % 10 > 2,
     datetime(?4, '+' || (i * 61 % 63072000) || ' seconds'),
     datetime(?4, '+' || (i * 61 % 63072000 + 86400 * (1 + i % 5)) || ' seconds'),
-    i
+    i - 1
 from numbers

@@ -46,6 +46,8 @@ impl Proof {
         let lake = Lake::attach(&engine, &request.destination, Access::ReadOnly)?;
         let session = lake.session()?;
         session.batch(Call::new("use the lake"), "use lake")?;
+        // Both sides are looked at in one transaction, which ends with the session.
+        request.source.begin_snapshot(&session, SOURCE)?;
         Ok(Self {
             session,
             source: whole.scan.sql.clone(),

@@ -9,11 +9,11 @@
 use std::path::PathBuf;
 
 use pintail_model::ErrorKind;
-use pintail_sync::{Progress, StopSignal};
+use pintail_sync::StopSignal;
 use rusqlite::{Connection, params};
 
 use crate::diagnostics::Diagnostic;
-use crate::progress::Display;
+use crate::progress::{self, Audience};
 
 /// Orders that are written in one transaction.
 const BATCH: u64 = 100_000;
@@ -99,8 +99,8 @@ impl Open<'_> {
         self.connection.execute_batch(include_str!("shop.sql"))?;
         self.connection
             .execute(include_str!("customers.sql"), params![customers])?;
-        let display = Display::new("shop");
-        display.expect(orders);
+        let display = progress::display("shop", Audience::Terminal);
+        display.started(Some(orders), 1, 0);
         let mut first = 1;
         while first <= orders {
             if stop.stopped() {

@@ -30,7 +30,7 @@ pub(super) fn line(text: impl Display) -> Told {
 }
 
 pub(super) fn report(report: &SyncReport) -> Told {
-    line(summary::line(report, Palette::stdout()))
+    line(summary::line(report, &report.pipeline, Palette::stdout()))
 }
 
 /// A query, as it is typed.

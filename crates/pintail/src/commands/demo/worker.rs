@@ -9,7 +9,7 @@ use pintail_sync::{State, StopSignal};
 
 use crate::commands::run as pipeline_run;
 use crate::diagnostics::Diagnostic;
-use crate::progress::PARTITION_IS_IN;
+use crate::progress::PARTITION;
 
 /// Partitions that are in when the worker dies.
 const COMMITTED: usize = 2;
@@ -39,7 +39,7 @@ pub(super) fn kill_in_the_middle(
     let mut committed = 0;
     let mut line = String::new();
     while committed < COMMITTED && output.read_line(&mut line).unwrap_or(0) > 0 {
-        committed += usize::from(line.contains(PARTITION_IS_IN));
+        committed += usize::from(line.contains(PARTITION));
         said.push_str(&line);
         line.clear();
     }

@@ -1,0 +1,225 @@
+//! What `--help` says: each text ends with an example.
+
+use insta::assert_snapshot;
+
+use crate::project::Project;
+
+#[test]
+fn the_overview_lists_commands_and_exit_codes() {
+    assert_snapshot!(Project::empty().pintail(&["--help"]), @"
+    exit code 0
+    --- stdout
+    Keeps a DuckLake exactly in step with the databases that you already run, and proves it
+
+    Usage: pintail <COMMAND>
+
+    Commands:
+      run     Run a pipeline once: bring its table in the lake up to date.
+      copy    Copy a table into a lake, and follow it with every further call.
+      config  Check configuration files
+      state   Show what a pipeline remembers between runs, or make it forget
+      sql     Run one query against a lake, a Postgres database or a SQLite file; nothing is written.
+      doctor  Show what was found on this machine, where, and what to do about the rest
+      demo    See it work: a sample shop is synced into a lake, a worker is killed and resumed, and both sides are compared
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Examples:
+      pintail demo
+      pintail copy postgres://sync@db:5432/shop public.orders 'ducklake:sqlite:lake.sqlite?data_path=lake'
+      pintail run --config pipeline.yaml
+      pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from orders'
+
+    Exit codes:
+      0    done, or nothing to do
+      1    a fault of Pintail
+      2    the configuration or the command line is wrong
+      3    something that was named does not exist
+      4    credentials or permissions were refused
+      5    a system cannot be reached, or is short of a resource
+      6    the data cannot be carried as asked
+      7    the two sides differ
+      8    already running, or changed by somebody else
+      130  interrupted
+
+    Environment:
+      PINTAIL_LOG_LEVEL      debug, info, warning or error: what is logged to stderr, and to the log of each run
+      PINTAIL_EXTENSION_DIR  where DuckDB's extensions are looked for first
+      NO_COLOR               no colours, also on a terminal
+    ");
+}
+
+#[test]
+fn the_commands_of_a_sync_explain_themselves() {
+    let project = Project::empty();
+    assert_snapshot!(project.pintail(&["run", "--help"]), @"
+    exit code 0
+    --- stdout
+    Run a pipeline once: bring its table in the lake up to date.
+
+    Without `--strategy`, a delta runs where an earlier run left a watermark, and a full load otherwise; the report
+    says why. A run that was cut off goes on where it was.
+
+    Usage: pintail run [OPTIONS] --config <FILE>
+
+    Options:
+          --config <FILE>
+              The pipeline file; state, metrics and logs lie in `data/` beside it
+
+          --datastores <FILE>
+              The datastores that the pipeline names [default: `datastores.yaml` beside it or in the folder above]
+
+          --strategy <NAME>
+              The strategy to run, by its name or type [default: chosen, and the report says why]
+
+          --plan
+              Print what would be done, statement by statement, and change nothing
+
+          --partitions <N>
+              Read a full load in that many partitions [default: chosen from the source's statistics]
+
+          --no-parity
+              Do not compare the two sides; the report then says `unproven`
+
+          --json
+              Print the report (or the plan) as one JSON object
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Example:
+      pintail run --config pipeline.yaml --strategy full --plan
+    ");
+    assert_snapshot!(project.pintail(&["copy", "--help"]), @"
+    exit code 0
+    --- stdout
+    Copy a table into a lake, and follow it with every further call.
+
+    The first call reads the whole table. A second one resumes what was cut off, or reads what changed since, if the
+    table has a key and a column like `updated_at` that is never NULL.
+
+    Usage: pintail copy [OPTIONS] <FROM_URL> <TABLE> <TO_URL>
+
+    Arguments:
+      <FROM_URL>
+              Where the table is
+
+      <TABLE>
+              The table, with its schema if it needs one
+
+      <TO_URL>
+              The lake; it is made if it does not exist. `?table=` gives the copy another name
+
+    Options:
+          --state-dir <FOLDER>
+              Where state, metrics and logs lie [default: $XDG_STATE_HOME/pintail or ~/.local/state/pintail]
+
+          --plan
+              Print what would be done, statement by statement, and change nothing
+
+          --partitions <N>
+              Read a full load in that many partitions [default: chosen from the source's statistics]
+
+          --no-parity
+              Do not compare the two sides; the report then says `unproven`
+
+          --json
+              Print the report (or the plan) as one JSON object
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Examples:
+      pintail copy sqlite:shop.db orders ducklake:sqlite:lake.sqlite
+      pintail copy postgres://sync:secret@db:5432/shop public.orders 'ducklake:sqlite:lake.sqlite?data_path=lake'
+
+    Addresses:
+      postgres://user:password@host:port/dbname?sslmode=require    also postgresql://
+      sqlite:path
+      ducklake:sqlite:path?data_path=folder                        also duckdb:path, postgres://…
+    ");
+    assert_snapshot!(project.pintail(&["sql", "--help"]), @"
+    exit code 0
+    --- stdout
+    Run one query against a lake, a Postgres database or a SQLite file; nothing is written.
+
+    A lake's earlier states are read with `at (version => n)`; `from lake.snapshots()` lists them.
+
+    Usage: pintail sql [OPTIONS] <URL> <QUERY>
+
+    Arguments:
+      <URL>
+              Where to ask
+
+      <QUERY>
+              What to ask, in DuckDB's SQL
+
+    Options:
+          --format <FORMAT>
+              How to print the answer
+
+              Possible values:
+              - table: A table for people
+              - csv:   Comma-separated values with a header; NULL is empty, an empty text is quoted
+              - json:  A list of objects
+              
+              [default: table]
+
+          --json
+              The same as `--format json`
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Examples:
+      pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from shop.orders'
+      pintail sql sqlite:shop.db 'select status, count(*) from orders group by all' --format csv
+    ");
+}
+
+#[test]
+fn every_command_has_an_example() {
+    let project = Project::empty();
+    for command in [
+        &["run"][..],
+        &["copy"],
+        &["config", "validate"],
+        &["state", "show"],
+        &["state", "reset"],
+        &["sql"],
+        &["doctor"],
+        &["demo"],
+    ] {
+        let seen = project.succeed(&[command, &["--help"]].concat());
+        let example = format!("  pintail {}", command.join(" "));
+        let examples = seen
+            .stdout
+            .split_once("Example")
+            .map_or("", |(_, examples)| examples);
+        assert!(examples.contains(&example), "{command:?} has no example\n{seen}");
+    }
+}
+
+#[test]
+fn bad_usage_is_invalid() {
+    assert_snapshot!(Project::empty().pintail(&["run", "--cofnig", "pipeline.yaml"]), @"
+    exit code 2
+    --- stderr
+    error: unexpected argument '--cofnig' found
+
+      tip: a similar argument exists: '--config'
+
+    Usage: pintail run --config <FILE>
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn the_version_is_one_line() {
+    let seen = Project::empty().succeed(&["--version"]);
+    assert_eq!(seen.stdout, format!("pintail {}\n", env!("CARGO_PKG_VERSION")));
+}

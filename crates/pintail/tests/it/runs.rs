@@ -1,0 +1,217 @@
+//! Runs: what they print, what they commit, and what they leave alone.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use pintail_testkit::Process;
+use serde_json::Value;
+
+use crate::project::{LAKE, Project};
+
+const RUN: [&str; 3] = ["run", "--config", "pipeline.yaml"];
+
+/// Longer than any run of these tests takes.
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_full_load_is_followed_by_a_delta_and_then_by_nothing() {
+    let project = Project::with_shop(2_000);
+    assert_snapshot!(project.pintail(&RUN), @"");
+    project.execute("update orders set status = 'sent', change_number = 2000 + id where id <= 3");
+    project.execute("insert into orders values (2001, 'new', 1.5, null, '2026-02-01', 2004)");
+    assert_snapshot!(project.pintail(&RUN), @"");
+    assert_eq!(
+        project.ask("select count(*), count(*) filter (status = 'sent') from shop.orders"),
+        "2001,3"
+    );
+
+    let before = project.snapshot();
+    assert_snapshot!(project.pintail(&RUN), @"");
+    assert_eq!(
+        project.snapshot(),
+        before,
+        "a run with nothing to do committed something"
+    );
+}
+
+#[test]
+fn a_copy_needs_no_files_and_a_second_call_follows() {
+    let project = Project::with_shop(500);
+    let copy = ["copy", "sqlite:shop.db", "orders", LAKE];
+    assert_snapshot!(project.pintail(&copy), @"");
+    project.execute("update orders set note = 'late', updated_at = datetime('now', '+1 hour') where id = 9");
+    let before = project.snapshot();
+    assert_snapshot!(project.pintail(&copy), @"");
+    // SQLite does not tell its open transactions, so a row waits for the default lag of 5 minutes.
+    assert_eq!(project.snapshot(), before);
+    assert!(project.path("state/pintail/state.db").exists());
+}
+
+#[test]
+fn a_plan_shows_every_statement_and_changes_nothing() {
+    let project = Project::with_shop(2_000);
+    assert_snapshot!(project.pintail(&[&RUN[..], &["--plan"]].concat()), @"");
+    assert!(!project.path("lake.sqlite").exists() && !project.path("data").exists());
+
+    project.succeed(&RUN);
+    project.execute("update orders set status = 'sent', change_number = 2000 + id where id <= 3");
+    let before = project.snapshot();
+    assert_snapshot!(project.pintail(&[&RUN[..], &["--plan"]].concat()), @"");
+    assert_eq!(project.snapshot(), before);
+    let plan = project
+        .succeed(&[&RUN[..], &["--plan", "--json"]].concat())
+        .json();
+    assert_eq!(
+        (&plan["pipeline"], &plan["kind"]),
+        (&"orders".into(), &"delta".into())
+    );
+    assert!(
+        plan["partitions"][0]["statements"][0]["sql"]
+            .as_str()
+            .is_some_and(|sql| sql.contains("select"))
+    );
+}
+
+#[test]
+fn a_report_is_one_json_object_and_the_metrics_file_is_the_same() {
+    let project = Project::with_shop(2_000);
+    let report = project.succeed(&[&RUN[..], &["--json"]].concat()).json();
+    let fields = [
+        "run_id",
+        "pipeline",
+        "strategy",
+        "status",
+        "started_at",
+        "completed_at",
+        "duration_seconds",
+        "rows_processed",
+        "rows_inserted",
+        "rows_updated",
+        "rows_deleted",
+        "partitions_total",
+        "partitions_processed",
+        "partitions_skipped",
+        "errors",
+        "watermark",
+        "parity",
+        "resources",
+    ];
+    for field in fields {
+        assert!(report.get(field).is_some(), "the report has no `{field}`");
+    }
+    let at = |pointer: &str| report.pointer(pointer).cloned().unwrap_or(Value::Null);
+    assert_eq!(at("/status"), "completed");
+    assert_eq!(at("/rows_processed"), 2_000);
+    assert_eq!(at("/errors"), 0);
+    assert_eq!(at("/watermark"), "2001");
+    assert_eq!(
+        (at("/parity/status"), at("/parity/source")),
+        ("ok".into(), "streamed".into())
+    );
+    assert_eq!(at("/parity/mismatched"), 0);
+    assert!(
+        at("/resources/cpu_seconds")
+            .as_f64()
+            .is_some_and(|seconds| seconds > 0.0)
+    );
+    assert!(
+        at("/resources/peak_rss_bytes")
+            .as_u64()
+            .is_some_and(|bytes| bytes > 1 << 20)
+    );
+
+    let run = report["run_id"].as_str().expect("an id");
+    for name in [format!("{run}.json"), "latest_run.json".to_owned()] {
+        let file = std::fs::read_to_string(project.path("data/metrics/orders").join(&name)).expect(&name);
+        assert_eq!(
+            serde_json::from_str::<Value>(&file).expect("JSON"),
+            report,
+            "{name}"
+        );
+    }
+    let log =
+        std::fs::read_to_string(project.path("data/logs/orders").join(format!("{run}.log"))).expect("a log");
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).expect("a line of JSON");
+        assert!(
+            line["timestamp"].is_string() && line["level"].is_string() && line["message"].is_string(),
+            "{line}"
+        );
+        assert_eq!(line["run_id"], run);
+    }
+}
+
+#[test]
+fn without_parity_a_run_is_unproven() {
+    let project = Project::with_shop(100);
+    assert_snapshot!(project.pintail(&[&RUN[..], &["--no-parity"]].concat()), @"");
+    let report = project
+        .succeed(&[&RUN[..], &["--no-parity", "--json", "--strategy", "full"]].concat())
+        .json();
+    assert_eq!(report["parity"]["status"], "unproven");
+    assert_eq!(report["parity"]["source"], Value::Null);
+}
+
+#[test]
+fn a_full_load_can_be_read_in_parts() {
+    let project = Project::with_shop(2_000);
+    let report = project
+        .succeed(&[&RUN[..], &["--partitions", "4", "--json"]].concat())
+        .json();
+    assert_eq!(report["partitions_total"], 4);
+    assert_eq!(report["rows_processed"], 2_000);
+}
+
+#[test]
+fn a_failed_run_reports_its_error_as_json_too() {
+    let project = Project::with_shop(10);
+    project.execute("update orders set amount = 'much' where id = 7");
+    let seen = project.pintail(&[&RUN[..], &["--json"]].concat());
+    assert_eq!(seen.code, Some(6), "{seen}");
+    let report = seen.json();
+    assert_eq!(
+        (&report["status"], &report["errors"]),
+        (&"failed".into(), &1.into())
+    );
+    assert_eq!(report["error"]["kind"], "data");
+    assert!(seen.stderr.starts_with("error: "), "{seen}");
+}
+
+#[test]
+fn of_two_runs_at_once_the_second_says_so() {
+    let project = Project::with_shop(200);
+    project.succeed(&RUN);
+    project.execute("update orders set change_number = 10000 + 1000 * (id % 5) where id <= 100");
+    let mut first = Process::spawn(&mut project.command(&RUN));
+    assert!(
+        first.wait_for_output(": partition 1 of", LIMIT),
+        "{}",
+        first.stderr()
+    );
+    assert!(first.stop(), "the run was over before it could be stopped");
+    assert_snapshot!(project.pintail(&RUN), @"");
+    assert_eq!(
+        project
+            .pintail(&["state", "reset", "--config", "pipeline.yaml", "--yes"])
+            .code,
+        Some(8)
+    );
+    first.resume();
+    let ended = first.wait(LIMIT).expect("a run that goes on ends");
+    assert_eq!(ended.code(), Some(0), "{}", first.stderr());
+    assert_eq!(
+        project.ask("select count(*) filter (change_number >= 10000) from shop.orders"),
+        "100"
+    );
+}
+
+#[test]
+fn lines_without_a_terminal_have_no_colours() {
+    let project = Project::with_shop(10);
+    let seen = project.succeed(&RUN);
+    assert!(
+        !format!("{seen}").contains('\u{1b}'),
+        "{seen:?}",
+        seen = seen.stderr
+    );
+}

@@ -1,0 +1,97 @@
+//! `pintail sql`.
+
+use insta::assert_snapshot;
+use pintail_testkit::PostgresServer;
+
+use crate::project::{LAKE, Project};
+
+/// A project whose lake has orders.
+fn with_lake() -> Project {
+    let project = Project::with_shop(8);
+    project.succeed(&["run", "--config", "pipeline.yaml"]);
+    project
+}
+
+const QUERY: &str = "select id, status, amount, note, updated_at from shop.orders where id > 5 order by id";
+
+#[test]
+fn an_answer_is_a_table_for_people() {
+    assert_snapshot!(with_lake().pintail(&["sql", LAKE, QUERY]), @"");
+}
+
+#[test]
+fn an_answer_is_csv_for_programs() {
+    let project = with_lake();
+    assert_snapshot!(project.pintail(&["sql", LAKE, QUERY, "--format", "csv"]), @"");
+    let odd = "select 'a,b' as \"x,y\", 'say \"hi\"' as q, '' as empty, null as nothing, 'two' || chr(10) || 'lines' as l";
+    assert_snapshot!(project.pintail(&["sql", LAKE, odd, "--format", "csv"]), @"");
+}
+
+#[test]
+fn an_answer_is_json_with_types() {
+    let project = with_lake();
+    assert_snapshot!(project.pintail(&["sql", LAKE, QUERY, "--format", "json"]), @"");
+    let typed = "select 1 as i, 1.50::decimal(5,2) as d, true as b, null as n, [1, 2] as l, {'a': 'x'} as s";
+    assert_snapshot!(project.pintail(&["sql", LAKE, typed, "--json"]), @"");
+    assert_snapshot!(project.pintail(&["sql", LAKE, "select 1 as i where false", "--json"]), @"");
+}
+
+#[test]
+fn earlier_states_are_read_by_version() {
+    let project = with_lake();
+    let before = project.snapshot();
+    project.execute("delete from orders where id > 2");
+    project.succeed(&["run", "--config", "pipeline.yaml", "--strategy", "full"]);
+    assert_eq!(project.ask("select count(*) from shop.orders"), "2");
+    assert_eq!(
+        project.ask(&format!(
+            "select count(*) from shop.orders at (version => {before})"
+        )),
+        "8"
+    );
+}
+
+#[test]
+fn sources_are_asked_the_same_way() {
+    let project = Project::with_shop(8);
+    assert_snapshot!(project.pintail(&["sql", "sqlite:shop.db", "select count(*) from orders", "--format", "csv"]), @"");
+    let database = PostgresServer::shared().fresh_database();
+    database.execute("create schema shop; create table shop.orders as select 1 as id; create table plain as select 7 as id");
+    let url = database.url();
+    let ask = |url: &str, query| project.succeed(&["sql", url, query, "--format", "csv"]).stdout;
+    assert_eq!(ask(&url, "select * from shop.orders"), "id\n1\n");
+    assert_eq!(ask(&url, "select * from plain"), "id\n7\n");
+    assert_eq!(
+        ask(&format!("{url}?schema=shop"), "select * from orders"),
+        "id\n1\n"
+    );
+}
+
+#[test]
+fn nothing_can_be_written() {
+    let project = with_lake();
+    assert_snapshot!(project.pintail(&["sql", LAKE, "delete from shop.orders"]), @"");
+    assert_snapshot!(project.pintail(&["sql", "sqlite:shop.db", "delete from orders"]), @"");
+    assert_eq!(project.ask("select count(*) from shop.orders"), "8");
+}
+
+#[test]
+fn a_mistake_in_a_query_is_shown_where_it_is() {
+    let project = with_lake();
+    assert_snapshot!(project.pintail(&["sql", LAKE, "select amont from shop.orders"]), @"");
+    assert_snapshot!(project.pintail(&["sql", LAKE, "selec 1"]), @"");
+    assert_snapshot!(project.pintail(&["sql", LAKE, "select 'x'::int", "--json"]), @"");
+}
+
+#[test]
+fn statements_that_are_no_queries_answer_too() {
+    let project = with_lake();
+    let seen = project.succeed(&["sql", LAKE, "describe shop.orders", "--format", "csv"]);
+    assert!(seen.stdout.contains("amount,\"DECIMAL(10,2)\",NO"), "{seen}");
+    assert!(
+        project
+            .succeed(&["sql", LAKE, "explain from shop.orders", "--json"])
+            .json()[0]
+            .is_object()
+    );
+}

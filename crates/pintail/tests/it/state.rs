@@ -1,0 +1,90 @@
+//! `pintail state`.
+
+use insta::assert_snapshot;
+
+use crate::project::{LAKE, Project};
+
+const RUN: [&str; 3] = ["run", "--config", "pipeline.yaml"];
+
+#[test]
+fn a_state_has_the_shape_that_monitoring_knows() {
+    let project = Project::with_shop(2_000);
+    project.succeed(&RUN);
+    project.execute("update orders set change_number = 2000 + id where id <= 1500");
+    project.succeed(&RUN);
+    let show = [
+        "state",
+        "show",
+        "--config",
+        "pipeline.yaml",
+        "--strategy",
+        "changes",
+    ];
+    assert_snapshot!(project.pintail(&show), @"");
+    let all = project
+        .succeed(&["state", "show", "--config", "pipeline.yaml"])
+        .json();
+    let strategies: Vec<_> = all
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|state| state["strategy"].clone())
+        .collect();
+    assert_eq!(strategies, ["changes", "everything"]);
+}
+
+#[test]
+fn a_state_is_shown_by_name_and_without_the_variables_of_a_run() {
+    let project = Project::with_shop(10);
+    project.succeed(&RUN);
+    assert_eq!(
+        project.succeed(&["state", "show", "orders"]).json()[0]["pipeline_id"],
+        "orders"
+    );
+    assert_eq!(
+        project.succeed(&["state", "show"]).json()[0]["status"],
+        "completed"
+    );
+    project.change_pipeline("table: orders}\ndestination", "table: '${NOT_SET}'}\ndestination");
+    assert_eq!(
+        project
+            .succeed(&["state", "show", "--config", "pipeline.yaml"])
+            .json()[0]["status"],
+        "completed"
+    );
+}
+
+#[test]
+fn the_state_of_a_copy_lies_in_the_users_own_folder() {
+    let project = Project::with_shop(10);
+    let report = project
+        .succeed(&["copy", "sqlite:shop.db", "orders", LAKE, "--json"])
+        .json();
+    let name = report["pipeline"].as_str().expect("a name");
+    assert_eq!(
+        project.succeed(&["state", "show", name]).json()[0]["run_id"],
+        report["run_id"]
+    );
+}
+
+#[test]
+fn an_unknown_state_names_the_nearest() {
+    let project = Project::with_shop(10);
+    assert_snapshot!(project.pintail(&["state", "show"]), @"");
+    project.succeed(&RUN);
+    assert_snapshot!(project.pintail(&["state", "show", "order"]), @"");
+    assert_snapshot!(project.pintail(&["state", "show", "orders", "--strategy", "changes"]), @"");
+}
+
+#[test]
+fn a_reset_asks_and_makes_the_next_run_a_full_load() {
+    let project = Project::with_shop(10);
+    project.succeed(&RUN);
+    assert_snapshot!(project.pintail(&["state", "reset", "--config", "pipeline.yaml"]), @"");
+    assert_snapshot!(project.pintail(&["state", "reset", "--config", "pipeline.yaml", "--yes"]), @"");
+    let report = project.succeed(&[&RUN[..], &["--json"]].concat()).json();
+    assert_eq!(
+        (&report["kind"], &report["reason"]),
+        (&"full".into(), &"the state was reset".into())
+    );
+}
