@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pintail_model::{Column, ErrorKind, LogicalType, RunId, Secret, TableName};
 
@@ -149,10 +149,19 @@ impl Lake {
         lake.check_place(access)?;
         let address = location.address();
         let label = format!("attach lake `{address}`");
-        engine
-            .attach(&label, &lake.attachment(access))
-            .map_err(|error| lake.explain(error))?;
-        Ok(lake)
+        let attachment = lake.attachment(access);
+        let deadline = Instant::now() + MAKING;
+        loop {
+            match engine.attach(&label, &attachment) {
+                Ok(()) => return Ok(lake),
+                Err(error) if !making(&error) || Instant::now() >= deadline => {
+                    return Err(lake.explain(error));
+                }
+                // Somebody else makes the same lake: when that is done, it is there.
+                Err(error) if !engine.pause(Duration::from_millis(50)) => return Err(lake.explain(error)),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Makes the ledger and the fence where they are missing, once for this attachment. Whoever takes a lease needs
@@ -411,11 +420,25 @@ impl Lake {
             return Error::refused(
                 ErrorKind::Unavailable,
                 format!("lake `{address}` is busy"),
-                "Another process holds its catalogue for longer than 5 s. Try again.",
+                "Another process holds its catalogue. Try again.",
             );
         }
         error
     }
+}
+
+/// How long it may take somebody else to make the catalogue that we want to make.
+const MAKING: Duration = Duration::from_secs(10);
+
+/// Whether a catalogue cannot be attached because another process is making or changing it right now.
+fn making(error: &Error) -> bool {
+    let Error::Statement { source, .. } = error else {
+        return false;
+    };
+    let text = source.raw_text();
+    text.contains("database is locked")
+        || (text.contains("Failed to initialize DuckLake")
+            && (text.contains("already exists") || text.contains("duplicate key")))
 }
 
 /// The definition of a table's columns in SQL.

@@ -45,11 +45,14 @@ const COLUMNS: &str =
 
 impl Ledger {
     /// The entries of those `keys` that were committed.
+    ///
+    /// # Errors
+    /// `NotFound` for a lake to which Pintail never committed: the first commit makes the ledger.
     pub fn committed(&self, session: &Session, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
         look_up(session, Call::new(LOOK_UP), keys)
     }
 
-    /// The newest entry of `pipeline` for `table` that has a watermark.
+    /// The newest entry of `pipeline` for `table` that has a watermark. Fails as [`Ledger::committed`] does.
     pub fn watermark(
         &self,
         session: &Session,

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pintail_model::TableName;
 
@@ -134,6 +135,24 @@ pub(crate) fn files(
         }
     }
     Ok(found)
+}
+
+/// Files that the last snapshot gave up less than `age` ago: a query that began before may still read them.
+pub(crate) fn given_up_within(lake: &Lake, session: &Session, age: Duration) -> Result<BTreeSet<PathBuf>> {
+    // Compared as numbers: the operators of instants and intervals live in an extension.
+    let sql = format!(
+        "select path, path_is_relative
+         from {}
+         where epoch(schedule_start::timestamptz) > epoch(now()) - {}",
+        metadata_table(lake, "ducklake_files_scheduled_for_deletion"),
+        age.as_secs_f64()
+    );
+    let call = Call::new("list the files that a lake gave up").protected();
+    let rows = session.query(call, &sql)?;
+    Ok(rows
+        .iter()
+        .map(|row| joined(&lake.location().data_path, row, 0))
+        .collect())
 }
 
 /// The path in column `index`, which column `index + 1` says to be relative to `base` or not.

@@ -4,6 +4,7 @@
 //! A file that is young and not known to be ours may belong to a transaction under way, of Pintail or of another
 //! program; it stays until it is older than any lease, run or stopped process can be.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use crate::metadata::{self, Files};
 pub struct SweepPolicy {
     /// Runs that are known to be over: their unreferenced files go at once.
     pub own_runs: Vec<RunId>,
-    /// Any other unreferenced file goes if it is older than this; `None` leaves them.
+    /// Any other unreferenced file goes if it is older than this, and if the last snapshot that needed it has been
+    /// gone for so long; `None` leaves them.
     pub older_than: Option<Duration>,
 }
 
@@ -52,9 +54,14 @@ pub(crate) fn sweep(lake: &Lake, table: &TableName, policy: &SweepPolicy) -> Res
     // A link of the guard may be all that is left of a file.
     guard::recover(lake, &session, &folder)?;
     let referenced = metadata::files(lake, &session, &folder, Files::Any)?;
+    // Replaced delete files and expired data files have the age of their making.
+    let resting = match policy.older_than {
+        Some(limit) => metadata::given_up_within(lake, &session, limit)?,
+        None => BTreeSet::new(),
+    };
     let mut swept = Swept::default();
     for file in files_below(&folder) {
-        if referenced.contains(&file) {
+        if referenced.contains(&file) || resting.contains(&file) {
             continue;
         }
         let Ok(found) = std::fs::metadata(&file) else {

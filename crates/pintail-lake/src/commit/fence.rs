@@ -33,19 +33,28 @@ struct ExtraInfo<'a> {
     target: String,
     /// The fencing number.
     fence: i64,
+    /// Tells this attempt from every other one, also where two committers passed one lease over.
+    attempt: &'a str,
     /// The partition keys.
     keys: Vec<&'a str>,
 }
 
 /// The `extra_info` of a commit: JSON, never empty.
-pub(crate) fn extra_info(table: &TableName, fence: i64, entries: &[&LedgerEntry]) -> String {
+pub(crate) fn extra_info(
+    session: &Session,
+    table: &TableName,
+    fence: i64,
+    entries: &[&LedgerEntry],
+) -> Result<String> {
+    let rows = session.query(Call::new("name an attempt").protected(), "select uuid()::varchar")?;
     let info = ExtraInfo {
         pintail: 1,
         target: ledger::target(table),
         fence,
+        attempt: rows.first().and_then(|row| row.text(0)).unwrap_or_default(),
         keys: entries.iter().map(|entry| entry.key.as_str()).collect(),
     };
-    serde_json::to_string(&info).expect("texts and numbers always make JSON")
+    Ok(serde_json::to_string(&info).expect("texts and numbers always make JSON"))
 }
 
 /// The next number of a catalogue without a fence table: one more than the ledger knows.

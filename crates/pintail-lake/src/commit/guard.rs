@@ -7,10 +7,11 @@
 //! finishes the work.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pintail_model::{ErrorKind, TableName};
+use pintail_model::TableName;
 
 use crate::error::{Error, Result};
 use crate::lake::Lake;
@@ -49,16 +50,16 @@ impl Guard {
         let Some(first) = new.first() else {
             return Ok(());
         };
-        // DuckLake's file names are UUIDs: the first one names the folder.
-        let folder = self
-            .table_folder
-            .join(FOLDER)
-            .join(first.file_stem().unwrap_or_default());
-        std::fs::create_dir_all(&folder).map_err(failed("create folder", &folder))?;
+        let folder = own_folder(&self.table_folder.join(FOLDER), first)?;
         self.links = Some(folder.clone());
         for file in &new {
             let link = folder.join(file.file_name().unwrap_or_default());
-            std::fs::hard_link(file, &link).map_err(failed("link", &link))?;
+            match std::fs::hard_link(file, &link) {
+                Ok(()) => {}
+                // Another committer's, who passed our lease over or whose lease we passed over, and who was refused.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(failed("link", &link)(error)),
+            }
         }
         Ok(())
     }
@@ -69,6 +70,28 @@ impl Guard {
             remove_folder(&links);
         }
     }
+}
+
+/// Makes a folder that nobody else has. DuckLake's file names are UUIDs, so the name of one will do; where a lease was
+/// passed over, two committers may have seen the same file first.
+fn own_folder(parent: &Path, file: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(parent).map_err(failed("create folder", parent))?;
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let mut folder = parent.join(&*name);
+    for number in 2_u32.. {
+        match std::fs::create_dir(&folder) {
+            Ok(()) => break,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                folder = parent.join(format!("{name}-{number}"));
+            }
+            // The parent goes with the last folder in it.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                std::fs::create_dir_all(parent).map_err(failed("create folder", parent))?;
+            }
+            Err(error) => return Err(failed("create folder", &folder)(error)),
+        }
+    }
+    Ok(folder)
 }
 
 /// Checks that every file of the newest snapshot is there. COUNT would not notice a missing one.
@@ -82,7 +105,7 @@ pub(crate) fn check_files(
     match files.iter().find(|file| !file.exists()) {
         None => Ok(()),
         Some(missing) => Err(Error::refused(
-            ErrorKind::Internal,
+            pintail_model::ErrorKind::Internal,
             format!(
                 "table \"{table}\" of the lake refers to file `{}`, which does not exist",
                 missing.display()
@@ -154,7 +177,7 @@ fn linked(links: &Path) -> Vec<PathBuf> {
 fn delete_files(table_folder: &Path) -> Result<BTreeSet<PathBuf>> {
     let entries = match std::fs::read_dir(table_folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
         Err(error) => return Err(failed("list", table_folder)(error)),
     };
     let is_delete = |path: &PathBuf| {

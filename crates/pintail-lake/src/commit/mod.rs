@@ -426,7 +426,7 @@ impl Attempt {
         let entries: Vec<&LedgerEntry> = parts.iter().map(|part| &part.entry).collect();
         let call = Call::new("write the ledger of the lake").protected();
         session.batch(call, &ledger::insert(request.table, &entries, lease.fence()))?;
-        let extra = fence::extra_info(request.table, lease.fence(), &entries);
+        let extra = fence::extra_info(session, request.table, lease.fence(), &entries)?;
         let message = format!(
             "call {ALIAS}.set_commit_message({}, {}, extra_info => {})",
             quote::literal(request.author),

@@ -1,6 +1,8 @@
 //! What a commit promises, on every catalogue.
 
-use pintail_lake::{Access, Call, Change, Engine, EngineSettings, Lake, SweepPolicy};
+use std::time::Duration;
+
+use pintail_lake::{Access, Call, Change, CommitPart, Engine, EngineSettings, Lake, SweepPolicy};
 use pintail_model::{ErrorKind, RunId};
 
 use crate::lakes::{
@@ -136,6 +138,40 @@ fn an_upsert_without_a_unique_key_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn an_upsert_into_a_new_table_needs_a_unique_key_too() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        let mut twice = stage(&lake, "r1", "a", 0..10, 1, 1);
+        twice.files.extend(stage(&lake, "r1", "b", 5..6, 1, 1).files);
+        let error = try_commit(&lake, upsert(), vec![twice]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+        let session = lake.session().unwrap();
+        assert_eq!(lake.table(&session, &numbers()).unwrap(), None, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_request_that_names_a_partition_or_a_file_twice_is_refused() {
+    let place = Place::new(Kind::Sqlite);
+    let lake = place.open();
+    let part = stage(&lake, "r1", "a", 0..10, 1, 1);
+    let again = stage(&lake, "r1", "b", 10..20, 1, 1);
+    let same_key = CommitPart {
+        entry: part.entry.clone(),
+        files: again.files.clone(),
+    };
+    let same_file = CommitPart {
+        entry: again.entry,
+        files: part.files.clone(),
+    };
+    for second in [same_key, same_file] {
+        let error = try_commit(&lake, Change::Append, vec![part.clone(), second]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    }
+}
+
+#[test]
 fn a_sweep_leaves_what_snapshots_need_and_nothing_else() {
     for kind in KINDS {
         let place = Place::new(kind);
@@ -163,6 +199,38 @@ fn a_sweep_leaves_what_snapshots_need_and_nothing_else() {
         assert_eq!(swept.files, 1, "{kind:?}");
         assert_eq!(parquet_files(place.folder.path()).len(), before - 1, "{kind:?}");
         assert_eq!(contents(&session).0, 1000, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_sweep_leaves_files_that_a_running_query_may_still_read() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        let session = lake.session().unwrap();
+        commit(
+            &lake,
+            Change::ReplaceAll,
+            vec![stage(&lake, "r1", "a", 0..1000, 1, 1)],
+        );
+        commit(&lake, upsert(), vec![stage(&lake, "r2", "a", 0..10, 1, 2)]);
+        let old = std::time::SystemTime::UNIX_EPOCH;
+        for path in parquet_files(&lake.location().data_path) {
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(old).unwrap();
+        }
+        // Its delete file takes the place of the one before, which is as old as can be.
+        commit(&lake, upsert(), vec![stage(&lake, "r3", "a", 10..20, 1, 2)]);
+        let sweep = |older_than| {
+            let policy = SweepPolicy {
+                own_runs: Vec::new(),
+                older_than: Some(older_than),
+            };
+            lake.sweep(&numbers(), &policy).unwrap().files
+        };
+        assert_eq!(sweep(Duration::from_hours(1)), 0, "{kind:?}");
+        assert_eq!(sweep(Duration::ZERO), 1, "{kind:?}");
+        assert_eq!(contents(&session), (1000, 1000, 499_500, 1020), "{kind:?}");
     }
 }
 

@@ -321,10 +321,16 @@ pub(crate) fn assert_sound(lake: &Lake, context: &str) {
     assert_eq!(rows, ids, "{context}: rows are doubled");
 }
 
-/// Fails if a Parquet file lies around that no snapshot needs.
+/// Fails if a Parquet file lies around that neither a snapshot needs nor DuckLake is about to remove.
 #[track_caller]
 pub(crate) fn assert_swept(lake: &Lake, context: &str) {
     let session = lake.session().expect("a session");
+    session
+        .batch(
+            Call::new("clean up"),
+            "call ducklake_cleanup_old_files('lake', cleanup_all => true)",
+        )
+        .unwrap_or_else(|error| shown(&error));
     let known: Vec<PathBuf> = references(lake, &session)
         .into_iter()
         .map(|file| file.path)

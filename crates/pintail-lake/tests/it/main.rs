@@ -1,6 +1,8 @@
 //! Integration tests of engines, lakes and the commit protocol.
 
 mod commit;
+mod concurrency;
 mod lakes;
 mod lost_answer;
+mod roles;
 mod tap;
