@@ -3,12 +3,14 @@
 //! - [`PostgresServer`]: a private PostgreSQL that lives and dies with the test.
 //! - [`TcpProxy`]: stands between a client and that server, and loses the answer to a COMMIT on request.
 //! - [`Process`]: a child that is killed, stopped and continued at a chosen moment.
+//! - [`conformance!`]: one test per guarantee of the connector contract.
 //! - [`assert_no_canary`]: no secret in what a program printed or wrote.
 //!
 //! Everything waits for events with a deadline and never sleeps. A server that cannot start fails the test; nothing
 //! here skips.
 
 mod canary;
+pub mod conformance;
 mod percent;
 mod postgres;
 mod process;

@@ -149,7 +149,8 @@ impl Read<'_> {
     /// value.
     fn refuse_nan(&self) -> Option<String> {
         let name = identifier(&self.request.source.name);
-        self.may_be_nan().then(|| format!("when {} then {name}::bigint is null", is_nan(&name)))
+        self.may_be_nan()
+            .then(|| format!("when {} then {name}::bigint is null", is_nan(&name)))
     }
 
     /// The column as the destination wants it, and what must not be in it. `value` is the column in DuckDB.

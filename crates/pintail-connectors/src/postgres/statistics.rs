@@ -14,7 +14,10 @@ use super::types::home;
 use super::{catalog::Attribute, catalog::Storage};
 
 /// Parts that a column is cut into.
-const PARTS: usize = 100;
+const PARTS: f64 = 100.0;
+
+/// Shares come in millionths.
+const ROUNDING: f64 = 1e-3;
 
 /// A known value and the share of rows that lie at it, or between the value before and it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -107,13 +110,16 @@ fn cut(mut masses: Vec<Mass>) -> Vec<i64> {
     };
     let (smallest, largest) = (first.value, last.value);
     let mut cuts = vec![smallest];
-    let mut below = 0.0;
+    let (mut below, mut next) = (0.0, 1.0);
     for mass in &masses {
         below += mass.share;
         // How many parts lie below this value; a frequent value can fill several, which no cut can divide.
-        let reached = below * PARTS as f64 / total.max(f64::MIN_POSITIVE);
-        if reached >= cuts.len() as f64 - 1e-6 && cuts.last() != Some(&mass.value) {
-            cuts.push(mass.value);
+        let reached = below * PARTS / total.max(f64::MIN_POSITIVE) + ROUNDING;
+        if reached >= next {
+            next = reached.floor() + 1.0;
+            if cuts.last() != Some(&mass.value) {
+                cuts.push(mass.value);
+            }
         }
     }
     if cuts.last() != Some(&largest) {

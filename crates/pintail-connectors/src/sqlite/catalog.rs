@@ -108,7 +108,16 @@ pub(super) fn index_columns(session: &Session, alias: &str, relation: &Relation)
     Ok(rows.iter().filter_map(column).collect())
 }
 
-/// All rows of a small result. Every value is text.
+/// Looks something up in a transaction of its own. `sqlite_query` opens the file when it is prepared and keeps the
+/// handle until the transaction ends; without one, that is before it runs.
+pub(super) fn reading<T>(session: &Session, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    session.begin()?;
+    let result = work();
+    session.rollback();
+    result
+}
+
+/// All rows of a small result. Every value is text. The session is in a transaction.
 pub(super) fn rows(session: &Session, alias: &str, label: &str, sql: &str) -> Result<Vec<Row>> {
     session
         .query(Call::new(label), &format!("from {}", query(alias, sql)))

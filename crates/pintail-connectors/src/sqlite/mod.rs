@@ -8,6 +8,9 @@
 //! not tell when a transaction began, so a delta leaves a declared lag. Texts that `CURRENT_TIMESTAMP` writes are UTC,
 //! and so are cursors without a zone taken to be. Outside of WAL mode a reader keeps writers from committing.
 //!
+//! **Transactions.** Scans and counts run in a session that [`begin_snapshot`](Connector::begin_snapshot) prepared, and
+//! nowhere else: without a transaction DuckDB closes the file between preparing a statement and running it.
+//!
 //! **Locks.** SQLite's locks belong to the process, and closing *any* handle of the file gives all of them up. So
 //! nothing in a process may open the file beside the engine: not even to read its first bytes.
 
@@ -101,7 +104,9 @@ impl Connector for SqliteSource {
 
     fn describe(&self, session: &Session, alias: &str, table: &TableName) -> Result<TableDescription> {
         self.check_file()?;
-        describe::describe(session, alias, &self.address, table)
+        catalog::reading(session, || {
+            describe::describe(session, alias, &self.address, table)
+        })
     }
 
     fn reads_as(&self, _column: &SourceColumn, wanted: LogicalType) -> bool {
@@ -118,7 +123,7 @@ impl Connector for SqliteSource {
     ) -> Result<ReadPoint> {
         self.check_file()?;
         let cursor_max = match cursor_type {
-            CursorType::Integer => largest(session, alias, table, cursor)?,
+            CursorType::Integer => catalog::reading(session, || largest(session, alias, table, cursor))?,
             _ => None,
         };
         Ok(ReadPoint {

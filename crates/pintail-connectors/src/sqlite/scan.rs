@@ -4,7 +4,7 @@ use pintail_lake::connector::{Scan, ScanRequest};
 use pintail_lake::quote::{identifier, literal};
 use pintail_model::{Range, TableName};
 
-use super::range::{Split, split};
+use super::range::{Cursor, Split, split};
 use super::value::Value;
 use crate::guard::Guards;
 use crate::labels::{labels, unused_label};
@@ -31,17 +31,17 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
         .collect();
     let labels = labels(&request.columns);
     let split = split(&request.range);
-    let extra = Extra::beside(&labels);
+    let extra = Extra::new(&split, &values, &labels);
     let mut columns: Vec<String> = values
         .iter()
         .zip(&labels)
         .map(|(value, label)| format!("{} as {}", value.in_sqlite(), identifier(label)))
         .collect();
-    columns.extend(extra.columns(&split, &values));
+    columns.extend(extra.columns());
     let sql = statement(&request.table, &columns, &split);
 
     let mut guards = Guards::default();
-    extra.guard(&split, &values, &mut guards);
+    extra.guard(&mut guards);
     let outputs: Vec<String> = request
         .columns
         .iter()
@@ -51,7 +51,7 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
             format!("{typed} as {}", identifier(&read.column.name))
         })
         .collect();
-    let clause = extra.clause(&split, &mut guards);
+    let clause = extra.clause(&mut guards);
     Scan {
         sql: format!(
             "select\n  {}\nfrom {} as s{clause}",
@@ -68,11 +68,11 @@ pub(super) fn count(alias: &str, table: &TableName, range: &Range) -> String {
         let sql = statement(table, &["count(*) as rows".to_owned()], &split);
         return format!("select rows::bigint as rows from {}", query(alias, &sql));
     }
-    let extra = Extra::beside(&[]);
-    let sql = statement(table, &extra.columns(&split, &[]), &split);
+    let extra = Extra::new(&split, &[], &[]);
+    let sql = statement(table, &extra.columns(), &split);
     let mut guards = Guards::default();
-    extra.guard(&split, &[], &mut guards);
-    let clause = extra.clause(&split, &mut guards);
+    extra.guard(&mut guards);
+    let clause = extra.clause(&mut guards);
     format!("select count(*) as rows from {} as s{clause}", query(alias, &sql))
 }
 
@@ -84,43 +84,67 @@ fn statement(table: &TableName, columns: &[String], split: &Split<'_>) -> String
     sql
 }
 
-/// Columns that only the checks need.
-struct Extra {
-    /// The number of the first value that SQLite refuses, from 1.
+/// What the checks need beside the columns that are read.
+struct Extra<'a> {
+    /// Everything that is checked: the values that are read, and the cursor if it is none of them.
+    checked: Vec<&'a Value<'a>>,
+    /// The column that holds the number of the first value that SQLite refuses, from 1.
     refused: String,
-    cursor: String,
+    cursor: Option<CursorColumn<'a>>,
 }
 
-impl Extra {
-    fn beside(labels: &[String]) -> Self {
+/// Where the text of the cursor is.
+struct CursorColumn<'a> {
+    cursor: &'a Cursor<'a>,
+    label: String,
+    /// Whether it is read for its own sake already.
+    read: bool,
+}
+
+impl<'a> Extra<'a> {
+    fn new(split: &'a Split<'a>, values: &'a [Value<'a>], labels: &[String]) -> Self {
+        let cursor = split.cursor.as_ref().map(|cursor| {
+            let read = values.iter().position(|value| value.same(&cursor.value));
+            let label = read.map_or_else(|| unused_label("cursor", labels), |index| labels[index].clone());
+            CursorColumn {
+                cursor,
+                label,
+                read: read.is_some(),
+            }
+        });
+        let alone = cursor
+            .iter()
+            .filter(|column| !column.read)
+            .map(|column| &column.cursor.value);
+        let checked = values.iter().chain(alone).collect();
         Self {
+            checked,
             refused: unused_label("refused", labels),
-            cursor: unused_label("cursor", labels),
+            cursor,
         }
     }
 
-    fn columns(&self, split: &Split<'_>, values: &[Value<'_>]) -> Vec<String> {
-        let checked = values
+    fn columns(&self) -> Vec<String> {
+        let arms: Vec<String> = self
+            .checked
             .iter()
-            .chain(split.cursor.as_ref().map(|cursor| &cursor.value));
-        let arms: Vec<String> = checked
             .enumerate()
             .map(|(index, value)| format!("when {} then {}", value.refused_by_sqlite(), index + 1))
             .collect();
         let refused = format!("case {} end as {}", arms.join(" "), identifier(&self.refused));
-        let cursor = split
-            .cursor
-            .as_ref()
-            .map(|cursor| format!("{} as {}", cursor.value.in_sqlite(), identifier(&self.cursor)));
+        let cursor = self.cursor.iter().filter(|column| !column.read).map(|column| {
+            format!(
+                "{} as {}",
+                column.cursor.value.in_sqlite(),
+                identifier(&column.label)
+            )
+        });
         [refused].into_iter().chain(cursor).collect()
     }
 
     /// The answers of SQLite come first: the engine must not try to read what SQLite refused.
-    fn guard(&self, split: &Split<'_>, values: &[Value<'_>], guards: &mut Guards) {
-        let checked = values
-            .iter()
-            .chain(split.cursor.as_ref().map(|cursor| &cursor.value));
-        for (index, value) in checked.enumerate() {
+    fn guard(&self, guards: &mut Guards) {
+        for (index, value) in self.checked.iter().enumerate() {
             guards.fail_if(
                 format!("s.{} = '{}'", identifier(&self.refused), index + 1),
                 value.reason(),
@@ -128,13 +152,16 @@ impl Extra {
         }
     }
 
-    fn clause(&self, split: &Split<'_>, guards: &mut Guards) -> String {
-        match &split.cursor {
-            Some(cursor) => {
-                let condition = cursor.in_engine(&format!("s.{}", identifier(&self.cursor)), guards);
-                guards.clause_with(&condition)
-            }
-            None => guards.clause(),
-        }
+    fn clause(&self, guards: &mut Guards) -> String {
+        let Some(CursorColumn { cursor, label, read }) = &self.cursor else {
+            return guards.clause();
+        };
+        let text = format!("s.{}", identifier(label));
+        // A cursor that is read has its checks already.
+        let mut spare = Guards::default();
+        let condition = cursor.in_engine(&text, if *read { &mut spare } else { guards });
+        // The engine is free to evaluate a caller's filter, such as a checksum, before this one, and on rows that this
+        // one drops. A limit, be it that of all numbers, is a border for both.
+        format!("{}\nlimit {}", guards.clause_with(&condition), i64::MAX)
     }
 }

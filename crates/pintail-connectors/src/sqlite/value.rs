@@ -36,12 +36,20 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether it is the same column, read as the same type.
+    pub(super) fn same(&self, other: &Value<'_>) -> bool {
+        self.column == other.column && self.wanted == other.wanted
+    }
+
     /// The value as SQLite should write it.
     pub(super) fn in_sqlite(&self) -> String {
         let v = &self.column;
         match self.wanted {
             // 17 digits name a double, but SQLite rounds the last of them wrong in one of a thousand; 19 are safe.
-            LogicalType::Float64 | LogicalType::Float32 => format!("printf('%!.19g', {v})"),
+            // Of NULL, `printf` and `hex` make a value.
+            LogicalType::Float64 | LogicalType::Float32 => {
+                format!("case when {v} is not null then printf('%!.19g', {v}) end")
+            }
             LogicalType::Decimal { scale, .. } => {
                 format!("case typeof({v}) when 'real' then printf('%.{scale}f', {v}) else {v} end")
             }
@@ -50,7 +58,7 @@ impl<'a> Value<'a> {
                 "case when typeof({v}) <> 'real' or cast(cast({v} as text) as real) = {v} then {v} \
                  else printf('%!.19g', {v}) end"
             ),
-            LogicalType::Bytes => format!("hex({v})"),
+            LogicalType::Bytes => format!("case when {v} is not null then hex({v}) end"),
             _ => v.clone(),
         }
     }

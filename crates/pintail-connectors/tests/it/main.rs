@@ -1,1 +1,5 @@
 //! Integration tests.
+
+mod postgres;
+mod registry;
+mod sqlite;

@@ -1,0 +1,7 @@
+mod fixture;
+mod read_point;
+mod scan;
+
+use fixture::PostgresFixture;
+
+pintail_testkit::conformance!(PostgresFixture::new());

@@ -1,0 +1,73 @@
+//! Datastores find their connectors, and lakes their place.
+
+use std::path::{Path, PathBuf};
+
+use pintail_config::{Datastore, Datastores, Location};
+use pintail_connectors::registry::{lake_location, source};
+use pintail_lake::location::Catalogue;
+use pintail_model::ErrorKind;
+
+fn datastore(url: &str) -> Datastore {
+    Location::parse(url, Path::new("/work")).unwrap().datastore
+}
+
+#[test]
+fn built_systems_have_a_connector() {
+    for (url, system) in [("postgres://db/shop", "postgres"), ("sqlite:shop.db", "sqlite")] {
+        let connector = source(&datastore(url)).unwrap();
+        assert_eq!(connector.system(), system);
+    }
+    let postgres = source(&datastore("postgres://sync:hunter2@db:5433/shop")).unwrap();
+    assert_eq!(postgres.address(), "postgres://sync@db:5433/shop");
+}
+
+#[test]
+fn other_systems_are_refused_by_name() {
+    let text = "datastores:\n  warehouse:\n    type: clickhouse\n    connection: { host: ch }\n";
+    let loaded = Datastores::parse(Path::new("datastores.yaml"), text, &|_| None).unwrap();
+    let error = source(loaded.get("warehouse").unwrap()).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    insta::assert_snapshot!(error, @"cannot read from datastore `warehouse`: a source of type `clickhouse` is not built yet");
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("Tables can be read from `postgres` and `sqlite`.")
+    );
+    let error = lake_location(loaded.get("warehouse").unwrap()).unwrap_err();
+    insta::assert_snapshot!(error, @"cannot write to datastore `warehouse`: a destination of type `clickhouse` is not built yet");
+}
+
+#[test]
+fn lakes_lie_where_their_address_says() {
+    let lake = lake_location(&datastore("ducklake:sqlite:lake.sqlite?data_path=files/")).unwrap();
+    assert_eq!(
+        lake.catalogue,
+        Catalogue::Sqlite(PathBuf::from("/work/lake.sqlite"))
+    );
+    assert_eq!(lake.data_path, PathBuf::from("/work/files/"));
+
+    let lake = lake_location(&datastore(
+        "ducklake:postgres://sync:hunter2@db/lakes?data_path=/files",
+    ))
+    .unwrap();
+    assert!(!format!("{lake:?} {}", lake.address()).contains("hunter2"));
+    let Catalogue::Postgres {
+        connection, secrets, ..
+    } = lake.catalogue
+    else {
+        panic!("a Postgres catalogue")
+    };
+    assert!(connection.expose().contains("password='hunter2'"));
+    assert_eq!(
+        secrets.iter().map(|secret| secret.expose()).collect::<Vec<_>>(),
+        ["hunter2"]
+    );
+}
+
+#[test]
+fn a_lake_in_an_object_store_is_refused() {
+    let error = lake_location(&datastore(
+        "ducklake:sqlite:lake.sqlite?data_path=s3://bucket/files",
+    ))
+    .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}

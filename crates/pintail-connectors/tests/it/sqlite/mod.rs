@@ -1,0 +1,7 @@
+mod fixture;
+mod scan;
+pub(crate) mod writer;
+
+use fixture::SqliteFixture;
+
+pintail_testkit::conformance!(SqliteFixture::new());
