@@ -63,7 +63,8 @@ impl Tap {
         Self { id, state }
     }
 
-    /// The filter: SQL that is true for every row. `leaf` is an SQL expression of an integer, or `None`.
+    /// The filter: SQL that is true for every row. `leaf` is an SQL expression of an integer, or `None`. It sees the
+    /// rows of the relation that it filters, and no others.
     #[must_use]
     pub fn filter<S: AsRef<str>>(&self, leaf: Option<&str>, columns: &[S]) -> String {
         let leaf = leaf.unwrap_or("null");
@@ -98,11 +99,13 @@ pub(crate) fn register(connection: ffi::duckdb_connection, registry: &Arc<TapReg
         ffi::duckdb_scalar_function_set_name(function, FUNCTION.as_ptr());
         let mut bigint = ffi::duckdb_create_logical_type(ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT);
         let mut any = ffi::duckdb_create_logical_type(ffi::DUCKDB_TYPE_DUCKDB_TYPE_ANY);
-        let mut boolean = ffi::duckdb_create_logical_type(ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN);
+        // Not a boolean: the cast from a wider type may fail, and DuckDB leaves a filter that may fail where it is. Any
+        // other it moves below joins and filters, where it would see rows that these take away.
+        let mut tinyint = ffi::duckdb_create_logical_type(ffi::DUCKDB_TYPE_DUCKDB_TYPE_TINYINT);
         ffi::duckdb_scalar_function_add_parameter(function, bigint);
         ffi::duckdb_scalar_function_add_parameter(function, bigint);
         ffi::duckdb_scalar_function_set_varargs(function, any);
-        ffi::duckdb_scalar_function_set_return_type(function, boolean);
+        ffi::duckdb_scalar_function_set_return_type(function, tinyint);
         // NULLs are part of a row, and every call counts: without these two, DuckDB would skip both.
         ffi::duckdb_scalar_function_set_special_handling(function);
         ffi::duckdb_scalar_function_set_volatile(function);
@@ -111,7 +114,7 @@ pub(crate) fn register(connection: ffi::duckdb_connection, registry: &Arc<TapReg
         let registered = ffi::duckdb_register_scalar_function(connection, function);
         ffi::duckdb_destroy_logical_type(&raw mut bigint);
         ffi::duckdb_destroy_logical_type(&raw mut any);
-        ffi::duckdb_destroy_logical_type(&raw mut boolean);
+        ffi::duckdb_destroy_logical_type(&raw mut tinyint);
         ffi::duckdb_destroy_scalar_function(&raw mut function);
         registered == ffi::DuckDBSuccess
     }

@@ -85,3 +85,31 @@ fn order_and_threads_do_not_matter() {
     );
     assert_eq!(ascending.mismatches(&other), [0, 73]);
 }
+
+#[test]
+fn rows_that_a_join_or_another_filter_takes_away_are_not_seen() {
+    for leaf in [None, Some("id"), Some("id // 10")] {
+        let seen = |from: &str| {
+            tapped(
+                &format!("select id, 'x' || id as note from {from}"),
+                &["id", "note"],
+                leaf,
+            )
+            .total()
+            .rows
+        };
+        assert_eq!(
+            seen("range(1000) as r(id) semi join (values (1), (7)) as k(id) using (id)"),
+            2
+        );
+        assert_eq!(
+            seen("range(1000) as r(id) anti join (values (1), (7)) as k(id) using (id)"),
+            998
+        );
+        assert_eq!(seen("range(1000) as r(id) where id % 3 = 0 and id < 30"), 10);
+        assert_eq!(
+            seen("(select id::varchar::bigint as id from range(1000) as r(id)) where id between 5 and 8"),
+            4
+        );
+    }
+}
