@@ -51,7 +51,12 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
             format!("{typed} as {}", identifier(&read.column.name))
         })
         .collect();
-    let clause = extra.clause(&mut guards);
+    let mut clause = extra.clause(&mut guards);
+    if extra.cursor.is_some() {
+        // The engine is free to evaluate a caller's filter, such as a checksum, before this one, and on rows that this
+        // one drops. A limit, be it that of all numbers, is a border for both.
+        clause.push_str(&format!("\nlimit {}", i64::MAX));
+    }
     Scan {
         sql: format!(
             "select\n  {}\nfrom {} as s{clause}",
@@ -160,8 +165,6 @@ impl<'a> Extra<'a> {
         // A cursor that is read has its checks already.
         let mut spare = Guards::default();
         let condition = cursor.in_engine(&text, if *read { &mut spare } else { guards });
-        // The engine is free to evaluate a caller's filter, such as a checksum, before this one, and on rows that this
-        // one drops. A limit, be it that of all numbers, is a border for both.
-        format!("{}\nlimit {}", guards.clause_with(&condition), i64::MAX)
+        guards.clause_with(&condition)
     }
 }

@@ -1,4 +1,6 @@
-//! Integration tests.
+//! Integration tests: the conformance suite, and what only one system promises.
+
+#![cfg(test)]
 
 mod postgres;
 mod registry;

@@ -58,7 +58,10 @@ fn lakes_lie_where_their_address_says() {
     };
     assert!(connection.expose().contains("password='hunter2'"));
     assert_eq!(
-        secrets.iter().map(|secret| secret.expose()).collect::<Vec<_>>(),
+        secrets
+            .iter()
+            .map(pintail_model::Secret::expose)
+            .collect::<Vec<_>>(),
         ["hunter2"]
     );
 }

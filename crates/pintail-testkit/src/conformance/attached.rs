@@ -78,7 +78,7 @@ impl Attached {
 
     #[track_caller]
     pub fn another_session(&self) -> Session {
-        self.engine.session().unwrap()
+        self.engine.session().expect("an engine opens sessions")
     }
 
     #[track_caller]

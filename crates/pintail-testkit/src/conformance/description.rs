@@ -33,7 +33,7 @@ pub fn finds_columns_types_and_key(fixture: &dyn Fixture) {
     let again = attached
         .connector()
         .describe(attached.session(), ALIAS, &orders.name)
-        .unwrap();
+        .expect("a described table is found again");
     assert_eq!(again, orders);
 }
 
@@ -64,7 +64,7 @@ pub fn names_a_missing_table_and_its_neighbour(fixture: &dyn Fixture) {
     let error = attached
         .connector()
         .describe(attached.session(), ALIAS, &missing)
-        .unwrap_err();
+        .expect_err("there is no such table");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{}", shown_text(&error));
     assert!(error.to_string().contains("\"ordres\""), "{error}");
     assert!(

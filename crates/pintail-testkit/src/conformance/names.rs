@@ -2,7 +2,7 @@
 
 use pintail_lake::Call;
 use pintail_lake::quote::identifier;
-use pintail_model::{CursorType, Range};
+use pintail_model::{Clock, CursorType, Range, SystemClock};
 
 use super::attached::{ALIAS, read_as};
 use super::{Attached, Fixture};
@@ -58,7 +58,7 @@ pub fn may_hold_anything(fixture: &dyn Fixture) {
             let sql = attached.connector().scan(ALIAS, &request).sql;
             let rows = attached
                 .reading(|session| session.query(Call::new("read a table"), &sql))
-                .unwrap();
+                .expect("a table of any name is read");
             let read: Vec<_> = (0..NAMES.len()).map(|index| rows[0].integer(index)).collect();
             let written: Vec<_> = (1..=NAMES.len()).map(|value| i64::try_from(value).ok()).collect();
             assert_eq!(read, written, "{name}: {sql}");
@@ -67,11 +67,11 @@ pub fn may_hold_anything(fixture: &dyn Fixture) {
     let table = attached.describe(NAMES[3]).name;
     for (index, name) in NAMES.iter().enumerate() {
         let cursor = (*name, CursorType::Integer);
-        let now = "2024-01-01T00:00:00Z".parse().unwrap();
+        let now = SystemClock.now();
         let point = attached
             .connector()
             .read_point(attached.session(), ALIAS, &table, cursor, now)
-            .unwrap();
+            .expect("a cursor of any name has a largest value");
         assert_eq!(point.cursor_max, i64::try_from(index + 1).ok(), "{name}");
     }
 }
@@ -108,7 +108,7 @@ pub fn of_a_column_read_twice_are_kept_apart(fixture: &dyn Fixture) {
         let sql = format!("select note, id, changed_at from ({sql}) where changed_at = '3'");
         let rows = attached
             .reading(|session| session.query(Call::new("read a table"), &sql))
-            .unwrap();
+            .expect("a column is read twice");
         assert_eq!((rows[0].text(0), rows[0].text(2)), (Some("3"), Some("3")));
         assert!(rows[0].text(1).is_some_and(|note| note.len() > 10), "{rows:?}");
     }

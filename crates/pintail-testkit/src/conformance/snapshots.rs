@@ -24,7 +24,10 @@ pub fn show_one_state_to_all_sessions(fixture: &dyn Fixture) {
     let before = attached.checksums_now(&whole);
 
     let first = attached.another_session();
-    let id = attached.connector().begin_snapshot(&first, ALIAS).unwrap();
+    let id = attached
+        .connector()
+        .begin_snapshot(&first, ALIAS)
+        .expect("a snapshot opens");
     assert_eq!(id.is_some(), attached.connector().capabilities().shared_snapshot);
     fixture.execute(CHANGES);
     let mut sessions = vec![first];
@@ -32,7 +35,10 @@ pub fn show_one_state_to_all_sessions(fixture: &dyn Fixture) {
         // Joined after the change, and still the state before it.
         for _ in 0..2 {
             let session = attached.another_session();
-            attached.connector().join_snapshot(&session, ALIAS, &id).unwrap();
+            attached
+                .connector()
+                .join_snapshot(&session, ALIAS, &id)
+                .expect("an open snapshot is joined");
             sessions.push(session);
         }
     }
@@ -54,7 +60,10 @@ pub fn end_with_their_transaction(fixture: &dyn Fixture) {
     let attached = Attached::new(fixture.connector());
     let whole = attached.request("orders", Range::Whole);
     let session = attached.another_session();
-    attached.connector().begin_snapshot(&session, ALIAS).unwrap();
+    attached
+        .connector()
+        .begin_snapshot(&session, ALIAS)
+        .expect("a snapshot opens");
     let before = attached.checksums(&session, &whole);
     fixture.execute(CHANGES);
     session.rollback();

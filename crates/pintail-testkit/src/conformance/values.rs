@@ -20,7 +20,11 @@ pub fn arrive_as_they_are(fixture: &dyn Fixture) {
     let attached = Attached::new(fixture.connector());
     for (index, sample) in samples.iter().enumerate() {
         let table = format!("sample_{index}");
-        let value = attached.describe(&table).column("value").cloned().unwrap();
+        let value = attached
+            .describe(&table)
+            .column("value")
+            .cloned()
+            .expect("the table was made with it");
         assert_eq!(value.logical_type, Some(sample.home), "{sample:?}");
         for range in both_ways() {
             let request = attached.request(&table, range);
@@ -72,7 +76,10 @@ pub fn that_do_not_fit_fail_the_scan(fixture: &dyn Fixture) {
     let attached = Attached::new(fixture.connector());
     for (index, unfit) in unfit.iter().enumerate() {
         let description = attached.describe(&format!("sample_{index}"));
-        let value = description.column("value").cloned().unwrap();
+        let value = description
+            .column("value")
+            .cloned()
+            .expect("the table was made with it");
         assert!(attached.connector().reads_as(&value, unfit.wanted), "{unfit:?}");
         for range in both_ways() {
             let request = ScanRequest {
