@@ -27,7 +27,11 @@ pub struct ColumnProblem {
 /// # Errors
 /// [`Error::Columns`] with every column that does not exist, that has no lossless home, or that cannot be read as
 /// declared.
-pub fn resolve(spec: &PipelineSpec, table: &TableDescription, connector: &dyn Connector) -> Result<Vec<ColumnRead>> {
+pub fn resolve(
+    spec: &PipelineSpec,
+    table: &TableDescription,
+    connector: &dyn Connector,
+) -> Result<Vec<ColumnRead>> {
     let mut problems = Vec::new();
     let mut columns = Vec::new();
     let mut take = |read: std::result::Result<ColumnRead, ColumnProblem>| match read {
@@ -37,7 +41,9 @@ pub fn resolve(spec: &PipelineSpec, table: &TableDescription, connector: &dyn Co
     if spec.columns.is_empty() {
         table.columns.iter().for_each(|column| take(as_it_is(column)));
     } else {
-        spec.columns.iter().for_each(|asked| take(as_asked(asked, table, connector)));
+        spec.columns
+            .iter()
+            .for_each(|asked| take(as_asked(asked, table, connector)));
     }
     problems.extend(equal_names(&columns));
     if columns.is_empty() && problems.is_empty() {
@@ -48,14 +54,25 @@ pub fn resolve(spec: &PipelineSpec, table: &TableDescription, connector: &dyn Co
             unknown: false,
         });
     }
-    if problems.is_empty() { Ok(columns) } else { Err(Error::Columns { table: table.name.clone(), problems }) }
+    if problems.is_empty() {
+        Ok(columns)
+    } else {
+        Err(Error::Columns {
+            table: table.name.clone(),
+            problems,
+        })
+    }
 }
 
 fn as_it_is(column: &SourceColumn) -> std::result::Result<ColumnRead, ColumnProblem> {
     match column.logical_type {
         Some(logical_type) => Ok(ColumnRead {
             source: column.clone(),
-            column: Column { name: column.name.clone(), logical_type, nullable: column.nullable },
+            column: Column {
+                name: column.name.clone(),
+                logical_type,
+                nullable: column.nullable,
+            },
         }),
         None => Err(homeless(column)),
     }
@@ -94,7 +111,14 @@ fn as_asked(
         }
     };
     let nullable = asked.nullable.unwrap_or(source.nullable);
-    Ok(ColumnRead { source: source.clone(), column: Column { name: asked.dest.clone(), logical_type, nullable } })
+    Ok(ColumnRead {
+        source: source.clone(),
+        column: Column {
+            name: asked.dest.clone(),
+            logical_type,
+            nullable,
+        },
+    })
 }
 
 /// What a word of the configuration means for a column. Words that do not name a width keep the source's own.
@@ -105,16 +129,23 @@ fn meaning(declared: DeclaredType, source: &SourceColumn) -> Option<LogicalType>
         DeclaredType::Boolean => Own::Boolean,
         DeclaredType::SmallInt => Own::Int16,
         DeclaredType::BigInt => Own::Int64,
-        DeclaredType::Integer => own.filter(|own| matches!(own, Own::Int16 | Own::Int32)).unwrap_or(Own::Int64),
+        DeclaredType::Integer => own
+            .filter(|own| matches!(own, Own::Int16 | Own::Int32))
+            .unwrap_or(Own::Int64),
         DeclaredType::Double => Own::Float64,
         DeclaredType::Float => own.filter(|own| *own == Own::Float32).unwrap_or(Own::Float64),
-        DeclaredType::Decimal(Some(digits)) => Own::Decimal { precision: digits.precision, scale: digits.scale },
+        DeclaredType::Decimal(Some(digits)) => Own::Decimal {
+            precision: digits.precision,
+            scale: digits.scale,
+        },
         DeclaredType::Decimal(None) => return own.filter(|own| matches!(own, Own::Decimal { .. })),
         DeclaredType::Text => Own::Text,
         DeclaredType::Bytes => Own::Bytes,
         DeclaredType::Date => Own::Date,
         DeclaredType::Time => Own::Time,
-        DeclaredType::Timestamp => own.filter(|own| *own == Own::TimestampTz).unwrap_or(Own::Timestamp),
+        DeclaredType::Timestamp => own
+            .filter(|own| *own == Own::TimestampTz)
+            .unwrap_or(Own::Timestamp),
         DeclaredType::TimestampTz => Own::TimestampTz,
         DeclaredType::Uuid => Own::Uuid,
         DeclaredType::Json => Own::Json,
@@ -122,7 +153,9 @@ fn meaning(declared: DeclaredType, source: &SourceColumn) -> Option<LogicalType>
 }
 
 fn homeless(column: &SourceColumn) -> ColumnProblem {
-    let SourceColumn { name, source_type, .. } = column;
+    let SourceColumn {
+        name, source_type, ..
+    } = column;
     ColumnProblem {
         column: name.clone(),
         message: format!("column `{name}` is of type `{source_type}`, which has no lossless home"),
@@ -132,20 +165,30 @@ fn homeless(column: &SourceColumn) -> ColumnProblem {
 }
 
 fn without_precision(column: &SourceColumn) -> ColumnProblem {
-    let SourceColumn { name, source_type, .. } = column;
+    let SourceColumn {
+        name, source_type, ..
+    } = column;
     ColumnProblem {
         column: name.clone(),
-        message: format!("column `{name}` is declared `decimal` without digits, and `{source_type}` does not name them"),
-        hint: Some("Add `precision` and `scale` to the column in `column_map`, or declare it `text`.".to_owned()),
+        message: format!(
+            "column `{name}` is declared `decimal` without digits, and `{source_type}` does not name them"
+        ),
+        hint: Some(
+            "Add `precision` and `scale` to the column in `column_map`, or declare it `text`.".to_owned(),
+        ),
         unknown: false,
     }
 }
 
 fn unreadable(column: &SourceColumn, wanted: LogicalType) -> ColumnProblem {
-    let SourceColumn { name, source_type, .. } = column;
+    let SourceColumn {
+        name, source_type, ..
+    } = column;
     ColumnProblem {
         column: name.clone(),
-        message: format!("column `{name}` is of type `{source_type}`, which cannot be read as `{wanted}` without loss"),
+        message: format!(
+            "column `{name}` is of type `{source_type}`, which cannot be read as `{wanted}` without loss"
+        ),
         hint: Some(choices()),
         unknown: false,
     }
@@ -165,7 +208,10 @@ fn equal_names(columns: &[ColumnRead]) -> Vec<ColumnProblem> {
         .filter(|read| !seen.insert(read.column.name.to_lowercase()))
         .map(|read| ColumnProblem {
             column: read.source.name.clone(),
-            message: format!("two columns would be named `{}` in the lake, where case makes no difference", read.column.name),
+            message: format!(
+                "two columns would be named `{}` in the lake, where case makes no difference",
+                read.column.name
+            ),
             hint: Some("Give one of them another name with `dest` in `column_map`.".to_owned()),
             unknown: false,
         })

@@ -37,7 +37,9 @@ pub enum Error {
         holder: Option<String>,
     },
     /// The watermark was read with another type than the cursor has now.
-    #[error("cursor `{column}` of table \"{table}\" was of type {was} when it was last read, and is {now} now")]
+    #[error(
+        "cursor `{column}` of table \"{table}\" was of type {was} when it was last read, and is {now} now"
+    )]
     CursorChanged {
         /// The table of the source.
         table: TableName,
@@ -69,10 +71,12 @@ pub enum Error {
         partition: String,
         /// DuckDB's answer.
         #[source]
-        source: LakeError,
+        source: Box<LakeError>,
     },
     /// A column that was declared to hold no NULL holds some.
-    #[error("{rows} rows of table \"{table}\", partition `{partition}`, have NULL in column `{column}`, which is declared `nullable: false`")]
+    #[error(
+        "{rows} rows of table \"{table}\", partition `{partition}`, have NULL in column `{column}`, which is declared `nullable: false`"
+    )]
     UnexpectedNull {
         /// The table of the source.
         table: TableName,
@@ -138,21 +142,29 @@ pub enum Error {
 impl Error {
     /// A refusal with a way out.
     pub(crate) fn refused(kind: ErrorKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Refused { kind, message: message.into(), hint: Some(hint.into()) }
+        Self::Refused {
+            kind,
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 
     /// What to do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Columns { problems, .. } if problems.iter().all(|problem| problem.unknown) => ErrorKind::NotFound,
+            Self::Columns { problems, .. } if problems.iter().all(|problem| problem.unknown) => {
+                ErrorKind::NotFound
+            }
             Self::Columns { .. } | Self::NotBuilt { .. } => ErrorKind::Invalid,
             Self::AlreadyRunning { .. } | Self::CursorChanged { .. } => ErrorKind::Conflict,
             Self::NullCursor { .. } | Self::Value { .. } | Self::UnexpectedNull { .. } => ErrorKind::Data,
             Self::Partition { source, .. } => source.kind(),
             Self::State { source, .. } => state_kind(source),
             Self::File { source, .. } => match source.kind() {
-                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Unauthorized,
+                std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                    ErrorKind::Unauthorized
+                }
                 _ => ErrorKind::Unavailable,
             },
             Self::Lake(error) => error.kind(),
@@ -203,16 +215,25 @@ impl Error {
 
 fn state_kind(error: &rusqlite::Error) -> ErrorKind {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::PermissionDenied) => ErrorKind::Unauthorized,
+        Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::PermissionDenied) => {
+            ErrorKind::Unauthorized
+        }
         Some(rusqlite::ErrorCode::NotADatabase) => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     }
 }
 
 fn list(problems: &[ColumnProblem]) -> String {
-    problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; ")
+    problems
+        .iter()
+        .map(|problem| problem.message.as_str())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn unbuilt(what: &[Unbuilt]) -> String {
-    what.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    what.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }

@@ -15,7 +15,7 @@ use pintail_model::{ErrorKind, LeafChecksums};
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::plan::{PartitionPlan, SOURCE, statement};
+use crate::plan::{PartitionPlan, PlanKind, SOURCE, statement};
 use crate::shape::Leaf;
 use crate::snapshot::Snapshot;
 use crate::state::StagedRecord;
@@ -35,7 +35,11 @@ pub(crate) struct Staged {
 }
 
 /// Stages partitions, as many at once as there are sessions. In the order of the plan.
-pub(crate) fn stage_all(work: &Work<'_>, sessions: &mut [Session], positions: &[usize]) -> Result<Vec<Staged>> {
+pub(crate) fn stage_all(
+    work: &Work<'_>,
+    sessions: &mut [Session],
+    positions: &[usize],
+) -> Result<Vec<Staged>> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let worker = |session: &mut Session| -> Result<Vec<Staged>> {
         let mut staged = Vec::new();
@@ -52,10 +56,16 @@ pub(crate) fn stage_all(work: &Work<'_>, sessions: &mut [Session], positions: &[
     let others = others.iter_mut().take(positions.len().saturating_sub(1));
     let results: Vec<Result<Vec<Staged>>> = std::thread::scope(|scope| {
         let worker = &worker;
-        let threads: Vec<_> = others.map(|session| scope.spawn(move || worker(session))).collect();
+        let threads: Vec<_> = others
+            .map(|session| scope.spawn(move || worker(session)))
+            .collect();
         let mut results = vec![worker(first)];
         for thread in threads {
-            results.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            results.push(
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            );
         }
         results
     });
@@ -78,15 +88,30 @@ fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> 
         work.meter.watch(tap);
         tap.filter(plan.shape.leaf.as_ref().map(Leaf::sql).as_deref(), &names)
     });
-    let sql = statement::stage(&partition.scan.sql, &names, filter.as_deref(), &path.to_string_lossy());
-    let label = format!("read partition `{}` of table \"{}\" from {}", partition.id, plan.source_table, plan.source.address);
+    let sql = statement::stage(
+        &partition.scan.sql,
+        &names,
+        filter.as_deref(),
+        &path.to_string_lossy(),
+    );
+    let label = format!(
+        "read partition `{}` of table \"{}\" from {}",
+        partition.id, plan.source_table, plan.source.address
+    );
     let copied = session.execute(Call::new(&label), &sql);
     work.meter.settle(tap.as_ref(), *copied.as_ref().unwrap_or(&0));
     let rows = copied.map_err(|error| explain(work, partition, error))?;
-    if let Some(passed) = tap.as_ref().map(|tap| tap.rows()).filter(|passed| *passed != rows) {
+    if let Some(passed) = tap
+        .as_ref()
+        .map(|tap| tap.rows())
+        .filter(|passed| *passed != rows)
+    {
         return Err(Error::Refused {
             kind: ErrorKind::Internal,
-            message: format!("{passed} rows of partition `{}` were read and {rows} were staged", partition.id),
+            message: format!(
+                "{passed} rows of partition `{}` were read and {rows} were staged",
+                partition.id
+            ),
             hint: None,
         });
     }
@@ -100,17 +125,40 @@ fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> 
     let leaves = tap.map(|tap| tap.checksums()).unwrap_or_default();
     if rows > 0 {
         let checksum = plan.parity.then(|| leaves.total().digest());
-        let record = StagedRecord { path: path.clone(), rows, bytes, checksum };
+        let record = StagedRecord {
+            path: path.clone(),
+            rows,
+            bytes,
+            checksum,
+        };
         work.state().staged(&plan.pipeline, work.run, position, &record)?;
+        if plan.keeps_staged() {
+            work.offer(&path);
+        }
+    }
+    if plan.kind == PlanKind::Full {
+        work.progress.partition_done(&partition.id, rows);
     }
     let seconds = began.elapsed().as_secs_f64();
-    work.log.info("partition read", json!({ "partition": partition.id, "rows": rows, "bytes": bytes, "seconds": seconds }));
-    Ok(Staged { position, file: StagedFile { path, rows, bytes }, leaves, seconds })
+    work.log.info(
+        "partition read",
+        json!({ "partition": partition.id, "rows": rows, "bytes": bytes, "seconds": seconds }),
+    );
+    Ok(Staged {
+        position,
+        file: StagedFile { path, rows, bytes },
+        leaves,
+        seconds,
+    })
 }
 
 /// Brings a file to disk and returns its size: what the state says of it must be true after a power cut.
 pub(crate) fn make_durable(path: &Path) -> Result<u64> {
-    let failed = |source| Error::File { action: "write", path: path.to_path_buf(), source };
+    let failed = |source| Error::File {
+        action: "write",
+        path: path.to_path_buf(),
+        source,
+    };
     let file = std::fs::File::open(path).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     Ok(file.metadata().map_err(failed)?.len())
@@ -118,7 +166,12 @@ pub(crate) fn make_durable(path: &Path) -> Result<u64> {
 
 /// Columns that were declared to hold no NULL, although the source allows it, must hold none.
 fn check_nulls(work: &Work<'_>, session: &Session, partition: &PartitionPlan, path: &Path) -> Result<()> {
-    let declared = work.plan.shape.columns.iter().filter(|read| read.source.nullable && !read.column.nullable);
+    let declared = work
+        .plan
+        .shape
+        .columns
+        .iter()
+        .filter(|read| read.source.nullable && !read.column.nullable);
     for read in declared {
         let sql = format!(
             "select count(*) from read_parquet({}) where {} is null",
@@ -126,7 +179,11 @@ fn check_nulls(work: &Work<'_>, session: &Session, partition: &PartitionPlan, pa
             quote::identifier(&read.column.name)
         );
         let found = session.query(Call::new("look for NULL in staged rows"), &sql)?;
-        let rows = found.first().and_then(|row| row.integer(0)).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
+        let rows = found
+            .first()
+            .and_then(|row| row.integer(0))
+            .and_then(|rows| u64::try_from(rows).ok())
+            .unwrap_or(0);
         if rows > 0 {
             return Err(Error::UnexpectedNull {
                 table: work.plan.source_table.clone(),
@@ -148,7 +205,7 @@ fn explain(work: &Work<'_>, partition: &PartitionPlan, error: pintail_lake::Erro
         table: work.plan.source_table.clone(),
         column: faulty_column(work, partition),
         partition: partition.id.clone(),
-        source: error,
+        source: Box::new(error),
     }
 }
 
@@ -164,7 +221,11 @@ fn faulty_column(work: &Work<'_>, partition: &PartitionPlan) -> Option<String> {
         };
         let scan = work.connector.scan(SOURCE, &request);
         // Hashing needs every value; a count could be answered without looking at any.
-        let sql = format!("select bit_xor(hash({})) from (\n{}\n)", quote::identifier(&read.column.name), scan.sql);
+        let sql = format!(
+            "select bit_xor(hash({})) from (\n{}\n)",
+            quote::identifier(&read.column.name),
+            scan.sql
+        );
         let session = snapshot.sessions().first()?;
         match session.query(Call::new("look for the column of a value"), &sql) {
             Ok(_) => {}

@@ -22,12 +22,24 @@ impl PipelineLock {
     /// [`Error::AlreadyRunning`] at once if another run holds it.
     pub fn take(data_dir: &Path, pipeline: &str, now: Timestamp) -> Result<Self> {
         let folder = data_dir.join("locks");
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| Error::File { action: "create folder", path: folder.clone(), source })?;
+        std::fs::create_dir_all(&folder).map_err(|source| Error::File {
+            action: "create folder",
+            path: folder.clone(),
+            source,
+        })?;
         let path = folder.join(format!("{}.lock", file_name(pipeline)));
-        let failed = |source| Error::File { action: "lock", path: path.clone(), source };
-        let mut file =
-            File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
+        let failed = |source| Error::File {
+            action: "lock",
+            path: path.clone(),
+            source,
+        };
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -42,7 +54,11 @@ impl PipelineLock {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let note = format!("process {}, since {}", std::process::id(), now.strftime("%Y-%m-%dT%H:%M:%SZ"));
+        let note = format!(
+            "process {}, since {}",
+            std::process::id(),
+            now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        );
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(note.as_bytes()))

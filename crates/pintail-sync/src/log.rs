@@ -55,7 +55,9 @@ impl FromStr for Level {
             "info" => Ok(Self::Info),
             "warn" | "warning" => Ok(Self::Warning),
             "error" => Ok(Self::Error),
-            _ => Err(format!("`{text}` is not a log level: known are `debug`, `info`, `warning` and `error`")),
+            _ => Err(format!(
+                "`{text}` is not a log level: known are `debug`, `info`, `warning` and `error`"
+            )),
         }
     }
 }
@@ -71,13 +73,29 @@ pub struct RunLog {
 
 impl RunLog {
     /// Opens the log of a run; a resumed run goes on in the same file.
-    pub fn open(data_dir: &Path, pipeline: &str, run: &RunId, level: Level, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub fn open(
+        data_dir: &Path,
+        pipeline: &str,
+        run: &RunId,
+        level: Level,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         let folder = data_dir.join("logs").join(file_name(pipeline));
         let path = folder.join(format!("{run}.log"));
         let file = std::fs::create_dir_all(&folder)
             .and_then(|()| File::options().create(true).append(true).open(&path))
-            .map_err(|source| Error::File { action: "write", path: path.clone(), source })?;
-        Ok(Self { file: Mutex::new(file), path, run: run.clone(), level, clock })
+            .map_err(|source| Error::File {
+                action: "write",
+                path: path.clone(),
+                source,
+            })?;
+        Ok(Self {
+            file: Mutex::new(file),
+            path,
+            run: run.clone(),
+            level,
+            clock,
+        })
     }
 
     /// Where the log lies.
@@ -107,7 +125,11 @@ impl RunLog {
             line.extend(fields);
         }
         let text = format!("{}\n", Value::Object(line));
-        let written = self.file.lock().expect("no holder of this lock panics").write_all(text.as_bytes());
+        let written = self
+            .file
+            .lock()
+            .expect("no holder of this lock panics")
+            .write_all(text.as_bytes());
         if let Err(error) = written {
             tracing::warn!(path = %self.path.display(), %error, "run log could not be written");
         }
@@ -126,6 +148,8 @@ impl RunLog {
 
 impl std::fmt::Debug for RunLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunLog").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("RunLog")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }

@@ -29,7 +29,9 @@ impl Parity {
         self.begin();
         self.rows_counted += counted;
         if counted != read {
-            self.differ(format!("{of}: the source counts {counted} rows, and {read} were read"));
+            self.differ(format!(
+                "{of}: the source counts {counted} rows, and {read} were read"
+            ));
         }
         counted == read
     }
@@ -44,7 +46,11 @@ impl Parity {
         self.rows_committed += lake.total().rows;
         let rows = |side: &LeafChecksums, leaf: &i64| side.0.get(leaf).map_or(0, |checksum| checksum.rows);
         for leaf in &mismatches {
-            self.differ(format!("{of}, leaf {leaf}: {} rows were read, the lake has {}", rows(read, leaf), rows(lake, leaf)));
+            self.differ(format!(
+                "{of}, leaf {leaf}: {} rows were read, the lake has {}",
+                rows(read, leaf),
+                rows(lake, leaf)
+            ));
         }
         mismatches.is_empty()
     }
@@ -88,7 +94,24 @@ pub(crate) fn key_leaves(work: &Work<'_>, snapshot: i64, staged: &Path) -> Resul
         let table = work.lake.qualified(&work.plan.table);
         let shape = &work.plan.shape;
         let staged = staged.to_string_lossy();
-        statement::keys_at(&table, &shape.names(), &shape.key, &staged, &snapshot.to_string(), filter)
+        statement::keys_at(
+            &table,
+            &shape.names(),
+            &shape.key,
+            &staged,
+            &snapshot.to_string(),
+            filter,
+        )
+    })
+}
+
+/// The leaves of a staged file.
+pub(crate) fn file_leaves(work: &Work<'_>, staged: &Path) -> Result<LeafChecksums> {
+    leaves(work, |filter| {
+        format!(
+            "select count(*) from {} where {filter}",
+            statement::parquet(&[staged])
+        )
     })
 }
 
@@ -103,9 +126,17 @@ pub(crate) struct Superseded {
 }
 
 /// Looks for rows of the lake whose cursor is later than that of the staged row; `None` if there are none.
-pub(crate) fn without_newer(work: &Work<'_>, snapshot: i64, staged: &Path, cursor: &str) -> Result<Option<Superseded>> {
+pub(crate) fn without_newer(
+    work: &Work<'_>,
+    snapshot: i64,
+    staged: &Path,
+    cursor: &str,
+) -> Result<Option<Superseded>> {
     let (shape, table) = (&work.plan.shape, work.lake.qualified(&work.plan.table));
-    let (file, cursor) = (quote::literal(&staged.to_string_lossy()), quote::identifier(cursor));
+    let (file, cursor) = (
+        quote::literal(&staged.to_string_lossy()),
+        quote::identifier(cursor),
+    );
     let same_key: Vec<String> = shape
         .key
         .iter()
@@ -117,14 +148,27 @@ pub(crate) fn without_newer(work: &Work<'_>, snapshot: i64, staged: &Path, curso
         same_key.join(" and ")
     );
     let sql = format!("select count(*) from read_parquet({file}) as staged where {newer}");
-    let found = work.lake.session()?.query(Call::new("look for later rows in the lake"), &sql)?;
-    let rows = found.first().and_then(|row| row.integer(0)).and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
+    let found = work
+        .lake
+        .session()?
+        .query(Call::new("look for later rows in the lake"), &sql)?;
+    let rows = found
+        .first()
+        .and_then(|row| row.integer(0))
+        .and_then(|rows| u64::try_from(rows).ok())
+        .unwrap_or(0);
     if rows == 0 {
         return Ok(None);
     }
     let left = format!("select * from read_parquet({file}) as staged where not {newer}");
-    let read = leaves(work, |filter| format!("select count(*) from ({left}) as staged where {filter}"))?;
-    let names: Vec<String> = shape.names().iter().map(|name| format!("kept.{}", quote::identifier(name))).collect();
+    let read = leaves(work, |filter| {
+        format!("select count(*) from ({left}) as staged where {filter}")
+    })?;
+    let names: Vec<String> = shape
+        .names()
+        .iter()
+        .map(|name| format!("kept.{}", quote::identifier(name)))
+        .collect();
     let lake = leaves(work, |filter| {
         format!(
             "select count(*) from (select {} from {table} as kept at (version => {snapshot}) semi join ({left}) as staged \

@@ -15,9 +15,13 @@ pub const PARTITIONS_MAX: u64 = 1_000;
 #[must_use]
 pub fn pages(pages: u64, parts: u64) -> Vec<Range> {
     let parts = parts.clamp(1, pages.max(1));
-    let bound = |part: u64| u64::try_from(u128::from(pages) * u128::from(part) / u128::from(parts)).unwrap_or(pages);
+    let bound =
+        |part: u64| u64::try_from(u128::from(pages) * u128::from(part) / u128::from(parts)).unwrap_or(pages);
     (0..parts)
-        .map(|part| Range::Pages { first: bound(part), end: (part + 1 < parts).then(|| bound(part + 1)) })
+        .map(|part| Range::Pages {
+            first: bound(part),
+            end: (part + 1 < parts).then(|| bound(part + 1)),
+        })
         .collect()
 }
 
@@ -25,8 +29,9 @@ pub fn pages(pages: u64, parts: u64) -> Vec<Range> {
 /// the first.
 #[must_use]
 pub fn keys(column: &str, histogram: &[i64], parts: u64) -> Vec<Range> {
-    let mut bounds: Vec<i64> =
-        (1..parts).filter_map(|part| value_at(histogram, part as f64 / parts as f64)).collect();
+    let mut bounds: Vec<i64> = (1..parts)
+        .filter_map(|part| value_at(histogram, part as f64 / parts as f64))
+        .collect();
     bounds.dedup();
     // A bound at the smallest value would leave the first range without rows.
     bounds.retain(|bound| histogram.first() != Some(bound));
@@ -60,8 +65,17 @@ fn key_ranges(column: &str, bounds: &[i64]) -> Vec<Range> {
 
 /// Ranges from `low` to `high` that hold about equal numbers of rows.
 #[must_use]
-pub fn cursor_shares(column: &str, low: CursorValue, high: CursorValue, histogram: &[i64], parts: u64) -> Vec<Range> {
-    let (from, to) = (share_below(histogram, low.number()), share_below(histogram, high.number()));
+pub fn cursor_shares(
+    column: &str,
+    low: CursorValue,
+    high: CursorValue,
+    histogram: &[i64],
+    parts: u64,
+) -> Vec<Range> {
+    let (from, to) = (
+        share_below(histogram, low.number()),
+        share_below(histogram, high.number()),
+    );
     let bounds = (1..parts)
         .filter_map(|part| value_at(histogram, from + (to - from) * part as f64 / parts as f64))
         .filter(|bound| low.number() < *bound && *bound < high.number())
@@ -72,7 +86,13 @@ pub fn cursor_shares(column: &str, low: CursorValue, high: CursorValue, histogra
 /// Ranges from `low` to `high` whose inner bounds are multiples of a step (of calendar months and years where the
 /// unit is one of them), widened until there are few enough.
 #[must_use]
-pub fn cursor_steps(column: &str, low: CursorValue, high: CursorValue, step: u64, unit: StepUnit) -> Vec<Range> {
+pub fn cursor_steps(
+    column: &str,
+    low: CursorValue,
+    high: CursorValue,
+    step: u64,
+    unit: StepUnit,
+) -> Vec<Range> {
     let bounds = match (low.cursor_type(), unit) {
         (CursorType::Integer, _) => multiples(low.number(), high.number(), i128::from(step)),
         (_, StepUnit::Month) => months(low, high, step),
@@ -81,7 +101,11 @@ pub fn cursor_steps(column: &str, low: CursorValue, high: CursorValue, step: u64
             let days = (i128::from(step) * i128::from(seconds(unit)) / 86_400).max(1);
             multiples(low.number(), high.number(), days)
         }
-        _ => multiples(low.number(), high.number(), i128::from(step) * i128::from(seconds(unit)) * 1_000_000),
+        _ => multiples(
+            low.number(),
+            high.number(),
+            i128::from(step) * i128::from(seconds(unit)) * 1_000_000,
+        ),
     };
     cursor_ranges(column, low, high, bounds)
 }
@@ -127,7 +151,11 @@ fn months(low: CursorValue, high: CursorValue, step: u64) -> Vec<i64> {
     let (first, last) = (index(from), index(to));
     let step = widened(i128::from(last - first) + 1, i128::from(step.max(1)));
     let step = i64::try_from(step).unwrap_or(i64::MAX);
-    let unit = if low.cursor_type() == CursorType::Date { 1 } else { 86_400_000_000 };
+    let unit = if low.cursor_type() == CursorType::Date {
+        1
+    } else {
+        86_400_000_000
+    };
     let epoch = civil::date(1970, 1, 1);
     (first.div_euclid(step)..)
         .map(|multiple| multiple.saturating_mul(step))
@@ -148,7 +176,11 @@ fn cursor_ranges(column: &str, low: CursorValue, high: CursorValue, mut bounds: 
     let lows = std::iter::once(low).chain(bounds.iter().copied().map(value));
     let highs = bounds.iter().copied().map(value).chain([high]);
     lows.zip(highs)
-        .map(|(low, high)| Range::Cursor { column: column.to_owned(), low: Some(low), high })
+        .map(|(low, high)| Range::Cursor {
+            column: column.to_owned(),
+            low: Some(low),
+            high,
+        })
         .collect()
 }
 
@@ -174,7 +206,11 @@ fn share_below(histogram: &[i64], value: i64) -> f64 {
     // The first bucket whose upper bound is not below the value.
     let bucket = histogram.partition_point(|bound| *bound < value) - 1;
     let (from, to) = (histogram[bucket], histogram[bucket + 1]);
-    let inside = if to > from { (value as f64 - from as f64) / (to as f64 - from as f64) } else { 1.0 };
+    let inside = if to > from {
+        (value as f64 - from as f64) / (to as f64 - from as f64)
+    } else {
+        1.0
+    };
     (bucket as f64 + inside) / buckets as f64
 }
 
@@ -194,10 +230,15 @@ pub fn id(range: &Range) -> String {
     let number = |bound: &Option<i64>| bound.map(|bound| bound.to_string()).unwrap_or_default();
     match range {
         Range::Whole => "all".to_owned(),
-        Range::Pages { first, end } => format!("pages_{first}_{}", end.map(|end| end.to_string()).unwrap_or_default()),
-        Range::Key { column, low, high, .. } => format!("{column}_{}_{}", number(low), number(high)),
+        Range::Pages { first, end } => format!(
+            "pages_{first}_{}",
+            end.map(|end| end.to_string()).unwrap_or_default()
+        ),
+        Range::Key {
+            column, low, high, ..
+        } => format!("{column}_{}_{}", number(low), number(high)),
         Range::Cursor { column, low, high } => {
-            format!("{column}_{}_{}", low.map(|low| short(low)).unwrap_or_default(), short(*high))
+            format!("{column}_{}_{}", low.map(short).unwrap_or_default(), short(*high))
         }
         Range::CursorNull { column } => format!("{column}_null"),
     }
@@ -209,4 +250,3 @@ fn short(value: CursorValue) -> String {
     let text = text.strip_suffix("+00").unwrap_or(&text);
     text.strip_suffix(".000000").unwrap_or(text).replace(' ', "T")
 }
-

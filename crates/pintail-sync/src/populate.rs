@@ -15,7 +15,12 @@ use crate::work::{Tally, Work};
 const AUTHOR: &str = "pintail";
 
 /// What the ledger says of a staged partition, and its files.
-pub(crate) fn part(work: &Work<'_>, staged: &Staged, files: Vec<StagedFile>, watermark: Option<CursorValue>) -> CommitPart {
+pub(crate) fn part(
+    work: &Work<'_>,
+    staged: &Staged,
+    files: Vec<StagedFile>,
+    watermark: Option<CursorValue>,
+) -> CommitPart {
     let partition = &work.plan.partitions[staged.position];
     let entry = LedgerEntry {
         pipeline: work.plan.pipeline.clone(),
@@ -50,9 +55,17 @@ pub(crate) fn commit(
         change,
         parts,
         author: AUTHOR,
-        message: format!("{} of pipeline {}, run {}: {what}", work.plan.kind.as_str(), work.plan.pipeline, work.run),
+        message: format!(
+            "{} of pipeline {}, run {}: {what}",
+            work.plan.kind.as_str(),
+            work.plan.pipeline,
+            work.run
+        ),
     };
-    let outcome = work.lake.commit(&request).map_err(|source| Error::Partition { partition: what.to_owned(), source })?;
+    let outcome = work.lake.commit(&request).map_err(|source| Error::Partition {
+        partition: what.to_owned(),
+        source,
+    })?;
     let seconds = began.elapsed().as_secs_f64();
     tally.rows_inserted += outcome.rows_inserted;
     tally.rows_updated += outcome.rows_updated;
@@ -77,7 +90,10 @@ pub(crate) fn commit(
         }),
     );
     if outcome.asked > 0 {
-        work.log.warn("an answer was lost, and the ledger said what happened", json!({ "times": outcome.asked }));
+        work.log.warn(
+            "an answer was lost, and the ledger said what happened",
+            json!({ "times": outcome.asked }),
+        );
     }
     Ok((outcome, seconds))
 }

@@ -59,7 +59,10 @@ pub(crate) struct Meter {
 impl Meter {
     /// Counts what passes through `tap` from now on.
     pub(crate) fn watch(&self, tap: &Arc<Tap>) {
-        self.running.lock().expect("no holder of this lock panics").push(Arc::clone(tap));
+        self.running
+            .lock()
+            .expect("no holder of this lock panics")
+            .push(Arc::clone(tap));
     }
 
     /// Counts `rows` for good, in place of what passed through `tap`.

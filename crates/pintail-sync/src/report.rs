@@ -179,7 +179,11 @@ impl Failure {
             message.push_str(&inner.to_string());
             cause = inner.source();
         }
-        Self { kind: error.kind().to_string(), message, hint: error.hint() }
+        Self {
+            kind: error.kind().to_string(),
+            message,
+            hint: error.hint(),
+        }
     }
 }
 
@@ -196,14 +200,21 @@ impl SyncReport {
         let path = folder.join(format!("{}.json", self.run_id));
         let mut text = serde_json::to_string_pretty(self).expect("a report has a JSON form");
         text.push('\n');
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| Error::File { action: "create folder", path: folder.clone(), source })?;
+        std::fs::create_dir_all(&folder).map_err(|source| Error::File {
+            action: "create folder",
+            path: folder.clone(),
+            source,
+        })?;
         for path in [&path, &folder.join("latest_run.json")] {
             // A reader sees the old report or the new one.
             let fresh = path.with_extension("json.new");
             std::fs::write(&fresh, &text)
                 .and_then(|()| std::fs::rename(&fresh, path))
-                .map_err(|source| Error::File { action: "write", path: path.clone(), source })?;
+                .map_err(|source| Error::File {
+                    action: "write",
+                    path: path.clone(),
+                    source,
+                })?;
         }
         Ok(path)
     }

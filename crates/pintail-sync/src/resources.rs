@@ -16,13 +16,19 @@ impl Resources {
     #[must_use]
     pub fn now() -> Self {
         let (cpu_seconds, largest) = usage();
-        Self { cpu_seconds, peak_rss_bytes: peak_of_status().unwrap_or(largest) }
+        Self {
+            cpu_seconds,
+            peak_rss_bytes: peak_of_status().unwrap_or(largest),
+        }
     }
 
     /// What was used since `earlier`. The peak is that of the process: memory has no beginning.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
-        Self { cpu_seconds: (self.cpu_seconds - earlier.cpu_seconds).max(0.0), ..self }
+        Self {
+            cpu_seconds: (self.cpu_seconds - earlier.cpu_seconds).max(0.0),
+            ..self
+        }
     }
 }
 

@@ -64,7 +64,11 @@ pub struct SyncRequest {
 
 impl SyncRequest {
     fn asked(&self) -> Asked {
-        Asked { strategy: self.strategy.clone(), partitions: self.partitions, parity: self.parity }
+        Asked {
+            strategy: self.strategy.clone(),
+            partitions: self.partitions,
+            parity: self.parity,
+        }
     }
 }
 
@@ -82,7 +86,13 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
     let mut survey = survey(request, &asked, &engine, Access::ReadOnly, history)?;
     survey.facts.settle(&request.spec.name);
     let candidates = Candidates::of(&request.spec, &asked)?;
-    plan::make(&request.spec, &asked, &candidates, &survey.facts, request.source.as_ref())
+    plan::make(
+        &request.spec,
+        &asked,
+        &candidates,
+        &survey.facts,
+        request.source.as_ref(),
+    )
 }
 
 /// Runs a pipeline once.
@@ -105,11 +115,26 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     let asked = request.asked();
     let engine = Engine::open(&request.engine)?;
     stop.reaches(engine.stopper());
-    let prepared = prepare(request, &asked, &engine, &mut state, history).map_err(|error| stopped(error, request, stop))?;
-    let Prepared { plan, facts, lake, notes } = &prepared;
+    let prepared = prepare(request, &asked, &engine, &mut state, history)
+        .map_err(|error| stopped(error, request, stop))?;
+    let Prepared {
+        plan,
+        facts,
+        lake,
+        notes,
+    } = &prepared;
 
-    let run = plan.resumes.clone().unwrap_or_else(|| RunId::new(started_at, request.random));
-    let log = RunLog::open(&request.data_dir, pipeline, &run, request.log_level, Arc::clone(&request.clock))?;
+    let run = plan
+        .resumes
+        .clone()
+        .unwrap_or_else(|| RunId::new(started_at, request.random));
+    let log = RunLog::open(
+        &request.data_dir,
+        pipeline,
+        &run,
+        request.log_level,
+        Arc::clone(&request.clock),
+    )?;
     log.info(
         "sync started",
         json!({
@@ -121,11 +146,22 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
             "resumed": plan.resumes.is_some(),
         }),
     );
-    let attempt = Attempt { request, plan, facts, lake, run: &run, log: &log, progress, stop };
+    let attempt = Attempt {
+        request,
+        plan,
+        facts,
+        lake,
+        run: &run,
+        log: &log,
+        progress,
+        stop,
+    };
     attempt.freeze(&mut state, started_at)?;
     let mut tally = attempt.new_tally(notes);
     let state = Mutex::new(state);
-    let result = attempt.execute(&state, &mut tally).map_err(|error| stopped(error, request, stop));
+    let result = attempt
+        .execute(&state, &mut tally)
+        .map_err(|error| stopped(error, request, stop));
     let mut state = state.into_inner().expect("no holder of the state panics");
 
     let completed_at = request.clock.now();
@@ -133,9 +169,19 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     let failure = result.as_ref().err().map(Failure::of);
     let message = failure.as_ref().map(|failure| failure.message.as_str());
     let finished = state.finish_run(pipeline, &run, status, completed_at, message);
-    let report = attempt.report(tally, status, failure, (started_at, completed_at), Resources::now().since(before));
+    let report = attempt.report(
+        tally,
+        status,
+        failure,
+        (started_at, completed_at),
+        Resources::now().since(before),
+    );
     log.write(
-        if status == RunStatus::Completed { Level::Info } else { Level::Error },
+        if status == RunStatus::Completed {
+            Level::Info
+        } else {
+            Level::Error
+        },
         "sync ended",
         json!({
             "status": status,
@@ -177,15 +223,25 @@ fn prepare(
     let pipeline = &request.spec.name;
     let survey = survey(request, asked, engine, Access::ReadWrite, history)?;
     let mut facts = survey.facts;
-    let lake = survey.lake.expect("a lake that is written to is made where it is missing");
+    let lake = survey
+        .lake
+        .expect("a lake that is written to is made where it is missing");
     let mut notes = Vec::new();
     if let Some(over) = facts.settle(pipeline) {
         state.finish_run(pipeline, &over.run, RunStatus::Completed, facts.now, None)?;
-        notes.push(format!("run {} had brought everything in before it was cut off", over.run));
+        notes.push(format!(
+            "run {} had brought everything in before it was cut off",
+            over.run
+        ));
     }
     let candidates = Candidates::of(&request.spec, asked)?;
     let plan = plan::make(&request.spec, asked, &candidates, &facts, request.source.as_ref())?;
-    Ok(Prepared { plan, facts, lake, notes })
+    Ok(Prepared {
+        plan,
+        facts,
+        lake,
+        notes,
+    })
 }
 
 /// A run after its plan was made.
@@ -204,9 +260,6 @@ impl Attempt<'_> {
     /// Writes the plan down before work starts.
     fn freeze(&self, state: &mut State, started_at: Timestamp) -> Result<()> {
         let plan = self.plan;
-        if plan.resumes.is_some() {
-            return state.resume_run(&plan.pipeline, self.run);
-        }
         let partitions: Vec<NewPartition<'_>> = plan
             .partitions
             .iter()
@@ -218,6 +271,13 @@ impl Attempt<'_> {
                 changed_only: partition.changed_only,
             })
             .collect();
+        if plan.resumes.is_some() {
+            let first = plan
+                .reuse
+                .as_ref()
+                .map_or(partitions.len(), |reuse| reuse.first_catch_up);
+            return state.resume_run(&plan.pipeline, self.run, first, &partitions[first..]);
+        }
         let run = NewRun {
             pipeline: &plan.pipeline,
             run: self.run,
@@ -233,23 +293,29 @@ impl Attempt<'_> {
     /// A tally with what was known before.
     fn new_tally(&self, notes: &[String]) -> Tally {
         let (plan, facts) = (self.plan, self.facts);
-        let watermark = plan.low.zip(plan.shape.followed()).map(|(value, cursor)| StoredWatermark {
-            value,
-            column: cursor.source.clone(),
-            strategy: plan.strategy.clone(),
-            last_key: facts.ledger.as_ref().map(|entry| entry.key.clone()),
-            table_id: facts.lake_table.as_ref().map(|table| table.table_id),
-            source: facts.source_identity(),
-        });
+        let watermark = plan
+            .low
+            .zip(plan.shape.followed())
+            .map(|(value, cursor)| StoredWatermark {
+                value,
+                column: cursor.source.clone(),
+                strategy: plan.strategy.clone(),
+                last_key: facts.ledger.as_ref().map(|entry| entry.key.clone()),
+                table_id: facts.lake_table.as_ref().map(|table| table.table_id),
+                source: facts.source_identity.clone(),
+            });
         let notes = notes.iter().chain(&plan.notes).cloned().collect();
-        Tally { watermark, notes, ..Tally::default() }
+        Tally {
+            watermark,
+            notes,
+            ..Tally::default()
+        }
     }
 
     /// Carries the plan out, and cleans up.
     fn execute(&self, state: &Mutex<State>, tally: &mut Tally) -> Result<()> {
         let (meter, loose) = (Meter::default(), Mutex::default());
         let stage = self.lake.stage(&self.plan.table, self.run)?;
-        let source_identity = self.facts.source_identity();
         let work = Work {
             connector: self.request.source.as_ref(),
             lake: self.lake,
@@ -262,11 +328,17 @@ impl Attempt<'_> {
             progress: self.progress,
             stop: self.stop,
             clock: self.request.clock.as_ref(),
-            source_identity: &source_identity,
+            source_identity: &self.facts.source_identity,
             loose: &loose,
         };
-        let done = self.plan.partitions.iter().filter(|partition| partition.done).count();
-        self.progress.started(expected_rows(self.plan), self.plan.partitions.len(), done);
+        let done = self
+            .plan
+            .partitions
+            .iter()
+            .filter(|partition| partition.done)
+            .count();
+        self.progress
+            .started(expected_rows(self.plan), self.plan.partitions.len(), done);
         let (ended, end) = channel();
         let (work_ref, meter_ref, tally_ref) = (&work, &meter, &mut *tally);
         let result = std::thread::scope(move |scope| {
@@ -288,20 +360,30 @@ impl Attempt<'_> {
         let mut state = state.lock().expect("no holder of the state panics");
         let left = state.staged_runs(pipeline).unwrap_or_default();
         let only_this = left.iter().all(|run| run == self.run);
-        if only_this && tally.commits.count == 0 && self.plan.resumes.is_none() {
+        let nothing_staged = tally.commits.count == 0 && tally.bytes_staged == 0;
+        if only_this && nothing_staged && self.plan.resumes.is_none() {
             return;
         }
-        let policy = SweepPolicy { own_runs: left, older_than: Some(FORGOTTEN) };
+        let policy = SweepPolicy {
+            own_runs: left,
+            older_than: Some(FORGOTTEN),
+        };
         match self.lake.sweep(&self.plan.table, &policy) {
             Ok(swept) => {
                 if swept.files > 0 {
-                    self.log.info("unreferenced files swept", json!({ "files": swept.files, "bytes": swept.bytes }));
+                    self.log.info(
+                        "unreferenced files swept",
+                        json!({ "files": swept.files, "bytes": swept.bytes }),
+                    );
                 }
                 if let Err(error) = state.prune(pipeline) {
-                    self.log.warn("state could not be pruned", json!({ "error": error.to_string() }));
+                    self.log
+                        .warn("state could not be pruned", json!({ "error": error.to_string() }));
                 }
             }
-            Err(error) => self.log.warn("sweep failed", json!({ "error": error.to_string() })),
+            Err(error) => self
+                .log
+                .warn("sweep failed", json!({ "error": error.to_string() })),
         }
     }
 
@@ -314,7 +396,15 @@ impl Attempt<'_> {
         resources: Resources,
     ) -> SyncReport {
         let plan = self.plan;
-        let done = plan.partitions.iter().filter(|partition| partition.done).count() as u64;
+        let skipped = plan
+            .partitions
+            .iter()
+            .filter(|partition| partition.done || partition.staged.is_some());
+        let partitions_skipped = match &plan.reuse {
+            // What was staged was thrown away after all.
+            Some(_) if tally.restarted => 0,
+            _ => skipped.count() as u64,
+        };
         SyncReport {
             run_id: self.run.clone(),
             pipeline: plan.pipeline.clone(),
@@ -329,7 +419,7 @@ impl Attempt<'_> {
             rows_deleted: tally.rows_deleted,
             partitions_total: plan.partitions.len() as u64,
             partitions_processed: tally.partitions_processed,
-            partitions_skipped: done,
+            partitions_skipped,
             errors: u64::from(error.is_some()),
             watermark: tally.watermark.map(|watermark| watermark.value.text()),
             parity: tally.parity,
@@ -351,7 +441,11 @@ impl Attempt<'_> {
 
 /// Rows that are expected in what is left to read; `None` if nobody knows.
 fn expected_rows(plan: &PipelinePlan) -> Option<u64> {
-    plan.partitions.iter().filter(|partition| !partition.done).map(|partition| partition.expected_rows).sum()
+    plan.partitions
+        .iter()
+        .filter(|partition| !partition.done)
+        .map(|partition| partition.expected_rows)
+        .sum()
 }
 
 fn status_of(result: &Result<()>, tally: &Tally) -> RunStatus {
@@ -366,11 +460,13 @@ fn status_of(result: &Result<()>, tally: &Tally) -> RunStatus {
 /// An interrupted statement of a run that was asked to stop is no failure.
 fn stopped(error: Error, request: &SyncRequest, stop: &StopSignal) -> Error {
     match error {
-        Error::Lake(inner) if stop.stopped() && inner.kind() == ErrorKind::Cancelled => {
-            Error::Stopped { pipeline: request.spec.name.clone() }
-        }
+        Error::Lake(inner) if stop.stopped() && inner.kind() == ErrorKind::Cancelled => Error::Stopped {
+            pipeline: request.spec.name.clone(),
+        },
         Error::Partition { source, .. } if stop.stopped() && source.kind() == ErrorKind::Cancelled => {
-            Error::Stopped { pipeline: request.spec.name.clone() }
+            Error::Stopped {
+                pipeline: request.spec.name.clone(),
+            }
         }
         other => other,
     }

@@ -56,15 +56,27 @@ const LEAF_KEYS_MIN: i128 = 4096;
 impl Shape {
     /// Lays out the shape. `delta` is the strategy whose cursor is wanted, if there is one.
     #[must_use]
-    pub fn new(spec: &PipelineSpec, table: &TableDescription, columns: Vec<ColumnRead>, delta: Option<&DeltaSpec>) -> Self {
+    pub fn new(
+        spec: &PipelineSpec,
+        table: &TableDescription,
+        columns: Vec<ColumnRead>,
+        delta: Option<&DeltaSpec>,
+    ) -> Self {
         let key = key(spec, table, &columns);
         let cursor = match delta {
             None => Err("no `delta` strategy is enabled".to_owned()),
-            Some(DeltaSpec { column: Some(name), .. }) => named_cursor(spec.source_column(name), table, &columns),
+            Some(DeltaSpec {
+                column: Some(name), ..
+            }) => named_cursor(spec.source_column(name), table, &columns),
             Some(DeltaSpec { column: None, .. }) => chosen_cursor(&key, &columns),
         };
         let leaf = leaf(&key, &columns);
-        Self { columns, key, cursor, leaf }
+        Self {
+            columns,
+            key,
+            cursor,
+            leaf,
+        }
     }
 
     /// The columns of the destination.
@@ -76,7 +88,10 @@ impl Shape {
     /// Names of the columns of the destination.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        self.columns.iter().map(|read| read.column.name.as_str()).collect()
+        self.columns
+            .iter()
+            .map(|read| read.column.name.as_str())
+            .collect()
     }
 
     /// The cursor, if rows can be followed by it: that takes a key too.
@@ -90,8 +105,16 @@ impl Leaf {
     /// The SQL expression of a row's leaf.
     #[must_use]
     pub fn sql(&self) -> String {
-        let Self { column, width, first, last } = self;
-        format!("greatest(least({} // {width}, {last}), {first})", quote::identifier(column))
+        let Self {
+            column,
+            width,
+            first,
+            last,
+        } = self;
+        format!(
+            "greatest(least({} // {width}, {last}), {first})",
+            quote::identifier(column)
+        )
     }
 }
 
@@ -101,12 +124,28 @@ fn key(spec: &PipelineSpec, table: &TableDescription, columns: &[ColumnRead]) ->
     if !declared.is_empty() {
         return declared;
     }
-    let dest = |name: &String| columns.iter().find(|read| read.source.name == *name).map(|read| read.column.name.clone());
-    table.key.iter().map(dest).collect::<Option<_>>().unwrap_or_default()
+    let dest = |name: &String| {
+        columns
+            .iter()
+            .find(|read| read.source.name == *name)
+            .map(|read| read.column.name.clone())
+    };
+    table
+        .key
+        .iter()
+        .map(dest)
+        .collect::<Option<_>>()
+        .unwrap_or_default()
 }
 
 fn cursor_type(read: &ColumnRead) -> Option<CursorType> {
-    match read.source.logical_type.unwrap_or(read.column.logical_type) {
+    cursor_type_of(read.source.logical_type.unwrap_or(read.column.logical_type))
+}
+
+/// The cursor type of a column of that type; `None` if values of it cannot be followed.
+#[must_use]
+pub fn cursor_type_of(logical_type: LogicalType) -> Option<CursorType> {
+    match logical_type {
         LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64 => Some(CursorType::Integer),
         LogicalType::Date => Some(CursorType::Date),
         LogicalType::Timestamp => Some(CursorType::Timestamp),
@@ -162,10 +201,18 @@ fn chosen_cursor(key: &[String], columns: &[ColumnRead]) -> Result<Cursor, Strin
     }
     let fits = |read: &&ColumnRead| {
         !read.source.nullable
-            && matches!(cursor_type(read), Some(CursorType::Timestamp | CursorType::TimestampTz))
+            && matches!(
+                cursor_type(read),
+                Some(CursorType::Timestamp | CursorType::TimestampTz)
+            )
     };
-    let named = |name: &&str| columns.iter().filter(fits).find(|read| read.source.name.eq_ignore_ascii_case(name));
-    let found = CHANGE_COLUMNS.iter().find_map(|name| named(name));
+    let named = |name: &&str| {
+        columns
+            .iter()
+            .filter(fits)
+            .find(|read| read.source.name.eq_ignore_ascii_case(name))
+    };
+    let found = CHANGE_COLUMNS.iter().find_map(named);
     found.and_then(|read| Some((read, cursor_type(read)?))).map_or_else(
         || Err("the table has no NOT NULL timestamp with a name like `updated_at` that a delta could follow".to_owned()),
         |(read, cursor_type)| {
@@ -184,11 +231,21 @@ fn chosen_cursor(key: &[String], columns: &[ColumnRead]) -> Result<Cursor, Strin
 fn leaf(key: &[String], columns: &[ColumnRead]) -> Option<Leaf> {
     key.iter().find_map(|name| {
         let read = columns.iter().find(|read| read.column.name == *name)?;
-        let integer = matches!(read.column.logical_type, LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64);
+        let integer = matches!(
+            read.column.logical_type,
+            LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64
+        );
         let (least, most) = (*read.source.histogram.first()?, *read.source.histogram.last()?);
         let spread = i128::from(most) - i128::from(least) + 1;
-        let width = (spread + LEAVES_MAX - 1).div_euclid(LEAVES_MAX).max(LEAF_KEYS_MIN);
+        let width = (spread + LEAVES_MAX - 1)
+            .div_euclid(LEAVES_MAX)
+            .max(LEAF_KEYS_MIN);
         let width = i64::try_from(width).ok().filter(|_| integer)?;
-        Some(Leaf { column: name.clone(), width, first: least / width, last: most / width })
+        Some(Leaf {
+            column: name.clone(),
+            width,
+            first: least / width,
+            last: most / width,
+        })
     })
 }

@@ -1,7 +1,7 @@
 //! Sessions that all see one state of the source.
 
-use pintail_lake::{Call, Engine, Session};
 use pintail_lake::connector::Connector;
+use pintail_lake::{Call, Engine, Session};
 
 use crate::error::Result;
 use crate::plan::SOURCE;
@@ -16,7 +16,9 @@ impl Snapshot {
     pub(crate) fn open(engine: &Engine, connector: &dyn Connector, sessions: usize) -> Result<Self> {
         let first = engine.session()?;
         let id = connector.begin_snapshot(&first, SOURCE)?;
-        let mut snapshot = Self { sessions: vec![first] };
+        let mut snapshot = Self {
+            sessions: vec![first],
+        };
         if let Some(id) = id {
             for _ in 1..sessions {
                 let session = engine.session()?;

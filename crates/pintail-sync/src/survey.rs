@@ -5,7 +5,7 @@
 
 use pintail_lake::connector::{Connector, ReadPoint, TableDescription};
 use pintail_lake::{Access, Engine, Lake, LedgerEntry, Session};
-use pintail_model::{ErrorKind, PartitionKey};
+use pintail_model::{ErrorKind, PartitionKey, TableName};
 
 use crate::columns;
 use crate::error::Result;
@@ -27,14 +27,21 @@ pub(crate) fn survey(
     asked: &Asked,
     engine: &Engine,
     access: Access,
-    history: History,
+    mut history: History,
 ) -> Result<Survey> {
+    forget_lost_files(&mut history);
     let (spec, connector) = (&request.spec, request.source.as_ref());
     let candidates = Candidates::of(spec, asked)?;
     let address = connector.address();
     let attachment = connector.attachment(SOURCE);
     // Both sides' at once: loading is most of what a run with nothing to do costs.
-    engine.load_all(&[attachment.extensions.as_slice(), &request.destination.extensions()].concat())?;
+    engine.load_all(
+        &[
+            attachment.extensions.as_slice(),
+            &request.destination.extensions(),
+        ]
+        .concat(),
+    )?;
     engine.attach(&format!("attach source {address}"), &attachment)?;
     let session = engine.session()?;
     let table = connector.describe(&session, SOURCE, &spec.source.table)?;
@@ -50,9 +57,12 @@ pub(crate) fn survey(
     };
 
     let second = look(&session)?;
-    let read_point = first.zip(second).map(|(first, second)| watermark::join(first, second));
+    let read_point = first
+        .zip(second)
+        .map(|(first, second)| watermark::join(first, second));
     let facts = Facts {
         now: request.clock.now(),
+        source_identity: identity(&address, &table.name),
         source_address: address,
         capabilities: connector.capabilities(),
         shape,
@@ -67,6 +77,29 @@ pub(crate) fn survey(
     Ok(Survey { facts, lake })
 }
 
+/// One text for a table of a source. Addresses of files are `system:path`; their paths are made absolute, so that a
+/// pipeline can be started from any folder.
+fn identity(address: &str, table: &TableName) -> String {
+    let file = address
+        .split_once(':')
+        .filter(|(_, rest)| !rest.starts_with("//"));
+    let absolute = file.and_then(|(system, path)| Some((system, std::path::absolute(path).ok()?)));
+    match absolute {
+        Some((system, path)) => format!("{system}:{} {table}", path.display()),
+        None => format!("{address} {table}"),
+    }
+}
+
+/// A staged file that is not there as it was recorded is not staged.
+fn forget_lost_files(history: &mut History) {
+    for partition in history.unfinished.iter_mut().flat_map(|run| &mut run.partitions) {
+        partition.staged.take_if(|staged| {
+            let found = std::fs::metadata(&staged.path);
+            !found.is_ok_and(|found| found.len() == staged.bytes)
+        });
+    }
+}
+
 fn read_point(
     request: &SyncRequest,
     connector: &dyn Connector,
@@ -78,7 +111,13 @@ fn read_point(
         return Ok(None);
     };
     let of = (cursor.source.as_str(), cursor.cursor_type);
-    Ok(Some(connector.read_point(session, SOURCE, &table.name, of, request.clock.now())?))
+    Ok(Some(connector.read_point(
+        session,
+        SOURCE,
+        &table.name,
+        of,
+        request.clock.now(),
+    )?))
 }
 
 fn attach(engine: &Engine, request: &SyncRequest, access: Access) -> Result<Option<Lake>> {
@@ -102,7 +141,11 @@ fn in_lake(lake: &Lake, request: &SyncRequest, history: &History) -> Result<InLa
     let unfinished = history.unfinished.as_ref();
     let keys: Vec<PartitionKey> = unfinished
         .iter()
-        .flat_map(|run| run.partitions.iter().map(|partition| PartitionKey::new(&spec.name, &run.run, &partition.id)))
+        .flat_map(|run| {
+            run.partitions
+                .iter()
+                .map(|partition| PartitionKey::new(&spec.name, &run.run, &partition.id))
+        })
         .collect();
     let entries = lake
         .ledger()
@@ -114,5 +157,9 @@ fn in_lake(lake: &Lake, request: &SyncRequest, history: &History) -> Result<InLa
         Err(error) if error.kind() == ErrorKind::NotFound => (None, Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    Ok(InLake { table, ledger, committed: committed.into_iter().map(|entry| entry.key).collect() })
+    Ok(InLake {
+        table,
+        ledger,
+        committed: committed.into_iter().map(|entry| entry.key).collect(),
+    })
 }

@@ -53,7 +53,11 @@ impl Bound {
     }
 
     fn held(note: String) -> Self {
-        Self { high: None, certain: false, notes: vec![note] }
+        Self {
+            high: None,
+            certain: false,
+            notes: vec![note],
+        }
     }
 }
 
@@ -63,7 +67,10 @@ impl Bound {
 /// listed by the time of the second, or visible already.
 #[must_use]
 pub fn join(first: ReadPoint, second: ReadPoint) -> ReadPoint {
-    ReadPoint { oldest: second.oldest, ..first }
+    ReadPoint {
+        oldest: second.oldest,
+        ..first
+    }
 }
 
 /// The bound for a cursor of `cursor_type` at `point`.
@@ -88,12 +95,18 @@ pub fn bound(
     let margin = signed(settings.margin);
     let instant = match &point.oldest {
         OldestTransaction::At(began) if *began < point.now => {
-            notes.push(format!("a transaction that is open since {began} holds the watermark back"));
+            notes.push(format!(
+                "a transaction that is open since {began} holds the watermark back"
+            ));
             before(*began, margin)
         }
         OldestTransaction::Unknown { reason } => {
             let lag = settings.lag.unwrap_or(DEFAULT_LAG);
-            let origin = if settings.lag.is_some() { "declared" } else { "default" };
+            let origin = if settings.lag.is_some() {
+                "declared"
+            } else {
+                "default"
+            };
             notes.push(format!(
                 "{reason}: rows are read up to {} before now ({origin} `lag`)",
                 SignedDuration::try_from(lag).map_or_else(|_| "forever".to_owned(), |lag| format!("{lag:#}"))
@@ -111,7 +124,11 @@ pub fn bound(
             CursorValue::from_number(CursorType::Date, day)
         }
     };
-    Ok(Bound { high: Some(high), certain: true, notes })
+    Ok(Bound {
+        high: Some(high),
+        certain: true,
+        notes,
+    })
 }
 
 const MICROS_OF_DAY: i64 = 86_400_000_000;
@@ -121,7 +138,9 @@ fn integer_bound(point: &ReadPoint, tells_oldest: bool) -> Bound {
         return Bound::held("no row has a cursor yet".to_owned());
     };
     let Some(high) = largest.checked_add(1) else {
-        return Bound::held("the cursor has reached the largest number there is, and cannot be followed further".to_owned());
+        return Bound::held(
+            "the cursor has reached the largest number there is, and cannot be followed further".to_owned(),
+        );
     };
     let (certain, note) = match &point.oldest {
         OldestTransaction::At(began) => (
@@ -135,11 +154,17 @@ fn integer_bound(point: &ReadPoint, tells_oldest: bool) -> Bound {
         // one are visible. A server that cannot tell promises nothing of the kind.
         OldestTransaction::Unknown { reason } if tells_oldest => (
             false,
-            Some(format!("{reason}: the watermark of an integer cursor cannot move, and these rows are read again")),
+            Some(format!(
+                "{reason}: the watermark of an integer cursor cannot move, and these rows are read again"
+            )),
         ),
         _ => (true, None),
     };
-    Bound { high: Some(CursorValue::Integer(high)), certain, notes: note.into_iter().collect() }
+    Bound {
+        high: Some(CursorValue::Integer(high)),
+        certain,
+        notes: note.into_iter().collect(),
+    }
 }
 
 /// The reading of a wall clock at `instant`, in microseconds, that no later stamp falls behind.
@@ -155,7 +180,8 @@ fn wall_clock(instant: Timestamp, point: &ReadPoint, settings: &ClockSettings) -
     // When clocks go back, an hour is stamped twice: what is stamped later then counts as earlier.
     let repeated = zone.following(instant).next().map(|change| {
         let at = change.timestamp();
-        at.as_microsecond().saturating_add(i64::from(change.offset().seconds()) * 1_000_000)
+        at.as_microsecond()
+            .saturating_add(i64::from(change.offset().seconds()) * 1_000_000)
     });
     Ok(repeated.map_or(reading, |repeated| reading.min(repeated)))
 }

@@ -48,6 +48,8 @@ pub(crate) struct Tally {
     pub(crate) parity: Parity,
     pub(crate) partition_times: Vec<PartitionTime>,
     pub(crate) notes: Vec<String>,
+    /// What an earlier attempt had staged was thrown away.
+    pub(crate) restarted: bool,
     /// The watermark as it stands.
     pub(crate) watermark: Option<StoredWatermark>,
 }
@@ -61,7 +63,9 @@ impl Work<'_> {
     /// Ends the run here if somebody asked for it.
     pub(crate) fn check_stop(&self) -> Result<()> {
         if self.stop.stopped() {
-            return Err(Error::Stopped { pipeline: self.plan.pipeline.clone() });
+            return Err(Error::Stopped {
+                pipeline: self.plan.pipeline.clone(),
+            });
         }
         Ok(())
     }
@@ -76,7 +80,7 @@ impl Work<'_> {
         self.loose_files().push(path.to_path_buf());
     }
 
-    /// Notes that a file is offered to a commit: from now on only a sweep may decide about it.
+    /// Notes that a file is offered to a commit, or to the next run: from now on only a sweep may decide about it.
     pub(crate) fn offer(&self, path: &Path) {
         self.loose_files().retain(|loose| loose != path);
     }

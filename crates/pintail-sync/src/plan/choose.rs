@@ -62,19 +62,33 @@ impl<'a> Candidates<'a> {
     /// `NotFound` for an unknown name, `Invalid` for what is not built yet.
     pub fn of(spec: &'a PipelineSpec, asked: &Asked) -> Result<Self> {
         let enabled = |wanted: fn(&StrategyKind) -> bool| {
-            spec.strategies.iter().find(|strategy| strategy.enabled && wanted(&strategy.kind))
+            spec.strategies
+                .iter()
+                .find(|strategy| strategy.enabled && wanted(&strategy.kind))
         };
         let full = enabled(|kind| matches!(kind, StrategyKind::Full(_)));
         let delta = enabled(|kind| matches!(kind, StrategyKind::Delta(_)));
         let Some(name) = asked.strategy.as_deref() else {
             check_built(spec, None)?;
-            return Ok(Self { asked: None, full, delta });
+            return Ok(Self {
+                asked: None,
+                full,
+                delta,
+            });
         };
-        let by_kind = || spec.strategies.iter().find(|strategy| strategy.kind.word() == name);
+        let by_kind = || {
+            spec.strategies
+                .iter()
+                .find(|strategy| strategy.kind.word() == name)
+        };
         let Some(strategy) = spec.strategy(name).or_else(by_kind) else {
             if name == FULL {
                 check_built(spec, None)?;
-                return Ok(Self { asked: Some(Candidate::Full(None)), full, delta });
+                return Ok(Self {
+                    asked: Some(Candidate::Full(None)),
+                    full,
+                    delta,
+                });
             }
             let names = spec.strategies.iter().map(|strategy| strategy.name.as_str());
             return Err(Error::Refused {
@@ -85,12 +99,23 @@ impl<'a> Candidates<'a> {
         };
         check_built(spec, Some(&strategy.name))?;
         Ok(match &strategy.kind {
-            StrategyKind::Full(_) => Self { asked: Some(Candidate::Full(Some(strategy))), full: Some(strategy), delta },
-            StrategyKind::Delta(_) => Self { asked: Some(Candidate::Delta(strategy)), full, delta: Some(strategy) },
+            StrategyKind::Full(_) => Self {
+                asked: Some(Candidate::Full(Some(strategy))),
+                full: Some(strategy),
+                delta,
+            },
+            StrategyKind::Delta(_) => Self {
+                asked: Some(Candidate::Delta(strategy)),
+                full,
+                delta: Some(strategy),
+            },
             StrategyKind::Hash | StrategyKind::Aggregate => {
                 return Err(Error::refused(
                     ErrorKind::Invalid,
-                    format!("this release does not support `{}` strategies yet", strategy.kind.word()),
+                    format!(
+                        "this release does not support `{}` strategies yet",
+                        strategy.kind.word()
+                    ),
                     "Choose another strategy with `--strategy`.",
                 ));
             }
@@ -111,9 +136,18 @@ impl<'a> Candidates<'a> {
 fn check_built(spec: &PipelineSpec, strategy: Option<&str>) -> Result<()> {
     let what: Vec<_> = match strategy {
         Some(name) => spec.not_built_for(name).into_iter().cloned().collect(),
-        None => spec.unbuilt.iter().filter(|unbuilt| unbuilt.strategy.is_none()).cloned().collect(),
+        None => spec
+            .unbuilt
+            .iter()
+            .filter(|unbuilt| unbuilt.strategy.is_none())
+            .cloned()
+            .collect(),
     };
-    if what.is_empty() { Ok(()) } else { Err(Error::NotBuilt { what }) }
+    if what.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::NotBuilt { what })
+    }
 }
 
 /// Chooses what runs.
@@ -133,7 +167,11 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
             _ => FullSpec::default(),
         };
         let name = strategy.map_or(FULL, |strategy| &strategy.name).to_owned();
-        Ok(Choice { strategy: name, reason, kind: Chosen::Full(settings) })
+        Ok(Choice {
+            strategy: name,
+            reason,
+            kind: Chosen::Full(settings),
+        })
     };
     if let Some(Candidate::Full(_)) = candidates.asked {
         return full("it was asked for".to_owned());
@@ -147,7 +185,10 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         if named || settings.column.is_some() {
             return Err(Error::refused(
                 ErrorKind::Invalid,
-                format!("strategy `{}` cannot follow table \"{}\": {obstacle}", delta.name, facts.table.name),
+                format!(
+                    "strategy `{}` cannot follow table \"{}\": {obstacle}",
+                    delta.name, facts.table.name
+                ),
                 "Name the key with `roles: [unique_column]` in `column_map` and the cursor with `column` of the \
                  strategy, or run `--strategy full`.",
             ));
@@ -156,10 +197,18 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
     }
     let low = match watermark(facts) {
         Ok(low) => low,
-        Err(reason) if named => return full(format!("strategy `{}` has nothing to go on from: {reason}", delta.name)),
+        Err(reason) if named => {
+            return full(format!(
+                "strategy `{}` has nothing to go on from: {reason}",
+                delta.name
+            ));
+        }
         Err(reason) => return full(reason),
     };
-    let cursor = facts.shape.followed().expect("a table that can be followed has a cursor");
+    let cursor = facts
+        .shape
+        .followed()
+        .expect("a table that can be followed has a cursor");
     if low.value.cursor_type() != cursor.cursor_type {
         return Err(Error::CursorChanged {
             table: facts.table.name.clone(),
@@ -168,9 +217,20 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
             now: cursor.cursor_type,
         });
     }
-    let reason = if named { "it was asked for".to_owned() } else { low.origin.to_owned() };
-    let kind = Chosen::Delta { spec: settings.clone(), low: low.value };
-    Ok(Choice { strategy: delta.name.clone(), reason, kind })
+    let reason = if named {
+        "it was asked for".to_owned()
+    } else {
+        low.origin.to_owned()
+    };
+    let kind = Chosen::Delta {
+        spec: settings.clone(),
+        low: low.value,
+    };
+    Ok(Choice {
+        strategy: delta.name.clone(),
+        reason,
+        kind,
+    })
 }
 
 fn can_follow(settings: &DeltaSpec, facts: &Facts) -> std::result::Result<(), String> {
@@ -201,14 +261,19 @@ fn watermark(facts: &Facts) -> std::result::Result<Watermark, String> {
     let Some(entry) = &facts.ledger else {
         return Err("the lake has no watermark of this pipeline".to_owned());
     };
-    let from_ledger = entry.watermark.ok_or_else(|| "the lake has no watermark of this pipeline".to_owned())?;
+    let from_ledger = entry
+        .watermark
+        .ok_or_else(|| "the lake has no watermark of this pipeline".to_owned())?;
     if !table.matches(&facts.shape.destination()) {
         return Err("the columns differ from those of the lake's table".to_owned());
     }
     let Some(stored) = &facts.history.watermark else {
-        return Ok(Watermark { value: from_ledger, origin: "the lake's ledger says how far the source was read" });
+        return Ok(Watermark {
+            value: from_ledger,
+            origin: "the lake's ledger says how far the source was read",
+        });
     };
-    if stored.source != facts.source_identity() {
+    if stored.source != facts.source_identity {
         return Err("the pipeline reads another table than before".to_owned());
     }
     let cursor = facts.shape.followed().map(|cursor| cursor.source.as_str());
@@ -218,10 +283,16 @@ fn watermark(facts: &Facts) -> std::result::Result<Watermark, String> {
     // Without rows the watermark moves in the state only, so the state may be ahead of the ledger; if somebody
     // else has committed since, it is the state that is stale.
     if stored.last_key.as_ref() != Some(&entry.key) {
-        return Ok(Watermark { value: from_ledger, origin: "the lake's ledger says how far the source was read" });
+        return Ok(Watermark {
+            value: from_ledger,
+            origin: "the lake's ledger says how far the source was read",
+        });
     }
     if stored.table_id.is_some_and(|known| known != table.table_id) {
         return Err("the lake's table was made anew by somebody else".to_owned());
     }
-    Ok(Watermark { value: stored.value, origin: "an earlier run left a watermark" })
+    Ok(Watermark {
+        value: stored.value,
+        origin: "an earlier run left a watermark",
+    })
 }

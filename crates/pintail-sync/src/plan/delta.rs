@@ -14,9 +14,18 @@ const PARTITION_ROWS: u64 = 250_000;
 /// Partitions at most where every range costs the source a scan of the table.
 const SCANS_MAX: u64 = 8;
 
-pub(super) fn plan(draft: &Draft<'_>, choice: Choice, settings: &DeltaSpec, low: CursorValue) -> Result<PipelinePlan> {
+pub(super) fn plan(
+    draft: &Draft<'_>,
+    choice: Choice,
+    settings: &DeltaSpec,
+    low: CursorValue,
+) -> Result<PipelinePlan> {
     let facts = draft.facts;
-    let cursor = facts.shape.followed().expect("a delta was chosen, so there is a cursor").clone();
+    let cursor = facts
+        .shape
+        .followed()
+        .expect("a delta was chosen, so there is a cursor")
+        .clone();
     let hash = draft.hash(PlanKind::Delta, &choice.strategy);
     let mut plan = draft.plan(choice, PlanKind::Delta, hash);
     plan.low = Some(low);
@@ -27,7 +36,9 @@ pub(super) fn plan(draft: &Draft<'_>, choice: Choice, settings: &DeltaSpec, low:
         NullCursor::Include => NullRows::Include,
     };
     if matches!(plan.null_rows, NullRows::Fail | NullRows::Skip) {
-        let range = Range::CursorNull { column: cursor.source };
+        let range = Range::CursorNull {
+            column: cursor.source,
+        };
         plan.null_count = Some(draft.connector.count(SOURCE, &facts.table.name, &range));
     }
     match unfinished(draft, &plan) {
@@ -40,14 +51,28 @@ pub(super) fn plan(draft: &Draft<'_>, choice: Choice, settings: &DeltaSpec, low:
 /// Plans the rows between the watermark and the bound.
 fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low: CursorValue) -> Result<()> {
     let facts = draft.facts;
-    let cursor = plan.shape.followed().expect("a delta was chosen, so there is a cursor").clone();
-    let point = facts.read_point.as_ref().expect("a cursor was found, so the source was asked for the time");
-    let clock = ClockSettings { margin: settings.margin, lag: settings.lag, time_zone: settings.time_zone.clone() };
+    let cursor = plan
+        .shape
+        .followed()
+        .expect("a delta was chosen, so there is a cursor")
+        .clone();
+    let point = facts
+        .read_point
+        .as_ref()
+        .expect("a cursor was found, so the source was asked for the time");
+    let clock = ClockSettings {
+        margin: settings.margin,
+        lag: settings.lag,
+        time_zone: settings.time_zone.clone(),
+    };
     let tells_oldest = facts.capabilities.oldest_transaction;
     let bound = watermark::bound(point, cursor.cursor_type, &clock, tells_oldest).map_err(|zone| {
         Error::refused(
             ErrorKind::Invalid,
-            format!("time zone `{zone}` of strategy `{}` is not known on this machine", plan.strategy),
+            format!(
+                "time zone `{zone}` of strategy `{}` is not known on this machine",
+                plan.strategy
+            ),
             "Use a name of the IANA database, like `Europe/Berlin`, and install the system's `tzdata`.",
         )
     })?;
@@ -63,11 +88,18 @@ fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low:
             }
             plan.watermark = bound.watermark();
         }
-        Some(_) => plan.notes.push(format!("nothing to read: everything below {low} was read before")),
+        Some(_) => plan
+            .notes
+            .push(format!("nothing to read: everything below {low} was read before")),
         None => {}
     }
     if plan.null_rows == NullRows::Include {
-        let mut partition = draft.partition(Range::CursorNull { column: cursor.source }, None);
+        let mut partition = draft.partition(
+            Range::CursorNull {
+                column: cursor.source,
+            },
+            None,
+        );
         partition.changed_only = true;
         plan.partitions.push(partition);
     }
@@ -76,14 +108,25 @@ fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low:
 
 fn cut(draft: &Draft<'_>, plan: &mut PipelinePlan, low: CursorValue, high: CursorValue) -> Vec<Range> {
     let facts = draft.facts;
-    let cursor = plan.shape.followed().expect("a delta was chosen, so there is a cursor");
+    let cursor = plan
+        .shape
+        .followed()
+        .expect("a delta was chosen, so there is a cursor");
     let column = cursor.source.as_str();
     let strategy = draft.spec.strategy(&plan.strategy);
     let step = strategy.and_then(|strategy| {
-        strategy.primary_partitions.iter().find(|declared| draft.spec.source_column(&declared.column) == column)
+        strategy
+            .primary_partitions
+            .iter()
+            .find(|declared| draft.spec.source_column(&declared.column) == column)
     });
-    let by_index = facts.capabilities.range_pushdown && facts.table.indexed.iter().any(|indexed| indexed == column);
-    let histogram = facts.table.column(column).map(|column| column.histogram.as_slice()).unwrap_or_default();
+    let by_index =
+        facts.capabilities.range_pushdown && facts.table.indexed.iter().any(|indexed| indexed == column);
+    let histogram = facts
+        .table
+        .column(column)
+        .map(|column| column.histogram.as_slice())
+        .unwrap_or_default();
     if let Some((declared, step)) = step.and_then(|declared| Some((declared, declared.step?))) {
         let ranges = partition::cursor_steps(column, low, high, step, declared.step_unit);
         if facts.capabilities.range_pushdown || ranges.len() as u64 <= SCANS_MAX {
@@ -108,9 +151,11 @@ fn joined(ranges: Vec<Range>, most: usize) -> Vec<Range> {
     ranges
         .chunks(size)
         .filter_map(|neighbours| match (neighbours.first()?, neighbours.last()?) {
-            (Range::Cursor { column, low, .. }, Range::Cursor { high, .. }) => {
-                Some(Range::Cursor { column: column.clone(), low: *low, high: *high })
-            }
+            (Range::Cursor { column, low, .. }, Range::Cursor { high, .. }) => Some(Range::Cursor {
+                column: column.clone(),
+                low: *low,
+                high: *high,
+            }),
             _ => None,
         })
         .collect()
@@ -124,26 +169,39 @@ fn bound_of(range: &Range) -> Option<CursorValue> {
 }
 
 fn expected_rows(draft: &Draft<'_>, range: &Range) -> Option<u64> {
-    let Range::Cursor { column, low: Some(low), high } = range else {
+    let Range::Cursor {
+        column,
+        low: Some(low),
+        high,
+    } = range
+    else {
         return None;
     };
     let histogram = &draft.facts.table.column(column)?.histogram;
     let most = *histogram.last()?;
     // Statistics know nothing of rows that are newer than they are.
     (low.number() <= most).then_some(())?;
-    Some(partition::expected(histogram, draft.facts.table.rows?, low.number(), high.number()))
+    Some(partition::expected(
+        histogram,
+        draft.facts.table.rows?,
+        low.number(),
+        high.number(),
+    ))
 }
 
 /// The unfinished run that this plan goes on with, if it was made for the same things.
 fn unfinished<'a>(draft: &Draft<'a>, plan: &PipelinePlan) -> Option<&'a UnfinishedRun> {
     let run = draft.facts.history.unfinished.as_ref()?;
-    let same = run.kind == PlanKind::Delta.as_str() && run.strategy == plan.strategy && run.plan_hash == plan.hash;
+    let same =
+        run.kind == PlanKind::Delta.as_str() && run.strategy == plan.strategy && run.plan_hash == plan.hash;
     (same && !run.partitions.is_empty()).then_some(run)
 }
 
 /// Takes the partitions of the unfinished run as they were frozen.
 fn resume(draft: &Draft<'_>, plan: &mut PipelinePlan, run: &UnfinishedRun) {
-    let key = |partition: &FrozenPartition| pintail_model::PartitionKey::new(&plan.pipeline, &run.run, &partition.id);
+    let key = |partition: &FrozenPartition| {
+        pintail_model::PartitionKey::new(&plan.pipeline, &run.run, &partition.id)
+    };
     let partitions: Vec<PartitionPlan> = run
         .partitions
         .iter()
@@ -155,7 +213,11 @@ fn resume(draft: &Draft<'_>, plan: &mut PipelinePlan, run: &UnfinishedRun) {
         })
         .collect();
     let done = partitions.iter().filter(|partition| partition.done).count();
-    plan.notes.push(format!("run {} goes on: {done} of its {} partitions are in", run.run, partitions.len()));
+    plan.notes.push(format!(
+        "run {} goes on: {done} of its {} partitions are in",
+        run.run,
+        partitions.len()
+    ));
     plan.watermark = run.bound;
     plan.resumes = Some(run.run.clone());
     plan.partitions = partitions;

@@ -26,6 +26,8 @@ pub struct Facts {
     pub now: Timestamp,
     /// The source's address, without secrets.
     pub source_address: String,
+    /// One text for what is read, wherever the call comes from: a watermark says nothing about another table.
+    pub source_identity: String,
     /// What the source can do.
     pub capabilities: Capabilities,
     /// What the source says of the table.
@@ -51,13 +53,14 @@ impl Facts {
     pub fn settle(&mut self, pipeline: &str) -> Option<UnfinishedRun> {
         let run = self.history.unfinished.as_ref()?;
         let key = |partition: &FrozenPartition| PartitionKey::new(pipeline, &run.run, &partition.id);
-        let over = run.partitions.iter().all(|partition| partition.empty || self.committed.contains(&key(partition)));
-        if over && !run.partitions.is_empty() { self.history.unfinished.take() } else { None }
-    }
-
-    /// What is read: a watermark says nothing about another table.
-    #[must_use]
-    pub fn source_identity(&self) -> String {
-        format!("{} {}", self.source_address, self.table.name)
+        let over = run
+            .partitions
+            .iter()
+            .all(|partition| partition.empty || self.committed.contains(&key(partition)));
+        if over && !run.partitions.is_empty() {
+            self.history.unfinished.take()
+        } else {
+            None
+        }
     }
 }

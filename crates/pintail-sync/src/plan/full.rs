@@ -3,7 +3,7 @@
 use pintail_lake::connector::{SourceColumn, TableDescription};
 use pintail_model::{LogicalType, Range};
 
-use super::{Choice, Draft, PipelinePlan, PlanKind, SOURCE};
+use super::{Choice, Draft, PipelinePlan, PlanKind, SOURCE, reuse};
 use crate::partition::{self, PARTITIONS_MAX};
 use crate::spec::{DeltaSpec, FullSpec, PipelineSpec, Role};
 use crate::watermark::{self, ClockSettings};
@@ -13,32 +13,56 @@ const LARGE_BYTES: u64 = 2 << 30;
 /// About the size of such a partition.
 const PARTITION_BYTES: u64 = 1 << 30;
 
-pub(super) fn plan(draft: &Draft<'_>, choice: Choice, settings: &FullSpec, delta: Option<&DeltaSpec>) -> PipelinePlan {
+pub(super) fn plan(
+    draft: &Draft<'_>,
+    choice: Choice,
+    settings: &FullSpec,
+    delta: Option<&DeltaSpec>,
+) -> PipelinePlan {
     let facts = draft.facts;
     let hash = draft.hash(PlanKind::Full, &choice.strategy);
     let mut plan = draft.plan(choice, PlanKind::Full, hash);
-    let forced = draft.asked.partitions.or(settings.partitions).map(u64::from);
-    let (ranges, note) = cut(draft.spec, &facts.table, forced);
-    plan.notes.extend(note);
-    plan.whole_count = plan.parity.then(|| draft.connector.count(SOURCE, &facts.table.name, &Range::Whole));
-    for range in ranges {
-        let expected = expected_rows(&facts.table, &range);
-        plan.partitions.push(draft.partition(range, expected));
+    plan.whole_count = plan
+        .parity
+        .then(|| draft.connector.count(SOURCE, &facts.table.name, &Range::Whole));
+    if let Some((run, since)) = reuse::find(draft, &plan) {
+        reuse::plan(draft, &mut plan, run, since);
+    } else {
+        let forced = draft.asked.partitions.or(settings.partitions).map(u64::from);
+        let (ranges, note) = cut(draft.spec, &facts.table, forced);
+        plan.notes.extend(note);
+        for range in ranges {
+            let expected = expected_rows(&facts.table, &range);
+            plan.partitions.push(draft.partition(range, expected));
+        }
     }
     if let (Some(delta), Some(cursor), Some(point)) = (delta, facts.shape.followed(), &facts.read_point) {
-        let clock = ClockSettings { margin: delta.margin, lag: delta.lag, time_zone: delta.time_zone.clone() };
-        match watermark::bound(point, cursor.cursor_type, &clock, facts.capabilities.oldest_transaction) {
+        let clock = ClockSettings {
+            margin: delta.margin,
+            lag: delta.lag,
+            time_zone: delta.time_zone.clone(),
+        };
+        match watermark::bound(
+            point,
+            cursor.cursor_type,
+            &clock,
+            facts.capabilities.oldest_transaction,
+        ) {
             Ok(bound) => {
                 plan.watermark = bound.watermark();
                 if plan.watermark.is_none() {
-                    plan.notes.push("this load sets no watermark, so a full load follows it again".to_owned());
+                    plan.notes
+                        .push("this load sets no watermark, so a full load follows it again".to_owned());
                 }
                 plan.notes.extend(bound.notes);
             }
-            Err(zone) => plan.notes.push(format!("time zone `{zone}` is not known: this load sets no watermark")),
+            Err(zone) => plan.notes.push(format!(
+                "time zone `{zone}` is not known: this load sets no watermark"
+            )),
         }
     } else if let (Some(DeltaSpec { column: Some(_), .. }), Err(obstacle)) = (delta, &facts.shape.cursor) {
-        plan.notes.push(format!("no delta can follow this load: {obstacle}"));
+        plan.notes
+            .push(format!("no delta can follow this load: {obstacle}"));
     }
     for partition in &mut plan.partitions {
         partition.watermark = plan.watermark;
@@ -66,7 +90,9 @@ fn cut(spec: &PipelineSpec, table: &TableDescription, forced: Option<u64>) -> (V
     };
     let histogram = &column.histogram;
     let ranges = match (forced, spec.partition_step, histogram.first(), histogram.last()) {
-        (None, Some(step), Some(least), Some(most)) => partition::key_steps(&column.name, *least, *most, step),
+        (None, Some(step), Some(least), Some(most)) => {
+            partition::key_steps(&column.name, *least, *most, step)
+        }
         _ => partition::keys(&column.name, histogram, parts),
     };
     (ranges, None)
@@ -74,14 +100,26 @@ fn cut(spec: &PipelineSpec, table: &TableDescription, forced: Option<u64>) -> (V
 
 /// The integer column whose ranges cut the table: the declared one, or else one of the key.
 fn partition_column<'a>(spec: &PipelineSpec, table: &'a TableDescription) -> Option<&'a SourceColumn> {
-    let by_role = spec.columns.iter().find(|column| column.roles.contains(&Role::PartitionColumn));
-    let declared = spec.partition_column.as_deref().or_else(|| by_role?.source.column()).map(|name| spec.source_column(name));
-    declared.into_iter().chain(table.key.iter().map(String::as_str)).find_map(|name| {
-        let column = table.column(name)?;
-        let integer =
-            matches!(column.logical_type, Some(LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64));
-        (integer && column.histogram.len() > 1).then_some(column)
-    })
+    let by_role = spec
+        .columns
+        .iter()
+        .find(|column| column.roles.contains(&Role::PartitionColumn));
+    let declared = spec
+        .partition_column
+        .as_deref()
+        .or_else(|| by_role?.source.column())
+        .map(|name| spec.source_column(name));
+    declared
+        .into_iter()
+        .chain(table.key.iter().map(String::as_str))
+        .find_map(|name| {
+            let column = table.column(name)?;
+            let integer = matches!(
+                column.logical_type,
+                Some(LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64)
+            );
+            (integer && column.histogram.len() > 1).then_some(column)
+        })
 }
 
 fn expected_rows(table: &TableDescription, range: &Range) -> Option<u64> {
@@ -92,7 +130,9 @@ fn expected_rows(table: &TableDescription, range: &Range) -> Option<u64> {
             let taken = end.unwrap_or(pages).saturating_sub(*first);
             u64::try_from(u128::from(rows) * u128::from(taken) / u128::from(pages)).ok()
         }
-        Range::Key { column, low, high, .. } => {
+        Range::Key {
+            column, low, high, ..
+        } => {
             let histogram = &table.column(column)?.histogram;
             let (low, high) = (low.unwrap_or(i64::MIN), high.unwrap_or(i64::MAX));
             Some(partition::expected(histogram, rows, low, high))

@@ -12,6 +12,7 @@ mod choose;
 mod delta;
 mod facts;
 mod full;
+mod reuse;
 mod show;
 pub mod statement;
 
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub use choose::{Candidate, Candidates, Choice, Chosen, choose};
 pub use facts::{Asked, Facts};
+pub use reuse::Reuse;
 pub use show::{Side, Statement};
 
 use crate::error::Result;
@@ -28,7 +30,7 @@ use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
 use crate::spec::PipelineSpec;
-use crate::state::UnfinishedRun;
+use crate::state::{StagedRecord, UnfinishedRun};
 
 /// The name under which a source is attached.
 pub const SOURCE: &str = "source";
@@ -91,6 +93,8 @@ pub struct PipelinePlan {
     pub null_count: Option<String>,
     /// How the source counts the whole table, for a full load that is compared.
     pub whole_count: Option<String>,
+    /// How the staged partitions of the unfinished full load are used.
+    pub reuse: Option<Reuse>,
     /// Whether both sides are compared.
     pub parity: bool,
     /// Partitions that may be read at once.
@@ -99,6 +103,15 @@ pub struct PipelinePlan {
     pub partitions: Vec<PartitionPlan>,
     /// A name for everything that a resumed run must find unchanged.
     pub hash: String,
+}
+
+impl PipelinePlan {
+    /// Whether what this run stages can be used by the next one if it does not end.
+    #[must_use]
+    pub fn keeps_staged(&self) -> bool {
+        let bounded = self.watermark.is_some() || self.reuse.is_some();
+        self.kind == PlanKind::Full && bounded && self.shape.followed().is_some()
+    }
 }
 
 /// Rows without a cursor.
@@ -130,6 +143,8 @@ pub struct PartitionPlan {
     pub changed_only: bool,
     /// Whether it is in already.
     pub done: bool,
+    /// What an earlier attempt staged of it, to be used again.
+    pub staged: Option<StagedRecord>,
     /// How it is read.
     pub scan: Scan,
     /// How the source counts it.
@@ -148,12 +163,22 @@ pub fn make(
     connector: &dyn Connector,
 ) -> Result<PipelinePlan> {
     let choice = choose(spec, candidates, facts)?;
-    let draft = Draft { spec, asked, facts, connector };
+    let draft = Draft {
+        spec,
+        asked,
+        facts,
+        connector,
+    };
     let mut plan = match choice.kind.clone() {
         Chosen::Full(settings) => full::plan(&draft, choice, &settings, candidates.delta_spec()),
         Chosen::Delta { spec, low } => delta::plan(&draft, choice, &spec, low)?,
     };
-    if let Some(left) = facts.history.unfinished.as_ref().filter(|run| plan.resumes.as_ref() != Some(&run.run)) {
+    if let Some(left) = facts
+        .history
+        .unfinished
+        .as_ref()
+        .filter(|run| plan.resumes.as_ref() != Some(&run.run))
+    {
         plan.notes.push(left_behind(left));
     }
     Ok(plan)
@@ -161,12 +186,16 @@ pub fn make(
 
 /// What is said of an unfinished run that the plan does not go on with.
 fn left_behind(run: &UnfinishedRun) -> String {
-    let staged = run.partitions.iter().filter(|partition| partition.staged.is_some()).count();
+    let staged = run
+        .partitions
+        .iter()
+        .filter(|partition| partition.staged.is_some())
+        .count();
     let id = &run.run;
     if run.kind == PlanKind::Full.as_str() && staged > 0 {
         return format!(
-            "run {id} ended before its commit: the snapshot of the source that its {staged} staged partitions belong \
-             to is gone, so they are read again"
+            "run {id} ended before its commit: its {staged} staged partitions belong to a snapshot of the source that \
+             is gone, and cannot be proven to fit to this run"
         );
     }
     format!("run {id}, which did not end, is left behind: this run does other work")
@@ -187,7 +216,9 @@ const CONCURRENCY: u32 = 2;
 impl Draft<'_> {
     /// A plan without partitions.
     fn plan(&self, choice: Choice, kind: PlanKind, hash: String) -> PipelinePlan {
-        let Self { spec, asked, facts, .. } = self;
+        let Self {
+            spec, asked, facts, ..
+        } = self;
         let shared = facts.capabilities.shared_snapshot;
         let wanted = spec.max_concurrent_partitions.unwrap_or(CONCURRENCY);
         PipelinePlan {
@@ -197,8 +228,14 @@ impl Draft<'_> {
             reason: choice.reason,
             notes: Vec::new(),
             resumes: None,
-            source: Endpoint { address: facts.source_address.clone(), table: facts.table.name.to_string() },
-            destination: Endpoint { address: facts.lake_address.clone(), table: spec.destination.table.to_string() },
+            source: Endpoint {
+                address: facts.source_address.clone(),
+                table: facts.table.name.to_string(),
+            },
+            destination: Endpoint {
+                address: facts.lake_address.clone(),
+                table: spec.destination.table.to_string(),
+            },
             source_table: facts.table.name.clone(),
             table: spec.destination.table.clone(),
             shape: facts.shape.clone(),
@@ -208,6 +245,7 @@ impl Draft<'_> {
             null_rows: NullRows::Unaffected,
             null_count: None,
             whole_count: None,
+            reuse: None,
             parity: asked.parity,
             concurrency: if shared { wanted.max(1) as usize } else { 1 },
             partitions: Vec::new(),
@@ -217,7 +255,11 @@ impl Draft<'_> {
 
     fn partition(&self, range: Range, expected_rows: Option<u64>) -> PartitionPlan {
         let table = self.facts.table.name.clone();
-        let request = ScanRequest { table, columns: self.facts.shape.columns.clone(), range };
+        let request = ScanRequest {
+            table,
+            columns: self.facts.shape.columns.clone(),
+            range,
+        };
         let scan = self.connector.scan(SOURCE, &request);
         let count = self.connector.count(SOURCE, &request.table, &request.range);
         PartitionPlan {
@@ -227,6 +269,7 @@ impl Draft<'_> {
             watermark: None,
             changed_only: false,
             done: false,
+            staged: None,
             scan,
             count,
         }
@@ -238,14 +281,23 @@ impl Draft<'_> {
         let columns: Vec<_> = shape
             .columns
             .iter()
-            .map(|read| (&read.source.name, &read.source.source_type, &read.source.identity, &read.column))
+            .map(|read| {
+                (
+                    &read.source.name,
+                    &read.source.source_type,
+                    &read.source.identity,
+                    &read.column,
+                )
+            })
             .collect();
         let cursor = shape.followed();
         let table = self.spec.destination.table.to_string();
         let storage = (kind == PlanKind::Full).then_some(&self.facts.table.storage_identity);
-        let source = self.facts.source_identity();
-        let text = serde_json::to_string(&(1, kind, strategy, source, table, columns, &shape.key, cursor, storage))
-            .expect("names and numbers have a JSON form");
+        let source = &self.facts.source_identity;
+        let text = serde_json::to_string(&(
+            1, kind, strategy, source, table, columns, &shape.key, cursor, storage,
+        ))
+        .expect("names and numbers have a JSON form");
         format!("{:016x}", checksum::bytes_word(text.as_bytes()))
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use pintail_lake::StageFolder;
+use pintail_model::CursorValue;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
@@ -49,18 +50,34 @@ impl PipelinePlan {
         let file = self.shown_file(&partition.id);
         let filter = self.shown_filter();
         let stage = statement::stage(&partition.scan.sql, &names, filter.as_deref(), &file);
-        let mut statements = vec![Statement { side: Side::Engine, purpose: "stage the rows", sql: stage }];
+        let mut statements = vec![Statement {
+            side: Side::Engine,
+            purpose: "stage the rows",
+            sql: stage,
+        }];
         if let Some(sql) = &partition.scan.pushed_down {
-            statements.push(Statement { side: Side::Source, purpose: "as part of it", sql: sql.clone() });
+            statements.push(Statement {
+                side: Side::Source,
+                purpose: "as part of it",
+                sql: sql.clone(),
+            });
         }
         if self.parity && self.kind == PlanKind::Delta {
             let sql = partition.count.clone();
-            statements.push(Statement { side: Side::Source, purpose: "count the rows independently", sql });
+            statements.push(Statement {
+                side: Side::Source,
+                purpose: "count the rows independently",
+                sql,
+            });
         }
         if partition.changed_only {
             let changed = self.shown_file(&format!("{}-changed", partition.id));
             let sql = statement::changed(&self.shown_table(), &names, &self.shape.key, &file, &changed);
-            statements.push(Statement { side: Side::Engine, purpose: "keep the rows that differ", sql });
+            statements.push(Statement {
+                side: Side::Engine,
+                purpose: "keep the rows that differ",
+                sql,
+            });
         }
         statements
     }
@@ -69,20 +86,43 @@ impl PipelinePlan {
     #[must_use]
     pub fn counts(&self) -> Vec<Statement> {
         let count = |sql: &Option<String>, purpose| {
-            sql.clone().map(|sql| Statement { side: Side::Source, purpose, sql })
+            sql.clone().map(|sql| Statement {
+                side: Side::Source,
+                purpose,
+                sql,
+            })
         };
         let whole = count(&self.whole_count, "count the rows independently");
-        whole.into_iter().chain(count(&self.null_count, "count the rows without a cursor")).collect()
+        let reach = self
+            .reuse
+            .iter()
+            .flat_map(|reuse| &reuse.reach_counts)
+            .map(|sql| Statement {
+                side: Side::Source,
+                purpose: "count the rows that a catch-up can reach",
+                sql: sql.clone(),
+            });
+        whole
+            .into_iter()
+            .chain(reach)
+            .chain(count(&self.null_count, "count the rows without a cursor"))
+            .collect()
     }
 
     /// The statements that bring partitions in: all of them at once in a full load, each on its own in a delta.
     #[must_use]
     pub fn commit_statements(&self) -> Vec<Statement> {
-        let file = self.shown_file("<partition>").replace("-partition-", "<partition>");
+        let file = self
+            .shown_file("<partition>")
+            .replace("-partition-", "<partition>");
         let key = (self.kind == PlanKind::Delta).then_some(self.shape.key.as_slice());
         let mut statements: Vec<Statement> = statement::commit(&self.table, key, &file)
             .into_iter()
-            .map(|sql| Statement { side: Side::Lake, purpose: "commit", sql })
+            .map(|sql| Statement {
+                side: Side::Lake,
+                purpose: "commit",
+                sql,
+            })
             .collect();
         if let Some(filter) = self.shown_filter() {
             let names = self.shape.names();
@@ -92,7 +132,11 @@ impl PipelinePlan {
                     statement::keys_at(&self.shown_table(), &names, &self.shape.key, &file, "…", &filter)
                 }
             };
-            statements.push(Statement { side: Side::Lake, purpose: "compare", sql });
+            statements.push(Statement {
+                side: Side::Lake,
+                purpose: "compare",
+                sql,
+            });
         }
         statements
     }
@@ -104,32 +148,60 @@ impl PipelinePlan {
     /// The first attempt's file of a partition, in the folder that the lake gives to plain names.
     fn shown_file(&self, partition: &str) -> String {
         let run = self.resumes.as_ref().map_or("<run>", |run| run.as_str());
-        let path = format!("<data>/{}/{}/{run}", self.table.schema_or("main"), self.table.table).into();
-        StageFolder { path }.file(partition, 1).to_string_lossy().into_owned()
+        let path = format!(
+            "<data>/{}/{}/{run}",
+            self.table.schema_or("main"),
+            self.table.table
+        )
+        .into();
+        StageFolder { path }
+            .file(partition, 1)
+            .to_string_lossy()
+            .into_owned()
     }
 
     fn shown_filter(&self) -> Option<String> {
-        let leaf = self.shape.leaf.as_ref().map_or_else(|| "null".to_owned(), crate::shape::Leaf::sql);
+        let leaf = self
+            .shape
+            .leaf
+            .as_ref()
+            .map_or_else(|| "null".to_owned(), crate::shape::Leaf::sql);
         let names = pintail_lake::quote::identifiers(&self.shape.names());
-        self.parity.then(|| format!("pintail_tap(<n>, ({leaf})::bigint, {names})"))
+        self.parity
+            .then(|| format!("pintail_tap(<n>, ({leaf})::bigint, {names})"))
     }
 
     /// Facts about the plan, as pairs of a word and a line.
     fn lines(&self) -> Vec<(&'static str, String)> {
-        let rows = self.table_rows.map(|rows| format!(", about {} rows", grouped(rows))).unwrap_or_default();
+        let rows = self
+            .table_rows
+            .map(|rows| format!(", about {} rows", grouped(rows)))
+            .unwrap_or_default();
         let mut lines = vec![
             ("why", self.reason.clone()),
-            ("source", format!("{} {}{rows}", self.source.address, self.source.table)),
-            ("destination", format!("{} {}", self.destination.address, self.destination.table)),
+            (
+                "source",
+                format!("{} {}{rows}", self.source.address, self.source.table),
+            ),
+            (
+                "destination",
+                format!("{} {}", self.destination.address, self.destination.table),
+            ),
             ("columns", self.columns_line()),
         ];
         if !self.shape.key.is_empty() {
             lines.push(("key", self.shape.key.join(", ")));
         }
         if let (PlanKind::Delta, Some(cursor)) = (self.kind, self.shape.followed()) {
-            let low = self.low.map(|low| low.text()).unwrap_or_default();
+            let low = self.low.map(CursorValue::text).unwrap_or_default();
             let chosen = if cursor.chosen { ", chosen by its name" } else { "" };
-            lines.push(("cursor", format!("{} ({}{chosen}), read up to {low}", cursor.source, cursor.cursor_type)));
+            lines.push((
+                "cursor",
+                format!(
+                    "{} ({}{chosen}), read up to {low}",
+                    cursor.source, cursor.cursor_type
+                ),
+            ));
         }
         if let Some(watermark) = self.watermark {
             lines.push(("watermark", format!("{watermark} when everything is in")));
@@ -156,22 +228,42 @@ impl PipelinePlan {
     fn columns_line(&self) -> String {
         let shown = |read: &pintail_lake::connector::ColumnRead| {
             let (from, to) = (&read.source.name, &read.column.name);
-            let renamed = if from == to { String::new() } else { format!(" from {from}") };
+            let renamed = if from == to {
+                String::new()
+            } else {
+                format!(" from {from}")
+            };
             format!("{to} {}{renamed}", read.column.logical_type)
         };
-        self.shape.columns.iter().map(shown).collect::<Vec<_>>().join(", ")
+        self.shape
+            .columns
+            .iter()
+            .map(shown)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
 impl fmt::Display for PipelinePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "plan of pipeline `{}`: {} by strategy `{}`", self.pipeline, self.kind.as_str(), self.strategy)?;
+        writeln!(
+            f,
+            "plan of pipeline `{}`: {} by strategy `{}`",
+            self.pipeline,
+            self.kind.as_str(),
+            self.strategy
+        )?;
         for (word, line) in self.lines() {
             writeln!(f, "  {word:<12} {line}")?;
         }
         let (total, together) = (self.partitions.len(), self.concurrency);
         for (position, partition) in self.partitions.iter().enumerate() {
-            let PartitionPlan { id, range, expected_rows, .. } = partition;
+            let PartitionPlan {
+                id,
+                range,
+                expected_rows,
+                ..
+            } = partition;
             let expected = match expected_rows {
                 Some(rows) => format!("about {} rows", grouped(*rows)),
                 None => "an unknown number of rows".to_owned(),
@@ -180,6 +272,10 @@ impl fmt::Display for PipelinePlan {
             writeln!(f, "  reads {}, {expected}", range)?;
             if partition.done {
                 writeln!(f, "  is in already")?;
+                continue;
+            }
+            if let Some(staged) = &partition.staged {
+                writeln!(f, "  is staged already, {} rows", grouped(staged.rows))?;
                 continue;
             }
             for statement in self.statements(partition) {
@@ -193,7 +289,10 @@ impl fmt::Display for PipelinePlan {
         match (self.kind, total) {
             (_, 0) => return writeln!(f, "\nnothing to read, nothing to commit"),
             (PlanKind::Full, _) => writeln!(f, "\nthen one commit for all partitions")?,
-            (PlanKind::Delta, _) => writeln!(f, "\nthen one commit for each partition that has rows, in this order")?,
+            (PlanKind::Delta, _) => writeln!(
+                f,
+                "\nthen one commit for each partition that has rows, in this order"
+            )?,
         }
         let mut purpose = "";
         for statement in self.commit_statements() {
@@ -205,7 +304,10 @@ impl fmt::Display for PipelinePlan {
             purpose = statement.purpose;
         }
         if together > 1 && total > 1 {
-            writeln!(f, "\nup to {together} partitions are read at once, under one snapshot of the source")?;
+            writeln!(
+                f,
+                "\nup to {together} partitions are read at once, under one snapshot of the source"
+            )?;
         }
         Ok(())
     }
@@ -216,13 +318,12 @@ fn write_statement(f: &mut fmt::Formatter<'_>, statement: &Statement) -> fmt::Re
     writeln!(f, "{}", statement::indent(&format!("{};", statement.sql), 4))
 }
 
-
 /// A number with separators, as people read it.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -246,6 +347,7 @@ impl Serialize for PipelinePlan {
             range: String,
             expected_rows: Option<u64>,
             done: bool,
+            staged: bool,
             statements: Vec<Statement>,
         }
         let columns: Vec<Column<'_>> = self
@@ -268,7 +370,12 @@ impl Serialize for PipelinePlan {
                 range: partition.range.to_string(),
                 expected_rows: partition.expected_rows,
                 done: partition.done,
-                statements: if partition.done { Vec::new() } else { self.statements(partition) },
+                staged: partition.staged.is_some(),
+                statements: if partition.done || partition.staged.is_some() {
+                    Vec::new()
+                } else {
+                    self.statements(partition)
+                },
             })
             .collect();
         let mut plan = serializer.serialize_struct("PipelinePlan", 19)?;
@@ -282,14 +389,21 @@ impl Serialize for PipelinePlan {
         plan.serialize_field("columns", &columns)?;
         plan.serialize_field("key", &self.shape.key)?;
         plan.serialize_field("cursor", &self.shape.followed())?;
-        plan.serialize_field("low", &self.low.map(|low| low.text()))?;
-        plan.serialize_field("watermark", &self.watermark.map(|watermark| watermark.text()))?;
+        plan.serialize_field("low", &self.low.map(CursorValue::text))?;
+        plan.serialize_field("watermark", &self.watermark.map(CursorValue::text))?;
         plan.serialize_field("null_rows", &self.null_rows)?;
         plan.serialize_field("parity", &self.parity)?;
         plan.serialize_field("concurrency", &self.concurrency)?;
         plan.serialize_field("partitions", &partitions)?;
         plan.serialize_field("counts", &self.counts())?;
-        plan.serialize_field("commit", &if partitions.is_empty() { Vec::new() } else { self.commit_statements() })?;
+        plan.serialize_field(
+            "commit",
+            &if partitions.is_empty() {
+                Vec::new()
+            } else {
+                self.commit_statements()
+            },
+        )?;
         plan.serialize_field("notes", &self.notes)?;
         plan.end()
     }

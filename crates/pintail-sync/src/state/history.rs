@@ -96,7 +96,11 @@ impl State {
         let failed = self.failed("read");
         let fresh: Option<Option<String>> = self
             .connection
-            .query_row("select start_fresh from pipelines where pipeline = ?", [pipeline], |row| row.get(0))
+            .query_row(
+                "select start_fresh from pipelines where pipeline = ?",
+                [pipeline],
+                |row| row.get(0),
+            )
             .optional()
             .map_err(&failed)?;
         let watermark = self
@@ -111,7 +115,11 @@ impl State {
             .optional()
             .map_err(&failed)?
             .flatten();
-        Ok(History { start_fresh: fresh.flatten(), watermark, unfinished: self.unfinished(pipeline)? })
+        Ok(History {
+            start_fresh: fresh.flatten(),
+            watermark,
+            unfinished: self.unfinished(pipeline)?,
+        })
     }
 
     fn unfinished(&self, pipeline: &str) -> Result<Option<UnfinishedRun>> {
@@ -158,7 +166,10 @@ impl State {
             .and_then(Iterator::collect::<rusqlite::Result<Option<Vec<_>>>>)
             .map_err(&failed)?;
         // A plan that cannot be read is no plan: the run is left behind like one whose plan has changed.
-        Ok(Some(UnfinishedRun { partitions: partitions.unwrap_or_default(), ..run }))
+        Ok(Some(UnfinishedRun {
+            partitions: partitions.unwrap_or_default(),
+            ..run
+        }))
     }
 }
 

@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags};
 
 pub use history::{FrozenPartition, History, StagedRecord, StoredWatermark, UnfinishedRun};
 pub use run::{CommittedRecord, NewPartition, NewRun};
-pub use show::{Progress, LastPartition, Reset, StrategyState};
+pub use show::{LastPartition, Progress, Reset, StrategyState};
 
 use crate::error::{Error, Result};
 
@@ -79,10 +79,17 @@ impl State {
     /// # Errors
     /// `Unauthorized` or `Unavailable` if the file cannot be written, `Invalid` if it is of a newer version.
     pub fn open(data_dir: &Path) -> Result<Self> {
-        std::fs::create_dir_all(data_dir)
-            .map_err(|source| Error::File { action: "create folder", path: data_dir.to_path_buf(), source })?;
+        std::fs::create_dir_all(data_dir).map_err(|source| Error::File {
+            action: "create folder",
+            path: data_dir.to_path_buf(),
+            source,
+        })?;
         let path = Self::path(data_dir);
-        let failed = |source| Error::State { action: "open", path: path.clone(), source };
+        let failed = |source| Error::State {
+            action: "open",
+            path: path.clone(),
+            source,
+        };
         let connection = Connection::open(&path).map_err(failed)?;
         let state = Self::prepare(connection, path.clone())?;
         state.create()?;
@@ -95,7 +102,11 @@ impl State {
         if !path.exists() {
             return Ok(None);
         }
-        let failed = |source| Error::State { action: "open", path: path.clone(), source };
+        let failed = |source| Error::State {
+            action: "open",
+            path: path.clone(),
+            source,
+        };
         // Without `READ_ONLY`, because a reader of a WAL file has to write its index.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags)
@@ -120,11 +131,15 @@ impl State {
     }
 
     fn busy_timeout(&self) -> Result<()> {
-        self.connection.busy_timeout(Duration::from_secs(10)).map_err(self.failed("open"))
+        self.connection
+            .busy_timeout(Duration::from_secs(10))
+            .map_err(self.failed("open"))
     }
 
     fn version(&self) -> Result<i64> {
-        self.connection.query_row("pragma user_version", [], |row| row.get(0)).map_err(self.failed("read"))
+        self.connection
+            .query_row("pragma user_version", [], |row| row.get(0))
+            .map_err(self.failed("read"))
     }
 
     fn create(&self) -> Result<()> {
@@ -133,14 +148,23 @@ impl State {
             return Ok(());
         }
         // WAL lets others read during a run. It is stored in the file.
-        self.connection.pragma_update(None, "journal_mode", "wal").map_err(&failed)?;
-        let script = format!("begin immediate; {} pragma user_version = {VERSION}; commit", include_str!("schema.sql"));
+        self.connection
+            .pragma_update(None, "journal_mode", "wal")
+            .map_err(&failed)?;
+        let script = format!(
+            "begin immediate; {} pragma user_version = {VERSION}; commit",
+            include_str!("schema.sql")
+        );
         match self.connection.execute_batch(&script) {
             Ok(()) => Ok(()),
             Err(error) => {
                 // Another process was faster, or the file cannot be written.
                 let _ = self.connection.execute_batch("rollback");
-                if self.version()? == VERSION { Ok(()) } else { Err(failed(error)) }
+                if self.version()? == VERSION {
+                    Ok(())
+                } else {
+                    Err(failed(error))
+                }
             }
         }
     }
@@ -148,20 +172,32 @@ impl State {
     /// Turns SQLite's errors into ours.
     fn failed(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> Error + use<> {
         let path = self.path.clone();
-        move |source| Error::State { action, path: path.clone(), source }
+        move |source| Error::State {
+            action,
+            path: path.clone(),
+            source,
+        }
     }
 }
 
 /// A cursor value in two columns.
 fn split(value: Option<CursorValue>) -> (Option<String>, Option<String>) {
-    (value.map(|value| value.cursor_type().to_string()), value.map(CursorValue::text))
+    (
+        value.map(|value| value.cursor_type().to_string()),
+        value.map(CursorValue::text),
+    )
 }
 
 /// The counterpart of [`split`]; a value that cannot be read counts as absent, which is always safe.
 fn unite(kind: Option<String>, text: Option<String>) -> Option<CursorValue> {
     let kind = kind?;
-    let cursor_type = [CursorType::Integer, CursorType::Date, CursorType::Timestamp, CursorType::TimestampTz]
-        .into_iter()
-        .find(|known| known.to_string() == kind)?;
+    let cursor_type = [
+        CursorType::Integer,
+        CursorType::Date,
+        CursorType::Timestamp,
+        CursorType::TimestampTz,
+    ]
+    .into_iter()
+    .find(|known| known.to_string() == kind)?;
     CursorValue::parse(cursor_type, &text?)
 }

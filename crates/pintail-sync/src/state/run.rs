@@ -78,39 +78,64 @@ impl State {
                     bound
                 ],
             )?;
-            let mut insert = transaction.prepare(
-                "insert into partitions
-                     (pipeline, run_id, position, partition_id, range, expected_rows, watermark_type, watermark, changed_only)
-                 values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?;
-            for (position, partition) in partitions.iter().enumerate() {
-                let (watermark_type, watermark) = split(partition.watermark);
-                let range = serde_json::to_string(partition.range).expect("a range has a JSON form");
-                insert.execute(params![
-                    run.pipeline,
-                    run.run.as_str(),
-                    position,
-                    partition.id,
-                    range,
-                    partition.expected_rows,
-                    watermark_type,
-                    watermark,
-                    partition.changed_only
-                ])?;
-            }
-            Ok(())
+            insert_partitions(transaction, run.pipeline, run.run, 0, partitions)
         })
     }
 
-    /// Marks an unfinished run as running again.
-    pub fn resume_run(&mut self, pipeline: &str, run: &RunId) -> Result<()> {
+    /// Marks an unfinished run as running again, with more partitions from position `first` on.
+    pub fn resume_run(
+        &mut self,
+        pipeline: &str,
+        run: &RunId,
+        first: usize,
+        more: &[NewPartition<'_>],
+    ) -> Result<()> {
         self.transaction("write", |transaction| {
             transaction.execute(
                 "update runs set status = 'running', error = null where pipeline = ? and run_id = ?",
                 params![pipeline, run.as_str()],
             )?;
+            insert_partitions(transaction, pipeline, run, first, more)
+        })
+    }
+
+    /// Forgets what an unfinished run staged, and its partitions from position `first` on: it begins again with
+    /// another bound.
+    pub fn restart_run(
+        &mut self,
+        pipeline: &str,
+        run: &RunId,
+        first: usize,
+        bound: Option<CursorValue>,
+    ) -> Result<()> {
+        self.transaction("write", |transaction| {
+            let (bound_type, bound) = split(bound);
+            transaction.execute(
+                "update runs set bound_type = ?, bound = ? where pipeline = ? and run_id = ?",
+                params![bound_type, bound, pipeline, run.as_str()],
+            )?;
+            transaction.execute(
+                "delete from partitions where pipeline = ? and run_id = ? and position >= ?",
+                params![pipeline, run.as_str(), first],
+            )?;
+            transaction.execute(
+                "update partitions set status = 'planned', file = null where pipeline = ? and run_id = ?",
+                params![pipeline, run.as_str()],
+            )?;
             Ok(())
         })
+    }
+
+    /// How often a partition was staged.
+    pub fn attempt_of(&self, pipeline: &str, run: &RunId, position: usize) -> Result<u32> {
+        let failed = self.failed("read");
+        self.connection
+            .query_row(
+                "select attempts from partitions where pipeline = ? and run_id = ? and position = ?",
+                params![pipeline, run.as_str(), position],
+                |row| row.get(0),
+            )
+            .map_err(failed)
     }
 
     /// Counts an attempt at a partition before its file is written, so that no name is used twice. Returns its number.
@@ -130,7 +155,13 @@ impl State {
     }
 
     /// Records a staged file, which is safe on disk.
-    pub fn staged(&mut self, pipeline: &str, run: &RunId, position: usize, staged: &StagedRecord) -> Result<()> {
+    pub fn staged(
+        &mut self,
+        pipeline: &str,
+        run: &RunId,
+        position: usize,
+        staged: &StagedRecord,
+    ) -> Result<()> {
         self.transaction("write", |transaction| {
             transaction.execute(
                 "update partitions set status = 'staged', file = ?, rows = ?, bytes = ?, checksum = ?
@@ -162,7 +193,14 @@ impl State {
             transaction.execute(
                 "update partitions set status = ?, rows = ?, completed_at = ?, file = null
                  where pipeline = ? and run_id = ? and position = ?",
-                params![if record.empty { "empty" } else { "committed" }, record.rows, record.at.to_string(), pipeline, run.as_str(), position],
+                params![
+                    if record.empty { "empty" } else { "committed" },
+                    record.rows,
+                    record.at.to_string(),
+                    pipeline,
+                    run.as_str(),
+                    position
+                ],
             )?;
             match watermark {
                 Some(watermark) => move_watermark(transaction, pipeline, watermark, record.at),
@@ -172,8 +210,15 @@ impl State {
     }
 
     /// Moves the watermark without a partition: a window without rows.
-    pub fn move_watermark(&mut self, pipeline: &str, watermark: &StoredWatermark, at: Timestamp) -> Result<()> {
-        self.transaction("write", |transaction| move_watermark(transaction, pipeline, watermark, at))
+    pub fn move_watermark(
+        &mut self,
+        pipeline: &str,
+        watermark: &StoredWatermark,
+        at: Timestamp,
+    ) -> Result<()> {
+        self.transaction("write", |transaction| {
+            move_watermark(transaction, pipeline, watermark, at)
+        })
     }
 
     /// Forgets the watermark: a full load is in that set none.
@@ -236,8 +281,43 @@ impl State {
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(&failed)?;
-        work(&transaction).and_then(|()| transaction.commit()).map_err(failed)
+        work(&transaction)
+            .and_then(|()| transaction.commit())
+            .map_err(failed)
     }
+}
+
+/// Writes partitions down; one that was there keeps its attempts, so that no name of a file is used twice.
+fn insert_partitions(
+    transaction: &Transaction<'_>,
+    pipeline: &str,
+    run: &RunId,
+    first: usize,
+    partitions: &[NewPartition<'_>],
+) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare(
+        "insert into partitions
+             (pipeline, run_id, position, partition_id, range, expected_rows, watermark_type, watermark, changed_only)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+         on conflict (pipeline, run_id, position) do update
+         set partition_id = excluded.partition_id, range = excluded.range, status = 'planned', file = null",
+    )?;
+    for (position, partition) in partitions.iter().enumerate() {
+        let (watermark_type, watermark) = split(partition.watermark);
+        let range = serde_json::to_string(partition.range).expect("a range has a JSON form");
+        insert.execute(params![
+            pipeline,
+            run.as_str(),
+            first + position,
+            partition.id,
+            range,
+            partition.expected_rows,
+            watermark_type,
+            watermark,
+            partition.changed_only
+        ])?;
+    }
+    Ok(())
 }
 
 fn move_watermark(

@@ -1,6 +1,6 @@
 //! The state as people and programs see it, and the way to start over.
 
-use pintail_model::RunId;
+use pintail_model::{CursorValue, RunId};
 use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
@@ -74,7 +74,10 @@ impl State {
             .connection
             .prepare("select pipeline from runs union select pipeline from pipelines order by 1")
             .map_err(&failed)?;
-        statement.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(&failed)
+        statement
+            .query_map([], |row| row.get(0))
+            .and_then(Iterator::collect)
+            .map_err(&failed)
     }
 
     /// The newest run of every strategy of `pipeline`, or of one of them, by the strategy's name.
@@ -82,9 +85,11 @@ impl State {
         let failed = self.failed("read");
         let watermark = self
             .connection
-            .query_row("select watermark_type, watermark from pipelines where pipeline = ?", [pipeline], |row| {
-                Ok(unite(row.get(0)?, row.get(1)?))
-            })
+            .query_row(
+                "select watermark_type, watermark from pipelines where pipeline = ?",
+                [pipeline],
+                |row| Ok(unite(row.get(0)?, row.get(1)?)),
+            )
             .optional()
             .map_err(&failed)?
             .flatten();
@@ -120,7 +125,7 @@ impl State {
                         failed_partitions: 0,
                         rows_processed: 0,
                     },
-                    watermark: watermark.map(|value| value.text()),
+                    watermark: watermark.map(CursorValue::text),
                     error: row.get(5)?,
                 })
             })
@@ -154,7 +159,12 @@ impl State {
                  order by completed_at desc, position desc
                  limit 1",
                 key,
-                |row| Ok(LastPartition { partition_id: row.get(0)?, completed_at: row.get(1)? }),
+                |row| {
+                    Ok(LastPartition {
+                        partition_id: row.get(0)?,
+                        completed_at: row.get(1)?,
+                    })
+                },
             )
             .optional()
             .map_err(&failed)?;
@@ -166,7 +176,11 @@ impl State {
             failed_partitions: u64::from(stuck),
             rows_processed: rows,
         };
-        Ok(StrategyState { last_completed_partition: last, progress, ..run })
+        Ok(StrategyState {
+            last_completed_partition: last,
+            progress,
+            ..run
+        })
     }
 
     /// Forgets `pipeline`, or what one of its strategies did: the next run starts with a full load.
@@ -196,9 +210,14 @@ impl State {
                  where ?2 is null or strategy is null or strategy = ?2 or ?3 > 0",
                 params![pipeline, strategy, runs],
             )?;
-            Ok(Reset { runs: runs as u64, starts_fresh: forgot > 0 })
+            Ok(Reset {
+                runs: runs as u64,
+                starts_fresh: forgot > 0,
+            })
         })();
-        reset.and_then(|reset| transaction.commit().map(|()| reset)).map_err(failed)
+        reset
+            .and_then(|reset| transaction.commit().map(|()| reset))
+            .map_err(failed)
     }
 
     /// The runs of `pipeline` that did not end well, and may have left staged files behind.

@@ -45,15 +45,25 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
 fn check_null_rows(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, sql: &str) -> Result<()> {
     let plan = work.plan;
     let cursor = plan.shape.followed().expect("a delta has a cursor");
-    let label = format!("count the rows of table \"{}\" without a cursor", plan.source_table);
+    let label = format!(
+        "count the rows of table \"{}\" without a cursor",
+        plan.source_table
+    );
     let rows = snapshot.count(&label, sql)?;
     if rows == 0 {
         return Ok(());
     }
     if plan.null_rows == NullRows::Fail {
-        return Err(Error::NullCursor { table: plan.source_table.clone(), column: cursor.source.clone(), rows });
+        return Err(Error::NullCursor {
+            table: plan.source_table.clone(),
+            column: cursor.source.clone(),
+            rows,
+        });
     }
-    tally.notes.push(format!("{rows} rows have NULL in the cursor column `{}` and were left out", cursor.source));
+    tally.notes.push(format!(
+        "{rows} rows have NULL in the cursor column `{}` and were left out",
+        cursor.source
+    ));
     Ok(())
 }
 
@@ -63,10 +73,18 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
     let partition = &plan.partitions[staged.position];
     let (id, rows) = (&partition.id, staged.file.rows);
     if plan.parity {
-        let label = format!("count partition `{id}` of table \"{}\" in {}", plan.source_table, plan.source.address);
+        let label = format!(
+            "count partition `{id}` of table \"{}\" in {}",
+            plan.source_table, plan.source.address
+        );
         let counted = snapshot.count(&label, &partition.count)?;
-        if !tally.parity.add_count(&format!("partition `{id}`"), counted, rows) {
-            tally.notes.push(format!("partition `{id}` was not committed: its rows are not those of the source"));
+        if !tally
+            .parity
+            .add_count(&format!("partition `{id}`"), counted, rows)
+        {
+            tally.notes.push(format!(
+                "partition `{id}` was not committed: its rows are not those of the source"
+            ));
             parity::log_mismatch(work, &tally.parity);
             return Ok(false);
         }
@@ -82,8 +100,13 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
         record(work, tally, staged, None)?;
     } else {
         // Rows that are read again with every run are the newest there are, whatever their cursor says.
-        let newer = (!partition.changed_only).then(|| plan.shape.followed().map(|cursor| cursor.dest.clone())).flatten();
-        let change = Change::Upsert { key: plan.shape.key.clone(), newer };
+        let newer = (!partition.changed_only)
+            .then(|| plan.shape.followed().map(|cursor| cursor.dest.clone()))
+            .flatten();
+        let change = Change::Upsert {
+            key: plan.shape.key.clone(),
+            newer,
+        };
         let part = populate::part(work, staged, files, partition.watermark);
         let key = part.entry.key.clone();
         let (outcome, seconds) = populate::commit(work, tally, id, change, vec![part])?;
@@ -118,7 +141,13 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> 
     work.loosen(&path);
     let table = work.lake.qualified(&plan.table);
     let from = staged.file.path.to_string_lossy();
-    let sql = statement::changed(&table, &plan.shape.names(), &plan.shape.key, &from, &path.to_string_lossy());
+    let sql = statement::changed(
+        &table,
+        &plan.shape.names(),
+        &plan.shape.key,
+        &from,
+        &path.to_string_lossy(),
+    );
     let label = format!("compare partition `{}` with the lake", partition.id);
     let rows = work.lake.session()?.execute(Call::new(&label), &sql)?;
     if rows == 0 {
@@ -126,8 +155,14 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> 
         return Ok(None);
     }
     let bytes = fetch::make_durable(&path)?;
-    let record = StagedRecord { path: path.clone(), rows, bytes, checksum: None };
-    work.state().staged(&plan.pipeline, work.run, staged.position, &record)?;
+    let record = StagedRecord {
+        path: path.clone(),
+        rows,
+        bytes,
+        checksum: None,
+    };
+    work.state()
+        .staged(&plan.pipeline, work.run, staged.position, &record)?;
     Ok(Some(StagedFile { path, rows, bytes }))
 }
 
@@ -135,16 +170,24 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> 
 fn record(work: &Work<'_>, tally: &mut Tally, staged: &Staged, key: Option<PartitionKey>) -> Result<()> {
     let plan = work.plan;
     let partition = &plan.partitions[staged.position];
-    let record = CommittedRecord { rows: staged.file.rows, empty: key.is_none(), at: work.clock.now() };
-    let watermark = partition.watermark.zip(tally.watermark.as_mut()).map(|(value, watermark)| {
-        watermark.value = value;
-        watermark.strategy.clone_from(&plan.strategy);
-        if key.is_some() {
-            watermark.last_key = key;
-        }
-        &*watermark
-    });
-    work.state().committed(&plan.pipeline, work.run, staged.position, record, watermark)
+    let record = CommittedRecord {
+        rows: staged.file.rows,
+        empty: key.is_none(),
+        at: work.clock.now(),
+    };
+    let watermark = partition
+        .watermark
+        .zip(tally.watermark.as_mut())
+        .map(|(value, watermark)| {
+            watermark.value = value;
+            watermark.strategy.clone_from(&plan.strategy);
+            if key.is_some() {
+                watermark.last_key = key;
+            }
+            &*watermark
+        });
+    work.state()
+        .committed(&plan.pipeline, work.run, staged.position, record, watermark)
 }
 
 /// Compares the rows as they were read with those that the lake now has under their keys.
@@ -162,7 +205,9 @@ fn compare(work: &Work<'_>, tally: &mut Tally, staged: &Staged, version: i64) ->
         ));
         (read, lake) = (superseded.read, superseded.lake);
     }
-    let agrees = tally.parity.add_leaves(&format!("partition `{id}`"), &read, &lake);
+    let agrees = tally
+        .parity
+        .add_leaves(&format!("partition `{id}`"), &read, &lake);
     if !agrees {
         parity::log_mismatch(work, &tally.parity);
     }

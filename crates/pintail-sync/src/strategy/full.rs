@@ -3,6 +3,7 @@
 use pintail_lake::{Change, CommitPart};
 use pintail_model::LeafChecksums;
 
+use super::reuse::{self, Gathered};
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
 use crate::parity;
@@ -14,62 +15,112 @@ use crate::state::{CommittedRecord, StoredWatermark};
 use crate::work::{Tally, Work};
 
 pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
-    let plan = work.plan;
     work.progress.phase(Phase::Reading);
-    let staged = {
-        let mut snapshot = Snapshot::open(work.lake.engine(), work.connector, plan.concurrency.min(plan.partitions.len()))?;
-        let positions: Vec<usize> = (0..plan.partitions.len()).collect();
-        let staged = fetch::stage_all(work, snapshot.sessions(), &positions)?;
-        add_up(work, tally, &staged);
-        if let Some(sql) = &plan.whole_count {
-            work.progress.phase(Phase::Comparing);
-            let label = format!("count the rows of table \"{}\" in {}", plan.source_table, plan.source.address);
-            let counted = snapshot.count(&label, sql)?;
-            if !tally.parity.add_count("the whole table", counted, tally.rows_processed) {
-                // The old table is worth more than one that is known to be wrong.
-                tally.notes.push("nothing was committed: the rows that were read are not those of the source".to_owned());
-                parity::log_mismatch(work, &tally.parity);
-                return Ok(());
+    if let Some(plan) = &work.plan.reuse {
+        match reuse::gather(work, plan)? {
+            Gathered::Proven { load, read, counted } => {
+                add_up(work, tally, &read);
+                let rows = load.iter().map(|staged| staged.file.rows).sum();
+                if work.plan.parity {
+                    tally.parity.add_count(WHOLE, counted, rows);
+                }
+                return bring_in(work, tally, &load);
+            }
+            Gathered::Refuted(why) => {
+                tally.notes.push(format!(
+                    "the staged partitions are not used after all, and the load starts again: {why}"
+                ));
+                tally.restarted = true;
+                reuse::give_up(work, plan)?;
             }
         }
-        staged
+    }
+    let Some(staged) = read_everything(work, tally)? else {
+        return Ok(());
     };
+    bring_in(work, tally, &staged)
+}
 
+/// The whole table, in reports.
+const WHOLE: &str = "the whole table";
+
+/// Stages all partitions under one snapshot; `None` if they are not what the source counts.
+fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Staged>>> {
+    let plan = work.plan;
+    let partitions = plan
+        .reuse
+        .as_ref()
+        .map_or(plan.partitions.len(), |reuse| reuse.first_catch_up);
+    let positions: Vec<usize> = (0..partitions).collect();
+    let mut snapshot = Snapshot::open(
+        work.lake.engine(),
+        work.connector,
+        plan.concurrency.min(partitions),
+    )?;
+    let staged = fetch::stage_all(work, snapshot.sessions(), &positions)?;
+    add_up(work, tally, &staged);
+    let Some(sql) = plan.whole_count.as_ref().filter(|_| plan.parity) else {
+        return Ok(Some(staged));
+    };
+    work.progress.phase(Phase::Comparing);
+    let label = format!(
+        "count the rows of table \"{}\" in {}",
+        plan.source_table, plan.source.address
+    );
+    let counted = snapshot.count(&label, sql)?;
+    if tally.parity.add_count(WHOLE, counted, tally.rows_processed) {
+        return Ok(Some(staged));
+    }
+    // The old table is worth more than one that is known to be wrong.
+    tally
+        .notes
+        .push("nothing was committed: the rows that were read are not those of the source".to_owned());
+    parity::log_mismatch(work, &tally.parity);
+    Ok(None)
+}
+
+/// Commits and compares.
+fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()> {
+    let plan = work.plan;
     let parts: Vec<CommitPart> = staged
         .iter()
         .map(|staged| {
-            let files = if staged.file.rows > 0 { vec![staged.file.clone()] } else { Vec::new() };
+            let files = if staged.file.rows > 0 {
+                vec![staged.file.clone()]
+            } else {
+                Vec::new()
+            };
             populate::part(work, staged, files, plan.watermark)
         })
         .collect();
     let (outcome, _) = populate::commit(work, tally, "all", Change::ReplaceAll, parts)?;
-    record(work, tally, &staged)?;
-    tally.partitions_processed += staged.len() as u64;
+    record(work, tally, staged)?;
 
     if let Some(snapshot) = outcome.snapshot.filter(|_| plan.parity) {
         let mut read = LeafChecksums::default();
         staged.iter().for_each(|staged| read.merge(&staged.leaves));
         tally.parity.set_checksum(read.total());
         let lake = parity::table_leaves(work, snapshot)?;
-        if !tally.parity.add_leaves("the whole table", &read, &lake) {
+        if !tally.parity.add_leaves(WHOLE, &read, &lake) {
             parity::log_mismatch(work, &tally.parity);
         }
     }
     Ok(())
 }
 
+/// Adds up what was read.
 fn add_up(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) {
     for staged in staged {
         let id = &work.plan.partitions[staged.position].id;
         tally.rows_processed += staged.file.rows;
         tally.bytes_staged += staged.file.bytes;
+        tally.partitions_processed += 1;
         tally.partition_times.push(PartitionTime {
             partition_id: id.clone(),
             rows: staged.file.rows,
             read_seconds: staged.seconds,
             commit_seconds: None,
         });
-        work.progress.partition_done(id, staged.file.rows);
     }
 }
 
@@ -77,20 +128,33 @@ fn add_up(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) {
 fn record(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()> {
     let plan = work.plan;
     let session = work.lake.session()?;
-    let table_id = work.lake.table(&session, &plan.table).map_err(Error::from)?.map(|table| table.table_id);
-    let last = staged.last().map(|staged| work.key(&plan.partitions[staged.position]));
-    tally.watermark = plan.watermark.zip(plan.shape.followed()).map(|(value, cursor)| StoredWatermark {
-        value,
-        column: cursor.source.clone(),
-        strategy: plan.strategy.clone(),
-        last_key: last,
-        table_id,
-        source: work.source_identity.to_owned(),
-    });
+    let table_id = work
+        .lake
+        .table(&session, &plan.table)
+        .map_err(Error::from)?
+        .map(|table| table.table_id);
+    let last = staged
+        .last()
+        .map(|staged| work.key(&plan.partitions[staged.position]));
+    tally.watermark = plan
+        .watermark
+        .zip(plan.shape.followed())
+        .map(|(value, cursor)| StoredWatermark {
+            value,
+            column: cursor.source.clone(),
+            strategy: plan.strategy.clone(),
+            last_key: last,
+            table_id,
+            source: work.source_identity.to_owned(),
+        });
     let mut state = work.state();
     let at = work.clock.now();
     for staged in staged {
-        let record = CommittedRecord { rows: staged.file.rows, empty: false, at };
+        let record = CommittedRecord {
+            rows: staged.file.rows,
+            empty: false,
+            at,
+        };
         state.committed(&plan.pipeline, work.run, staged.position, record, None)?;
     }
     match &tally.watermark {

@@ -2,6 +2,7 @@
 
 pub(crate) mod delta;
 pub(crate) mod full;
+mod reuse;
 
 use crate::error::Result;
 use crate::plan::PlanKind;

@@ -10,7 +10,11 @@ use crate::shop::Shop;
 
 /// Stamps and shows times a number of seconds after the start of the tests.
 fn at(seconds: u32) -> String {
-    format!("'2024-01-15T14:{:02}:{:02}Z'::timestamptz", seconds / 60, seconds % 60)
+    format!(
+        "'2024-01-15T14:{:02}:{:02}Z'::timestamptz",
+        seconds / 60,
+        seconds % 60
+    )
 }
 
 #[test]
@@ -25,9 +29,22 @@ fn delta_brings_new_and_changed_rows_and_nothing_else() {
     ));
     shop.later(60);
     let report = shop.run(None);
-    assert_eq!((report.strategy.as_str(), report.reason.as_str()), ("changes", "an earlier run left a watermark"));
-    assert_eq!((report.rows_processed, report.rows_inserted, report.rows_updated), (11, 1, 10));
-    assert_eq!((report.parity.status, report.parity.rows_counted, report.parity.rows_committed), (ParityStatus::Ok, 11, 11));
+    assert_eq!(
+        (report.strategy.as_str(), report.reason.as_str()),
+        ("changes", "an earlier run left a watermark")
+    );
+    assert_eq!(
+        (report.rows_processed, report.rows_inserted, report.rows_updated),
+        (11, 1, 10)
+    );
+    assert_eq!(
+        (
+            report.parity.status,
+            report.parity.rows_counted,
+            report.parity.rows_committed
+        ),
+        (ParityStatus::Ok, 11, 11)
+    );
     assert_eq!(report.watermark.as_deref(), Some("2024-01-15 14:01:00.999000+00"));
     assert_eq!(shop.differences(), "0");
 }
@@ -38,11 +55,17 @@ fn a_run_that_finds_nothing_commits_nothing_and_moves_the_watermark() {
     shop.run(None);
     shop.later(60);
     let report = shop.run(None);
-    assert_eq!((report.status, report.rows_processed, report.commits.count), (RunStatus::Completed, 0, 0));
+    assert_eq!(
+        (report.status, report.rows_processed, report.commits.count),
+        (RunStatus::Completed, 0, 0)
+    );
     assert_eq!(report.watermark.as_deref(), Some("2024-01-15 14:01:00.999000+00"));
     assert_eq!((shop.commits(), shop.files()), (1, 1));
     let plan = shop.plan(None);
-    assert_eq!(plan.low.map(|low| low.text()).as_deref(), Some("2024-01-15 14:01:00.999000+00"));
+    assert_eq!(
+        plan.low.map(pintail_model::CursorValue::text).as_deref(),
+        Some("2024-01-15 14:01:00.999000+00")
+    );
     assert!(plan.partitions.is_empty(), "the clock stands still");
 }
 
@@ -52,11 +75,23 @@ fn late_commit_is_picked_up_by_the_next_run() {
     shop.run(None);
     shop.later(60);
     // A transaction stamps its row at 10 s and is still open when the delta looks.
-    shop.script(|script| script.oldest = OldestTransaction::At("2024-01-15T14:00:10Z".parse().expect("an instant")));
+    shop.script(|script| {
+        script.oldest = OldestTransaction::At("2024-01-15T14:00:10Z".parse().expect("an instant"));
+    });
     shop.change(&format!("insert into orders values (200, 'early', 1, {})", at(5)));
     let report = shop.run(None);
-    assert_eq!((report.rows_processed, report.watermark.as_deref()), (1, Some("2024-01-15 14:00:09.999000+00")));
-    assert!(report.notes.iter().any(|note| note.contains("holds the watermark back")), "{:?}", report.notes);
+    assert_eq!(
+        (report.rows_processed, report.watermark.as_deref()),
+        (1, Some("2024-01-15 14:00:09.999000+00"))
+    );
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("holds the watermark back")),
+        "{:?}",
+        report.notes
+    );
     shop.script(|script| script.oldest = OldestTransaction::None);
     shop.change(&format!("insert into orders values (201, 'late', 1, {})", at(10)));
     assert_eq!(shop.run(None).rows_inserted, 1);
@@ -66,15 +101,31 @@ fn late_commit_is_picked_up_by_the_next_run() {
 #[test]
 fn a_source_that_cannot_tell_its_transactions_is_read_with_a_lag() {
     let mut shop = Shop::new(100);
-    shop.script(|script| script.oldest = OldestTransaction::Unknown { reason: "it does not say".to_owned() });
+    shop.script(|script| {
+        script.oldest = OldestTransaction::Unknown {
+            reason: "it does not say".to_owned(),
+        }
+    });
     shop.delta(|delta| delta.lag = Some(std::time::Duration::from_secs(30)));
     shop.run(None);
     shop.later(60);
-    shop.change(&format!("update orders set updated_at = {} where id = 1; update orders set updated_at = {} where id = 2", at(20), at(50)));
+    shop.change(&format!(
+        "update orders set updated_at = {} where id = 1; update orders set updated_at = {} where id = 2",
+        at(20),
+        at(50)
+    ));
     let report = shop.run(None);
-    assert_eq!(report.rows_processed, 1 + 1, "the last order of the shop, and the first of the two changes");
+    assert_eq!(
+        report.rows_processed,
+        1 + 1,
+        "the last order of the shop, and the first of the two changes"
+    );
     assert_eq!(report.watermark.as_deref(), Some("2024-01-15 14:00:30.999000+00"));
-    assert!(report.notes.iter().any(|note| note.contains("(declared `lag`)")), "{:?}", report.notes);
+    assert!(
+        report.notes.iter().any(|note| note.contains("(declared `lag`)")),
+        "{:?}",
+        report.notes
+    );
 }
 
 #[test]
@@ -82,11 +133,25 @@ fn held_watermarks_do_not_move() {
     let shop = Shop::new(100);
     shop.run(None);
     shop.later(60);
-    shop.script(|script| script.oldest = OldestTransaction::Held { reason: "a prepared transaction waits".to_owned() });
+    shop.script(|script| {
+        script.oldest = OldestTransaction::Held {
+            reason: "a prepared transaction waits".to_owned(),
+        }
+    });
     shop.change(&format!("update orders set updated_at = {} where id = 1", at(20)));
     let report = shop.run(None);
-    assert_eq!((report.rows_processed, report.watermark.as_deref()), (0, Some("2024-01-15 14:00:00.999000+00")));
-    assert!(report.notes.iter().any(|note| note.contains("a prepared transaction waits")), "{:?}", report.notes);
+    assert_eq!(
+        (report.rows_processed, report.watermark.as_deref()),
+        (0, Some("2024-01-15 14:00:00.999000+00"))
+    );
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("a prepared transaction waits")),
+        "{:?}",
+        report.notes
+    );
 }
 
 #[test]
@@ -95,18 +160,30 @@ fn integer_cursors_are_read_again_while_a_transaction_is_open() {
     shop.change("create table orders (id bigint primary key, version bigint not null); insert into orders values (1, 1), (2, 2)");
     shop.delta(|delta| delta.column = Some("version".to_owned()));
     assert_eq!(shop.run(None).watermark.as_deref(), Some("3"));
-    shop.script(|script| script.oldest = OldestTransaction::At("2024-01-15T14:00:00Z".parse().expect("an instant")));
+    shop.script(|script| {
+        script.oldest = OldestTransaction::At("2024-01-15T14:00:00Z".parse().expect("an instant"));
+    });
     shop.change("insert into orders values (4, 4)");
     let report = shop.run(None);
-    assert_eq!((report.rows_inserted, report.watermark.as_deref()), (1, Some("3")));
+    assert_eq!(
+        (report.rows_inserted, report.watermark.as_deref()),
+        (1, Some("3"))
+    );
     let commits = shop.commits();
     let report = shop.run(None);
-    assert_eq!((report.rows_processed, report.commits.count), (1, 0), "read again, and found to be there");
+    assert_eq!(
+        (report.rows_processed, report.commits.count),
+        (1, 0),
+        "read again, and found to be there"
+    );
     assert_eq!(shop.commits(), commits);
     shop.change("insert into orders values (3, 3)");
     shop.script(|script| script.oldest = OldestTransaction::None);
     let report = shop.run(None);
-    assert_eq!((report.rows_inserted, report.watermark.as_deref()), (1, Some("5")));
+    assert_eq!(
+        (report.rows_inserted, report.watermark.as_deref()),
+        (1, Some("5"))
+    );
     assert_eq!(shop.differences(), "0");
 }
 
@@ -128,17 +205,33 @@ fn rows_without_a_cursor_follow_the_policy() {
     let (failed, _shop) = check(NullCursor::Fail);
     let error = failed.expect_err("the policy is to stop");
     assert_eq!(error.kind(), ErrorKind::Data);
-    assert_eq!(error.to_string(), "2 rows of table \"main.orders\" have no value in the cursor column `updated_at`");
+    assert_eq!(
+        error.to_string(),
+        "2 rows of table \"main.orders\" have no value in the cursor column `updated_at`"
+    );
 
     let (skipped, shop) = check(NullCursor::Skip);
     let report = skipped.expect("the policy is to go on");
     assert_eq!((report.rows_processed, shop.differences().as_str()), (0, "1"));
-    assert!(report.notes.iter().any(|note| note.starts_with("2 rows have NULL")), "{:?}", report.notes);
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.starts_with("2 rows have NULL")),
+        "{:?}",
+        report.notes
+    );
 
     let (included, shop) = check(NullCursor::Include);
     let report = included.expect("the policy is to read them");
-    assert_eq!((report.rows_processed, report.rows_inserted, report.rows_updated), (2, 1, 0));
-    assert_eq!((report.parity.status, shop.differences().as_str()), (ParityStatus::Ok, "0"));
+    assert_eq!(
+        (report.rows_processed, report.rows_inserted, report.rows_updated),
+        (2, 1, 0)
+    );
+    assert_eq!(
+        (report.parity.status, shop.differences().as_str()),
+        (ParityStatus::Ok, "0")
+    );
     shop.later(60);
     assert_eq!(shop.run(None).commits.count, 0, "nothing is new");
 }
@@ -156,7 +249,10 @@ fn a_changed_type_of_the_cursor_stops_the_run() {
     shop.later(60);
     // The lake's columns differ as well, which alone would make a full load of it.
     let report = shop.run(None);
-    assert_eq!((report.strategy.as_str(), report.reason.as_str()), ("everything", "the columns differ from those of the lake's table"));
+    assert_eq!(
+        (report.strategy.as_str(), report.reason.as_str()),
+        ("everything", "the columns differ from those of the lake's table")
+    );
 }
 
 #[test]
@@ -173,11 +269,24 @@ fn many_rows_are_cut_into_partitions_that_come_in_in_order() {
     }];
     shop.later(24 * 3600);
     let report = shop.run(None);
-    let ids: Vec<(&str, u64)> = report.partition_times.iter().map(|time| (time.partition_id.as_str(), time.rows)).collect();
+    let ids: Vec<(&str, u64)> = report
+        .partition_times
+        .iter()
+        .map(|time| (time.partition_id.as_str(), time.rows))
+        .collect();
     assert_eq!(ids.len(), 13);
-    assert_eq!(ids[0], ("updated_at_2024-01-15T14:00:00.999000_2024-01-15T16:00:00", 0));
-    assert_eq!(ids[6], ("updated_at_2024-01-16T02:00:00_2024-01-16T04:00:00", 120));
-    assert_eq!((report.rows_updated, report.parity.status), (600, ParityStatus::Ok));
+    assert_eq!(
+        ids[0],
+        ("updated_at_2024-01-15T14:00:00.999000_2024-01-15T16:00:00", 0)
+    );
+    assert_eq!(
+        ids[6],
+        ("updated_at_2024-01-16T02:00:00_2024-01-16T04:00:00", 120)
+    );
+    assert_eq!(
+        (report.rows_updated, report.parity.status),
+        (600, ParityStatus::Ok)
+    );
     assert_eq!(shop.differences(), "0");
 }
 
@@ -192,7 +301,10 @@ fn a_lost_state_costs_nothing_because_the_ledger_knows() {
     shop.later(60);
     shop.change(&format!("update orders set updated_at = {} where id = 2", at(90)));
     let report = shop.run(None);
-    assert_eq!(report.reason, "the lake's ledger says how far the source was read");
+    assert_eq!(
+        report.reason,
+        "the lake's ledger says how far the source was read"
+    );
     assert_eq!((report.rows_processed, report.rows_updated), (1, 1));
     assert_eq!(shop.differences(), "0");
 }
@@ -206,7 +318,10 @@ fn a_reset_leads_to_a_full_load() {
     assert_eq!((reset.runs, reset.starts_fresh), (1, true));
     shop.later(60);
     let report = shop.run(None);
-    assert_eq!((report.strategy.as_str(), report.reason.as_str()), ("everything", "the state was reset"));
+    assert_eq!(
+        (report.strategy.as_str(), report.reason.as_str()),
+        ("everything", "the state was reset")
+    );
     shop.later(60);
     assert_eq!(shop.run(None).strategy, "changes");
 }
@@ -215,14 +330,20 @@ fn a_reset_leads_to_a_full_load() {
 fn rows_of_the_lake_with_a_later_cursor_stay() {
     let shop = Shop::new(100);
     shop.run(None);
-    shop.change(&format!("update orders set updated_at = {}, item = 'new' where id = 1", at(20)));
+    shop.change(&format!(
+        "update orders set updated_at = {}, item = 'new' where id = 1",
+        at(20)
+    ));
     shop.later(60);
     shop.run(None);
     // A restored source: the row is an older one, and another one was changed.
     shop.change(&format!("update orders set updated_at = {}, item = 'old' where id = 1; update orders set updated_at = {} where id = 2", at(62), at(63)));
     shop.later(60);
     shop.run(None);
-    shop.change(&format!("update orders set updated_at = {} where id = 3", at(121)));
+    shop.change(&format!(
+        "update orders set updated_at = {} where id = 3",
+        at(121)
+    ));
     shop.later(60);
     assert_eq!(shop.run(None).parity.status, ParityStatus::Ok);
     assert_eq!(shop.differences(), "0");

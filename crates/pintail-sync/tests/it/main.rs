@@ -4,6 +4,7 @@ mod delta;
 mod full;
 mod partition;
 mod plan;
+mod postgres;
 mod resume;
 mod shop;
 mod source;

@@ -23,8 +23,14 @@ fn pages_are_shared_out_evenly_and_the_last_range_is_open() {
 
 #[test]
 fn keys_follow_the_histogram_and_the_outer_ranges_are_open() {
-    assert_eq!(ids(&keys("id", &[0, 10, 20, 1000], 3)), ["id__10", "id_10_20", "id_20_"]);
-    assert_eq!(ids(&keys("id", &[0, 100], 4)), ["id__25", "id_25_50", "id_50_75", "id_75_"]);
+    assert_eq!(
+        ids(&keys("id", &[0, 10, 20, 1000], 3)),
+        ["id__10", "id_10_20", "id_20_"]
+    );
+    assert_eq!(
+        ids(&keys("id", &[0, 100], 4)),
+        ["id__25", "id_25_50", "id_50_75", "id_75_"]
+    );
     assert_eq!(ids(&keys("id", &[7, 7, 7], 4)), ["id__"]);
     assert_eq!(ids(&keys("id", &[], 4)), ["id__"]);
     assert_eq!(ids(&keys("id", &[i64::MIN, i64::MAX], 2)), ["id__0", "id_0_"]);
@@ -35,7 +41,10 @@ fn steps_are_multiples_and_are_widened_until_there_are_few_enough() {
     assert_eq!(ids(&key_steps("id", 1, 25, 10)), ["id__10", "id_10_20", "id_20_"]);
     assert_eq!(ids(&key_steps("id", -5, 5, 10)), ["id__0", "id_0_"]);
     assert!(key_steps("id", i64::MIN, i64::MAX, 1).len() <= 1000);
-    let (low, high) = (instant("2024-01-15 12:30:00.5+00"), instant("2024-01-15 15:00:00+00"));
+    let (low, high) = (
+        instant("2024-01-15 12:30:00.5+00"),
+        instant("2024-01-15 15:00:00+00"),
+    );
     assert_eq!(
         ids(&cursor_steps("updated_at", low, high, 7200, StepUnit::Second)),
         [
@@ -43,7 +52,10 @@ fn steps_are_multiples_and_are_widened_until_there_are_few_enough() {
             "updated_at_2024-01-15T14:00:00_2024-01-15T15:00:00"
         ]
     );
-    let (low, high) = (instant("2023-11-15 00:00:00+00"), instant("2024-02-01 00:00:00+00"));
+    let (low, high) = (
+        instant("2023-11-15 00:00:00+00"),
+        instant("2024-02-01 00:00:00+00"),
+    );
     assert_eq!(
         ids(&cursor_steps("at", low, high, 1, StepUnit::Month)),
         [
@@ -52,12 +64,25 @@ fn steps_are_multiples_and_are_widened_until_there_are_few_enough() {
             "at_2024-01-01T00:00:00_2024-02-01T00:00:00"
         ]
     );
-    let (low, high) = (instant("1970-01-01 00:00:00+00"), instant("2024-01-01 00:00:00+00"));
+    let (low, high) = (
+        instant("1970-01-01 00:00:00+00"),
+        instant("2024-01-01 00:00:00+00"),
+    );
     assert!(cursor_steps("at", low, high, 1, StepUnit::Second).len() <= 1000);
     let days = |text| CursorValue::parse(CursorType::Date, text).expect("a day");
     assert_eq!(
-        ids(&cursor_steps("day", days("2024-01-01"), days("2024-01-04"), 1, StepUnit::Day)),
-        ["day_2024-01-01_2024-01-02", "day_2024-01-02_2024-01-03", "day_2024-01-03_2024-01-04"]
+        ids(&cursor_steps(
+            "day",
+            days("2024-01-01"),
+            days("2024-01-04"),
+            1,
+            StepUnit::Day
+        )),
+        [
+            "day_2024-01-01_2024-01-02",
+            "day_2024-01-02_2024-01-03",
+            "day_2024-01-03_2024-01-04"
+        ]
     );
 }
 
@@ -66,7 +91,10 @@ fn windows_beyond_the_statistics_are_one_partition() {
     let (low, high) = (CursorValue::Integer(500), CursorValue::Integer(900));
     assert_eq!(ids(&cursor_shares("v", low, high, &[0, 100], 4)), ["v_500_900"]);
     let (low, high) = (CursorValue::Integer(50), CursorValue::Integer(900));
-    assert_eq!(ids(&cursor_shares("v", low, high, &[0, 100], 2)), ["v_50_75", "v_75_900"]);
+    assert_eq!(
+        ids(&cursor_shares("v", low, high, &[0, 100], 2)),
+        ["v_50_75", "v_75_900"]
+    );
     assert_eq!(expected(&[0, 100], 1000, 50, 900), 500);
     assert_eq!(expected(&[0, 100], 1000, 500, 900), 0);
 }

@@ -12,8 +12,8 @@ use pintail_model::{
 use pintail_sync::plan::{Asked, Candidates, Facts, make};
 use pintail_sync::shape::Shape;
 use pintail_sync::spec::{
-    ColumnSource, ColumnSpec, DeclaredType, DeltaSpec, FullSpec, NullCursor, PartitionSpec, PipelineSpec, Role,
-    StepUnit, StrategyKind, StrategySpec, Unbuilt,
+    ColumnSource, ColumnSpec, DeclaredType, DeltaSpec, FullSpec, NullCursor, PartitionSpec, PipelineSpec,
+    Role, StepUnit, StrategyKind, StrategySpec, Unbuilt,
 };
 use pintail_sync::state::{FrozenPartition, History, StoredWatermark, UnfinishedRun};
 use pintail_sync::{Error, PipelinePlan, columns};
@@ -50,8 +50,14 @@ fn table() -> TableDescription {
     TableDescription {
         name: TableName::new("shop", "orders"),
         columns: vec![
-            SourceColumn { histogram: vec![1, 1_000_000], ..column("id", "bigint", Some(LogicalType::Int64)) },
-            SourceColumn { nullable: true, ..column("item", "text", Some(LogicalType::Text)) },
+            SourceColumn {
+                histogram: vec![1, 1_000_000],
+                ..column("id", "bigint", Some(LogicalType::Int64))
+            },
+            SourceColumn {
+                nullable: true,
+                ..column("item", "text", Some(LogicalType::Text))
+            },
             SourceColumn {
                 histogram: vec![micros("2024-01-01T00:00:00Z"), micros("2024-01-15T00:00:00Z")],
                 ..column("updated_at", "timestamptz", Some(LogicalType::TimestampTz))
@@ -81,10 +87,16 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
-        let delta = DeltaSpec { column: Some("updated_at".to_owned()), ..DeltaSpec::default() };
+        let delta = DeltaSpec {
+            column: Some("updated_at".to_owned()),
+            ..DeltaSpec::default()
+        };
         Self {
             spec: spec(delta),
-            asked: Asked { parity: true, ..Asked::default() },
+            asked: Asked {
+                parity: true,
+                ..Asked::default()
+            },
             table: table(),
             oldest: OldestTransaction::None,
             ledger: None,
@@ -125,11 +137,20 @@ impl Setting {
         let facts = Facts {
             now,
             source_address: "file:shop".to_owned(),
-            capabilities: self.connector.script.lock().expect("no holder panics").capabilities,
+            source_identity: "file:shop shop.orders".to_owned(),
+            capabilities: self
+                .connector
+                .script
+                .lock()
+                .expect("no holder panics")
+                .capabilities,
             table: self.table.clone(),
-            read_point: shape
-                .followed()
-                .map(|_| ReadPoint { now, zone_offset_micros: 0, oldest, cursor_max: Some(1_000_000) }),
+            read_point: shape.followed().map(|_| ReadPoint {
+                now,
+                zone_offset_micros: 0,
+                oldest,
+                cursor_max: Some(1_000_000),
+            }),
             shape,
             lake_address: "ducklake:sqlite:lake.sqlite?data_path=lake".to_owned(),
             lake_table: self.lake_table.clone(),
@@ -163,7 +184,10 @@ impl Setting {
 }
 
 fn ids(plan: &PipelinePlan) -> Vec<&str> {
-    plan.partitions.iter().map(|partition| partition.id.as_str()).collect()
+    plan.partitions
+        .iter()
+        .map(|partition| partition.id.as_str())
+        .collect()
 }
 
 #[test]
@@ -362,21 +386,42 @@ fn the_choice_of_a_strategy_says_why() {
         source: "file:shop shop.orders".to_owned(),
     };
     assert_eq!(stored().table_id, Some(3));
-    check(|_| {}, ("changes", "the lake's ledger says how far the source was read"));
-    check(|setting| setting.lake_table = None, ("everything", "the table is not in the lake yet"));
-    check(|setting| setting.ledger = None, ("everything", "the lake has no watermark of this pipeline"));
-    check(|setting| setting.asked.strategy = Some("full".to_owned()), ("everything", "it was asked for"));
-    check(|setting| setting.asked.strategy = Some("delta".to_owned()), ("changes", "it was asked for"));
+    check(
+        |_| {},
+        ("changes", "the lake's ledger says how far the source was read"),
+    );
+    check(
+        |setting| setting.lake_table = None,
+        ("everything", "the table is not in the lake yet"),
+    );
+    check(
+        |setting| setting.ledger = None,
+        ("everything", "the lake has no watermark of this pipeline"),
+    );
+    check(
+        |setting| setting.asked.strategy = Some("full".to_owned()),
+        ("everything", "it was asked for"),
+    );
+    check(
+        |setting| setting.asked.strategy = Some("delta".to_owned()),
+        ("changes", "it was asked for"),
+    );
     check(
         |setting| {
             setting.asked.strategy = Some("changes".to_owned());
             setting.ledger = None;
         },
-        ("everything", "strategy `changes` has nothing to go on from: the lake has no watermark of this pipeline"),
+        (
+            "everything",
+            "strategy `changes` has nothing to go on from: the lake has no watermark of this pipeline",
+        ),
     );
     check(
         |setting| setting.spec.strategies[1].enabled = false,
-        ("everything", "the pipeline has no other strategy that is enabled and built"),
+        (
+            "everything",
+            "the pipeline has no other strategy that is enabled and built",
+        ),
     );
     check(
         |setting| setting.table.columns[1].source_type = "varchar".to_owned(),
@@ -410,9 +455,18 @@ fn a_stored_watermark_counts_only_while_nobody_else_has_committed() {
     };
     check(|_| {}, Ok("2024-01-15 13:00:00+00"));
     check(|stored| stored.last_key = None, Ok("2024-01-15 12:00:00+00"));
-    check(|stored| stored.table_id = Some(4), Err("the lake's table was made anew by somebody else"));
-    check(|stored| stored.column = "id".to_owned(), Err("the cursor was `id` before"));
-    check(|stored| stored.source = "file:shop shop.other".to_owned(), Err("the pipeline reads another table than before"));
+    check(
+        |stored| stored.table_id = Some(4),
+        Err("the lake's table was made anew by somebody else"),
+    );
+    check(
+        |stored| stored.column = "id".to_owned(),
+        Err("the cursor was `id` before"),
+    );
+    check(
+        |stored| stored.source = "file:shop shop.other".to_owned(),
+        Err("the pipeline reads another table than before"),
+    );
 }
 
 #[test]
@@ -427,7 +481,10 @@ fn a_changed_type_of_the_cursor_is_refused() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let mut setting = Setting::new();
-    setting.spec.strategies.push(StrategySpec::new("nightly", StrategyKind::Hash));
+    setting
+        .spec
+        .strategies
+        .push(StrategySpec::new("nightly", StrategyKind::Hash));
     setting.spec.unbuilt.push(Unbuilt {
         strategy: Some("nightly".to_owned()),
         what: "`hash` strategies".to_owned(),
@@ -437,7 +494,11 @@ fn what_is_not_built_is_refused_by_name() {
     assert_snapshot!(setting.error(), @"this release does not support `hash` strategies yet");
     setting.asked.strategy = None;
     assert_eq!(setting.chosen().0, "everything");
-    setting.spec.unbuilt.push(Unbuilt { strategy: None, what: "`join`".to_owned(), position: None });
+    setting.spec.unbuilt.push(Unbuilt {
+        strategy: None,
+        what: "`join`".to_owned(),
+        position: None,
+    });
     assert_snapshot!(setting.error(), @"this release does not support `join` yet");
     assert_eq!(setting.error().kind(), ErrorKind::Invalid);
 }
@@ -447,7 +508,10 @@ fn an_unknown_strategy_is_named_with_the_nearest() {
     let mut setting = Setting::new();
     setting.asked.strategy = Some("change".to_owned());
     let error = setting.error();
-    assert_eq!((error.kind(), error.hint().as_deref()), (ErrorKind::NotFound, Some("did you mean `changes`?")));
+    assert_eq!(
+        (error.kind(), error.hint().as_deref()),
+        (ErrorKind::NotFound, Some("did you mean `changes`?"))
+    );
 }
 
 #[test]
@@ -468,7 +532,11 @@ fn all_columns_that_cannot_be_carried_are_named_at_once() {
         length: None,
         nullable: None,
     };
-    setting.spec.columns = vec![map("id", Some(DeclaredType::Uuid)), map("itme", None), map("total", Some(DeclaredType::Decimal(None)))];
+    setting.spec.columns = vec![
+        map("id", Some(DeclaredType::Uuid)),
+        map("itme", None),
+        map("total", Some(DeclaredType::Decimal(None))),
+    ];
     let error = setting.error();
     assert_snapshot!(error, @r#"cannot read table "shop.orders" as asked: column `id` is of type `bigint`, which cannot be read as `uuid` without loss; column `itme` does not exist; column `total` is declared `decimal` without digits, and `numeric` does not name them"#);
     assert_snapshot!(error.hint().expect("a hint"), @r"
@@ -495,15 +563,30 @@ fn declared_words_keep_the_width_of_the_source() {
             .into();
         setting.spec.strategies.truncate(1);
         let columns: Vec<ColumnRead> = setting.plan().shape.columns;
-        let expected = Column { name: "c".to_owned(), logical_type: expected, nullable: false };
+        let expected = Column {
+            name: "c".to_owned(),
+            logical_type: expected,
+            nullable: false,
+        };
         assert_eq!(columns[1].column, expected);
     };
     check(LogicalType::Int16, DeclaredType::Integer, LogicalType::Int16);
     check(LogicalType::Int64, DeclaredType::Integer, LogicalType::Int64);
     check(LogicalType::Float32, DeclaredType::Float, LogicalType::Float32);
-    check(LogicalType::TimestampTz, DeclaredType::Timestamp, LogicalType::TimestampTz);
-    check(LogicalType::Timestamp, DeclaredType::Timestamp, LogicalType::Timestamp);
-    let decimal = LogicalType::Decimal { precision: 12, scale: 2 };
+    check(
+        LogicalType::TimestampTz,
+        DeclaredType::Timestamp,
+        LogicalType::TimestampTz,
+    );
+    check(
+        LogicalType::Timestamp,
+        DeclaredType::Timestamp,
+        LogicalType::Timestamp,
+    );
+    let decimal = LogicalType::Decimal {
+        precision: 12,
+        scale: 2,
+    };
     check(decimal, DeclaredType::Decimal(None), decimal);
     check(LogicalType::Uuid, DeclaredType::Text, LogicalType::Text);
 }
@@ -515,23 +598,54 @@ fn large_tables_are_cut_by_their_pages_and_small_ones_are_not() {
     setting.table.bytes = Some(5 << 30);
     assert_eq!(
         ids(&setting.plan()),
-        ["pages_0_2000", "pages_2000_4000", "pages_4000_6000", "pages_6000_8000", "pages_8000_"]
+        [
+            "pages_0_2000",
+            "pages_2000_4000",
+            "pages_4000_6000",
+            "pages_6000_8000",
+            "pages_8000_"
+        ]
     );
     assert_eq!(setting.plan().partitions[0].expected_rows, Some(200_000));
     setting.table.pages = None;
-    assert_eq!(ids(&setting.plan()), ["id__200001", "id_200001_400001", "id_400001_600000", "id_600000_800000", "id_800000_"]);
+    assert_eq!(
+        ids(&setting.plan()),
+        [
+            "id__200001",
+            "id_200001_400001",
+            "id_400001_600000",
+            "id_600000_800000",
+            "id_800000_"
+        ]
+    );
     setting.spec.partition_step = Some(250_000);
-    assert_eq!(ids(&setting.plan()), ["id__250000", "id_250000_500000", "id_500000_750000", "id_750000_1000000", "id_1000000_"]);
+    assert_eq!(
+        ids(&setting.plan()),
+        [
+            "id__250000",
+            "id_250000_500000",
+            "id_500000_750000",
+            "id_750000_1000000",
+            "id_1000000_"
+        ]
+    );
     setting.table.columns[0].histogram.clear();
     let plan = setting.plan();
     assert_eq!(ids(&plan), ["all"]);
-    assert!(plan.notes[0].starts_with("it is read as one partition"), "{:?}", plan.notes);
+    assert!(
+        plan.notes[0].starts_with("it is read as one partition"),
+        "{:?}",
+        plan.notes
+    );
 }
 
 #[test]
 fn deltas_are_cut_by_expected_rows_and_by_declared_steps() {
     let mut setting = Setting::loaded();
-    assert_eq!(ids(&setting.plan()), ["updated_at_2024-01-15T12:00:00_2024-01-15T13:59:59.999000"]);
+    assert_eq!(
+        ids(&setting.plan()),
+        ["updated_at_2024-01-15T12:00:00_2024-01-15T13:59:59.999000"]
+    );
     setting.ledger = Some(cursor("2024-01-08 00:00:00+00"));
     let plan = setting.plan();
     assert_eq!(ids(&plan).len(), 2);
@@ -545,10 +659,20 @@ fn deltas_are_cut_by_expected_rows_and_by_declared_steps() {
         bounded: false,
     }];
     assert_eq!(setting.plan().partitions.len(), 19);
-    setting.connector.script.lock().expect("no holder panics").capabilities.range_pushdown = false;
+    setting
+        .connector
+        .script
+        .lock()
+        .expect("no holder panics")
+        .capabilities
+        .range_pushdown = false;
     let plan = setting.plan();
     assert_eq!(plan.partitions.len(), 7);
-    assert!(plan.notes[0].starts_with("19 ranges of the declared step"), "{:?}", plan.notes);
+    assert!(
+        plan.notes[0].starts_with("19 ranges of the declared step"),
+        "{:?}",
+        plan.notes
+    );
 }
 
 #[test]
@@ -556,14 +680,22 @@ fn a_copy_follows_a_column_that_looks_like_the_time_of_the_last_change() {
     let mut setting = Setting::loaded();
     setting.spec.strategies[1].kind = StrategyKind::Delta(DeltaSpec::default());
     let plan = setting.plan();
-    assert_eq!(plan.shape.followed().map(|cursor| (cursor.source.as_str(), cursor.chosen)), Some(("updated_at", true)));
+    assert_eq!(
+        plan.shape
+            .followed()
+            .map(|cursor| (cursor.source.as_str(), cursor.chosen)),
+        Some(("updated_at", true))
+    );
     setting.table.columns[2].nullable = true;
     assert_eq!(
         setting.chosen().1,
         "the table has no NOT NULL timestamp with a name like `updated_at` that a delta could follow"
     );
     setting.table.key.clear();
-    assert_eq!(setting.chosen().1, "the table has no primary key, so changed rows cannot be recognised");
+    assert_eq!(
+        setting.chosen().1,
+        "the table has no primary key, so changed rows cannot be recognised"
+    );
 }
 
 #[test]
@@ -609,14 +741,26 @@ fn an_unfinished_delta_goes_on_as_it_was_frozen() {
     setting.history.unfinished = Some(unfinished.clone());
     let plan = setting.plan();
     assert_eq!(plan.resumes, Some(run));
-    assert_eq!(plan.partitions.iter().map(|partition| partition.done).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(
+        plan.partitions
+            .iter()
+            .map(|partition| partition.done)
+            .collect::<Vec<_>>(),
+        [true, true, false]
+    );
     assert_eq!(plan.partitions[2].id, unfinished.partitions[2].id);
     assert_eq!(plan.watermark, unfinished.bound);
 
-    setting.history.unfinished = Some(UnfinishedRun { plan_hash: "other".to_owned(), ..unfinished });
+    setting.history.unfinished = Some(UnfinishedRun {
+        plan_hash: "other".to_owned(),
+        ..unfinished
+    });
     let plan = setting.plan();
     assert_eq!((&plan.resumes, ids(&plan).len()), (&None, 1));
-    assert_eq!(plan.notes, ["run 20240115_130000_000002, which did not end, is left behind: this run does other work"]);
+    assert_eq!(
+        plan.notes,
+        ["run 20240115_130000_000002, which did not end, is left behind: this run does other work"]
+    );
 }
 
 #[test]

@@ -82,7 +82,10 @@ impl Shop {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let source = FileSource::new(&folder.path().join("shop.duckdb"));
         let start: Timestamp = START.parse().expect("an instant");
-        let delta = DeltaSpec { column: Some("updated_at".to_owned()), ..DeltaSpec::default() };
+        let delta = DeltaSpec {
+            column: Some("updated_at".to_owned()),
+            ..DeltaSpec::default()
+        };
         Self {
             source,
             clock: Arc::new(FixedClock::new(start + SignedDuration::from_secs(1))),
@@ -100,7 +103,10 @@ impl Shop {
         let session = engine.session().expect("a session");
         let path = self.source.path.display();
         session
-            .batch(Call::new("change the source"), &format!("attach '{path}' as shop; use shop; {sql}; use memory; detach shop"))
+            .batch(
+                Call::new("change the source"),
+                &format!("attach '{path}' as shop; use shop; {sql}; use memory; detach shop"),
+            )
             .unwrap_or_else(|error| panic!("{error:?}"));
     }
 
@@ -136,7 +142,10 @@ impl Shop {
             strategy: strategy.map(str::to_owned),
             partitions: self.partitions,
             parity: self.parity,
-            engine: EngineSettings { threads: 2, ..EngineSettings::default() },
+            engine: EngineSettings {
+                threads: 2,
+                ..EngineSettings::default()
+            },
             log_level: Level::Info,
             clock: Arc::clone(&self.clock) as Arc<dyn pintail_model::Clock>,
             random: self.random.get(),
@@ -148,7 +157,8 @@ impl Shop {
     }
 
     pub(crate) fn run(&self, strategy: Option<&str>) -> SyncReport {
-        self.try_run(strategy).unwrap_or_else(|error| panic!("{error}: {error:?}"))
+        self.try_run(strategy)
+            .unwrap_or_else(|error| panic!("{error}: {error:?}"))
     }
 
     pub(crate) fn plan(&self, strategy: Option<&str>) -> PipelinePlan {
@@ -162,9 +172,15 @@ impl Shop {
         let session = lake.session().expect("a session");
         let path = self.source.path.display();
         session
-            .batch(Call::new("attach the source"), &format!("attach '{path}' as shop (read_only)"))
+            .batch(
+                Call::new("attach the source"),
+                &format!("attach '{path}' as shop (read_only)"),
+            )
             .unwrap_or_else(|error| panic!("{error:?}"));
-        session.table(Call::new("ask"), sql).unwrap_or_else(|error| panic!("{sql}: {error:?}")).rows
+        session
+            .table(Call::new("ask"), sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+            .rows
     }
 
     pub(crate) fn ask_one(&self, sql: &str) -> String {
@@ -184,7 +200,8 @@ impl Shop {
 
     /// Snapshots of the lake that changed the table.
     pub(crate) fn commits(&self) -> usize {
-        self.ask("select snapshot_id from lake.snapshots() where author = 'pintail'").len()
+        self.ask("select snapshot_id from lake.snapshots() where author = 'pintail'")
+            .len()
     }
 
     /// Parquet files below the table's folder.

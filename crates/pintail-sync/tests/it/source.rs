@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use pintail_lake::connector::{
-    Attachment, Capabilities, ColumnRead, Connector, OldestTransaction, ReadPoint, Scan, ScanRequest, SnapshotId,
-    SourceColumn, TableDescription,
+    Attachment, Capabilities, ColumnRead, Connector, OldestTransaction, ReadPoint, Scan, ScanRequest,
+    SnapshotId, SourceColumn, TableDescription,
 };
 use pintail_lake::{Call, Error, Result, Session, quote};
 use pintail_model::{CursorType, CursorValue, ErrorKind, LogicalType, Range, Secret, TableName};
@@ -51,7 +51,10 @@ pub(crate) struct FileSource {
 
 impl FileSource {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), script: Arc::default() }
+        Self {
+            path: path.to_path_buf(),
+            script: Arc::default(),
+        }
     }
 
     fn script(&self) -> Script {
@@ -70,7 +73,10 @@ fn logical(duckdb: &str) -> Option<LogicalType> {
         "DATE" => LogicalType::Date,
         "TIMESTAMP" => LogicalType::Timestamp,
         "TIMESTAMP WITH TIME ZONE" => LogicalType::TimestampTz,
-        "DECIMAL(12,2)" => LogicalType::Decimal { precision: 12, scale: 2 },
+        "DECIMAL(12,2)" => LogicalType::Decimal {
+            precision: 12,
+            scale: 2,
+        },
         _ => return None,
     })
 }
@@ -79,19 +85,36 @@ fn condition(range: &Range, page_rows: u64) -> String {
     match range {
         Range::Whole => "true".to_owned(),
         Range::Pages { first, end } => {
-            let end = end.map(|end| format!(" and rowid < {}", end * page_rows)).unwrap_or_default();
+            let end = end
+                .map(|end| format!(" and rowid < {}", end * page_rows))
+                .unwrap_or_default();
             format!("rowid >= {}{end}", first * page_rows)
         }
-        Range::Key { column, low, high, with_null } => {
+        Range::Key {
+            column,
+            low,
+            high,
+            with_null,
+        } => {
             let column = quote::identifier(column);
-            let low = low.map(|low| format!(" and {column} >= {low}")).unwrap_or_default();
-            let high = high.map(|high| format!(" and {column} < {high}")).unwrap_or_default();
-            let null = if *with_null { format!(" or {column} is null") } else { String::new() };
+            let low = low
+                .map(|low| format!(" and {column} >= {low}"))
+                .unwrap_or_default();
+            let high = high
+                .map(|high| format!(" and {column} < {high}"))
+                .unwrap_or_default();
+            let null = if *with_null {
+                format!(" or {column} is null")
+            } else {
+                String::new()
+            };
             format!("(true{low}{high}){null}")
         }
         Range::Cursor { column, low, high } => {
             let column = quote::identifier(column);
-            let low = low.map(|low| format!("{column} >= {} and ", literal(low))).unwrap_or_default();
+            let low = low
+                .map(|low| format!("{column} >= {} and ", literal(low)))
+                .unwrap_or_default();
             format!("{low}{column} < {}", literal(*high))
         }
         Range::CursorNull { column } => format!("{} is null", quote::identifier(column)),
@@ -125,7 +148,10 @@ impl Connector for FileSource {
         let path = quote::literal(&self.path.to_string_lossy());
         Attachment {
             extensions: Vec::new(),
-            statements: vec![Secret::new(format!("attach {path} as {} (read_only)", quote::identifier(alias)))],
+            statements: vec![Secret::new(format!(
+                "attach {path} as {} (read_only)",
+                quote::identifier(alias)
+            ))],
             secrets: Vec::new(),
         }
     }
@@ -139,7 +165,11 @@ impl Connector for FileSource {
             &[alias, &table.table],
         )?;
         if columns.is_empty() {
-            return Err(Error::refused(ErrorKind::NotFound, format!("table \"{table}\" does not exist"), "Look again."));
+            return Err(Error::refused(
+                ErrorKind::NotFound,
+                format!("table \"{table}\" does not exist"),
+                "Look again.",
+            ));
         }
         let key = session.query_with(
             call,
@@ -148,7 +178,9 @@ impl Connector for FileSource {
             &[alias, &table.table],
         )?;
         let qualified = quote::table(alias, table, "main");
-        let rows = session.query(call, &format!("select count(*) from {qualified}"))?[0].integer(0).unwrap_or(0);
+        let rows = session.query(call, &format!("select count(*) from {qualified}"))?[0]
+            .integer(0)
+            .unwrap_or(0);
         let rows = u64::try_from(rows).expect("a count");
         let mut described = Vec::new();
         for row in &columns {
@@ -162,7 +194,9 @@ impl Connector for FileSource {
             let mut histogram = Vec::new();
             if unit != "none" && rows > 0 {
                 let column = quote::identifier(name);
-                let sql = format!("select {unit}(min({column}))::bigint, {unit}(max({column}))::bigint from {qualified}");
+                let sql = format!(
+                    "select {unit}(min({column}))::bigint, {unit}(max({column}))::bigint from {qualified}"
+                );
                 let found = &session.query(call, &sql)?[0];
                 histogram.extend([found.integer(0), found.integer(1)].into_iter().flatten());
             }
@@ -180,9 +214,15 @@ impl Connector for FileSource {
             name: TableName::new("main", &table.table),
             indexed: described.iter().map(|column| column.name.clone()).collect(),
             columns: described,
-            key: key.iter().filter_map(|row| row.text(0).map(str::to_owned)).collect(),
+            key: key
+                .iter()
+                .filter_map(|row| row.text(0).map(str::to_owned))
+                .collect(),
             rows: Some(rows),
-            pages: script.capabilities.page_ranges.then(|| rows.div_ceil(script.page_rows)),
+            pages: script
+                .capabilities
+                .page_ranges
+                .then(|| rows.div_ceil(script.page_rows)),
             bytes: script.bytes,
             storage_identity: Some("1".to_owned()),
         })
@@ -207,13 +247,26 @@ impl Connector for FileSource {
         } else {
             None
         };
-        let Script { oldest, zone_offset_micros, .. } = self.script();
-        Ok(ReadPoint { now, zone_offset_micros, oldest, cursor_max })
+        let Script {
+            oldest,
+            zone_offset_micros,
+            ..
+        } = self.script();
+        Ok(ReadPoint {
+            now,
+            zone_offset_micros,
+            oldest,
+            cursor_max,
+        })
     }
 
     fn begin_snapshot(&self, session: &Session, _alias: &str) -> Result<Option<SnapshotId>> {
         session.begin()?;
-        Ok(self.script().capabilities.shared_snapshot.then(|| SnapshotId("1".to_owned())))
+        Ok(self
+            .script()
+            .capabilities
+            .shared_snapshot
+            .then(|| SnapshotId("1".to_owned())))
     }
 
     fn join_snapshot(&self, session: &Session, _alias: &str, _snapshot: &SnapshotId) -> Result<()> {
@@ -226,19 +279,37 @@ impl Connector for FileSource {
             if read.source.logical_type == Some(column.logical_type) {
                 format!("{source} as {}", quote::identifier(&column.name))
             } else {
-                format!("{source}::{} as {}", column.logical_type, quote::identifier(&column.name))
+                format!(
+                    "{source}::{} as {}",
+                    column.logical_type,
+                    quote::identifier(&column.name)
+                )
             }
         };
         let columns: Vec<String> = request.columns.iter().map(read).collect();
         let table = quote::table(alias, &request.table, "main");
         let condition = condition(&request.range, self.script().page_rows);
-        Scan { sql: format!("select {}\nfrom {table}\nwhere {condition}", columns.join(", ")), pushed_down: None }
+        Scan {
+            sql: format!("select {}\nfrom {table}\nwhere {condition}", columns.join(", ")),
+            pushed_down: None,
+        }
     }
 
     fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {
-        let Script { miscounts_by, page_rows, .. } = self.script();
-        let more = if miscounts_by == 0 { String::new() } else { format!(" + {miscounts_by}") };
+        let Script {
+            miscounts_by,
+            page_rows,
+            ..
+        } = self.script();
+        let more = if miscounts_by == 0 {
+            String::new()
+        } else {
+            format!(" + {miscounts_by}")
+        };
         let table = quote::table(alias, table, "main");
-        format!("select count(*){more} from {table} where {}", condition(range, page_rows))
+        format!(
+            "select count(*){more} from {table} where {}",
+            condition(range, page_rows)
+        )
     }
 }

@@ -27,9 +27,16 @@ fn open(folder: &TempDir) -> State {
 /// Freezes a run of two hourly partitions.
 fn begin(state: &mut State, run: &RunId, strategy: &str, started_at: &str) {
     let cut = |hour: i64| CursorValue::TimestampTz(1_705_320_000_000_000 + hour * 3_600_000_000);
-    let range = |hour| Range::Cursor { column: "updated_at".to_owned(), low: Some(cut(hour)), high: cut(hour + 1) };
+    let range = |hour| Range::Cursor {
+        column: "updated_at".to_owned(),
+        low: Some(cut(hour)),
+        high: cut(hour + 1),
+    };
     let (one, two) = (range(0), range(1));
-    let ids = [pintail_sync::partition::id(&one), pintail_sync::partition::id(&two)];
+    let ids = [
+        pintail_sync::partition::id(&one),
+        pintail_sync::partition::id(&two),
+    ];
     let new = |id, range, watermark| NewPartition {
         id,
         range,
@@ -47,7 +54,10 @@ fn begin(state: &mut State, run: &RunId, strategy: &str, started_at: &str) {
         bound: Some(cut(2)),
     };
     state
-        .begin_run(&new_run, &[new(&ids[0], &one, cut(1)), new(&ids[1], &two, cut(2))])
+        .begin_run(
+            &new_run,
+            &[new(&ids[0], &one, cut(1)), new(&ids[1], &two, cut(2))],
+        )
         .expect("a frozen plan");
 }
 
@@ -70,23 +80,59 @@ fn what_a_run_writes_down_is_found_by_the_next_one() {
     begin(&mut state, &run, "hourly", "2024-01-15T14:00:00Z");
     assert_eq!(state.attempt("orders", &run, 0).expect("an attempt"), 1);
     assert_eq!(state.attempt("orders", &run, 0).expect("an attempt"), 2);
-    let staged = StagedRecord { path: "/lake/0-2.parquet".into(), rows: 7, bytes: 900, checksum: Some("00ff".to_owned()) };
+    let staged = StagedRecord {
+        path: "/lake/0-2.parquet".into(),
+        rows: 7,
+        bytes: 900,
+        checksum: Some("00ff".to_owned()),
+    };
     state.staged("orders", &run, 0, &staged).expect("a record");
     drop(state);
 
     let mut state = open(&folder);
-    let unfinished = state.history("orders").expect("a history").unfinished.expect("an unfinished run");
-    assert_eq!((unfinished.run.as_str(), unfinished.strategy.as_str()), ("20240115_140000_abc123", "hourly"));
-    assert_eq!(unfinished.bound, Some(CursorValue::TimestampTz(1_705_327_200_000_000)));
+    let unfinished = state
+        .history("orders")
+        .expect("a history")
+        .unfinished
+        .expect("an unfinished run");
+    assert_eq!(
+        (unfinished.run.as_str(), unfinished.strategy.as_str()),
+        ("20240115_140000_abc123", "hourly")
+    );
+    assert_eq!(
+        unfinished.bound,
+        Some(CursorValue::TimestampTz(1_705_327_200_000_000))
+    );
     assert_eq!(unfinished.partitions[0].staged, Some(staged));
-    assert_eq!((unfinished.partitions[0].attempts, unfinished.partitions[1].attempts), (2, 0));
-    let record = CommittedRecord { rows: 7, empty: false, at: instant("2024-01-15T14:15:30Z") };
-    state.committed("orders", &run, 0, record, Some(&watermark(5))).expect("a record");
+    assert_eq!(
+        (
+            unfinished.partitions[0].attempts,
+            unfinished.partitions[1].attempts
+        ),
+        (2, 0)
+    );
+    let record = CommittedRecord {
+        rows: 7,
+        empty: false,
+        at: instant("2024-01-15T14:15:30Z"),
+    };
+    state
+        .committed("orders", &run, 0, record, Some(&watermark(5)))
+        .expect("a record");
     let history = state.history("orders").expect("a history");
     assert_eq!(history.watermark, Some(watermark(5)));
-    assert_eq!(history.unfinished.expect("an unfinished run").partitions[0].staged, None);
+    assert_eq!(
+        history.unfinished.expect("an unfinished run").partitions[0].staged,
+        None
+    );
     state
-        .finish_run("orders", &run, RunStatus::Completed, instant("2024-01-15T14:16:00Z"), None)
+        .finish_run(
+            "orders",
+            &run,
+            RunStatus::Completed,
+            instant("2024-01-15T14:16:00Z"),
+            None,
+        )
         .expect("an end");
     assert_eq!(state.history("orders").expect("a history").unfinished, None);
 }
@@ -97,8 +143,14 @@ fn state_is_shown_in_the_shape_of_the_original() {
     let run = RunId::from_stored("20240115_140000_abc123");
     let mut state = open(&folder);
     begin(&mut state, &run, "hourly", "2024-01-15T14:00:00Z");
-    let record = CommittedRecord { rows: 150_000, empty: false, at: instant("2024-01-15T14:15:30Z") };
-    state.committed("orders", &run, 0, record, None).expect("a record");
+    let record = CommittedRecord {
+        rows: 150_000,
+        empty: false,
+        at: instant("2024-01-15T14:15:30Z"),
+    };
+    state
+        .committed("orders", &run, 0, record, None)
+        .expect("a record");
     // Another connection reads while the run holds its own.
     let reader = State::look(folder.path()).expect("a look").expect("a state");
     let shown = reader.show("orders", None).expect("a state to show");
@@ -127,14 +179,33 @@ fn state_is_shown_in_the_shape_of_the_original() {
 fn only_the_newest_run_of_each_strategy_is_shown() {
     let folder = folder();
     let mut state = open(&folder);
-    begin(&mut state, &RunId::from_stored("a"), "hourly", "2024-01-15T14:00:00Z");
-    begin(&mut state, &RunId::from_stored("b"), "hourly", "2024-01-15T15:00:00Z");
-    begin(&mut state, &RunId::from_stored("c"), "nightly", "2024-01-15T13:00:00Z");
+    begin(
+        &mut state,
+        &RunId::from_stored("a"),
+        "hourly",
+        "2024-01-15T14:00:00Z",
+    );
+    begin(
+        &mut state,
+        &RunId::from_stored("b"),
+        "hourly",
+        "2024-01-15T15:00:00Z",
+    );
+    begin(
+        &mut state,
+        &RunId::from_stored("c"),
+        "nightly",
+        "2024-01-15T13:00:00Z",
+    );
     let runs = |strategy| {
         let shown = state.show("orders", strategy).expect("a state");
-        shown.into_iter().map(|run| (run.run_id, run.status)).collect::<Vec<_>>()
+        shown
+            .into_iter()
+            .map(|run| (run.run_id, run.status))
+            .collect::<Vec<_>>()
     };
-    let expected = [("b", "abandoned"), ("c", "running")].map(|(run, status)| (run.to_owned(), status.to_owned()));
+    let expected =
+        [("b", "abandoned"), ("c", "running")].map(|(run, status)| (run.to_owned(), status.to_owned()));
     assert_eq!(runs(None), expected);
     assert_eq!(runs(Some("nightly")), expected[1..]);
     assert_eq!(state.pipelines().expect("names"), ["orders"]);
@@ -144,14 +215,23 @@ fn only_the_newest_run_of_each_strategy_is_shown() {
 fn a_reset_forgets_the_watermark_and_says_so_to_the_next_run() {
     let folder = folder();
     let mut state = open(&folder);
-    begin(&mut state, &RunId::from_stored("a"), "hourly", "2024-01-15T14:00:00Z");
-    state.move_watermark("orders", &watermark(5), instant("2024-01-15T14:00:00Z")).expect("a watermark");
+    begin(
+        &mut state,
+        &RunId::from_stored("a"),
+        "hourly",
+        "2024-01-15T14:00:00Z",
+    );
+    state
+        .move_watermark("orders", &watermark(5), instant("2024-01-15T14:00:00Z"))
+        .expect("a watermark");
     let reset = state.reset("orders", Some("hourly")).expect("a reset");
     assert_eq!((reset.runs, reset.starts_fresh), (1, true));
     let history = state.history("orders").expect("a history");
     assert_eq!((history.watermark, history.unfinished), (None, None));
     assert_eq!(history.start_fresh.as_deref(), Some("the state was reset"));
-    state.move_watermark("orders", &watermark(6), instant("2024-01-15T15:00:00Z")).expect("a watermark");
+    state
+        .move_watermark("orders", &watermark(6), instant("2024-01-15T15:00:00Z"))
+        .expect("a watermark");
     assert_eq!(state.history("orders").expect("a history").start_fresh, None);
 }
 
@@ -167,7 +247,9 @@ fn a_state_of_a_newer_release_is_refused() {
     let folder = folder();
     drop(open(&folder));
     let connection = rusqlite::Connection::open(State::path(folder.path())).expect("a database");
-    connection.pragma_update(None, "user_version", 99).expect("a version");
+    connection
+        .pragma_update(None, "user_version", 99)
+        .expect("a version");
     drop(connection);
     let error = State::open(folder.path()).expect_err("a newer state");
     assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -198,7 +280,8 @@ fn a_log_has_one_json_object_a_line_from_its_level_on() {
     let log = RunLog::open(folder.path(), "orders", &run, Level::Info, clock).expect("a log");
     log.write(Level::Debug, "not shown", json!({}));
     log.info("partition read", json!({ "partition": "1-10000", "rows": 5000 }));
-    let text = std::fs::read_to_string(folder.path().join("logs/orders/20240101_120000_abc123.log")).expect("a file");
+    let text = std::fs::read_to_string(folder.path().join("logs/orders/20240101_120000_abc123.log"))
+        .expect("a file");
     let line: serde_json::Value = serde_json::from_str(text.trim()).expect("one line of JSON");
     assert_eq!(
         line,

@@ -14,32 +14,59 @@ fn instant(text: &str) -> Timestamp {
 }
 
 fn point(oldest: OldestTransaction) -> ReadPoint {
-    ReadPoint { now: instant(NOW), zone_offset_micros: 0, oldest, cursor_max: None }
+    ReadPoint {
+        now: instant(NOW),
+        zone_offset_micros: 0,
+        oldest,
+        cursor_max: None,
+    }
 }
 
 fn settings() -> ClockSettings {
-    ClockSettings { margin: Duration::from_millis(1), lag: None, time_zone: None }
+    ClockSettings {
+        margin: Duration::from_millis(1),
+        lag: None,
+        time_zone: None,
+    }
 }
 
 fn high(bound: &Bound) -> String {
-    bound.high.map_or_else(|| "nothing".to_owned(), |high| high.text())
+    bound
+        .high
+        .map_or_else(|| "nothing".to_owned(), pintail_model::CursorValue::text)
 }
 
 fn unknown() -> OldestTransaction {
-    OldestTransaction::Unknown { reason: "nobody knows".to_owned() }
+    OldestTransaction::Unknown {
+        reason: "nobody knows".to_owned(),
+    }
 }
 
 #[test]
 fn the_earlier_of_clock_and_oldest_transaction_counts() {
     let check = |oldest: OldestTransaction, expected: &str| {
         let bound = bound(&point(oldest), CursorType::TimestampTz, &settings(), true).expect("a bound");
-        assert_eq!((high(&bound).as_str(), bound.certain), (expected, expected != "nothing"));
+        assert_eq!(
+            (high(&bound).as_str(), bound.certain),
+            (expected, expected != "nothing")
+        );
     };
     check(OldestTransaction::None, "2024-01-15 13:59:59.999000+00");
-    check(OldestTransaction::At(instant("2024-01-15T13:00:00Z")), "2024-01-15 12:59:59.999000+00");
-    check(OldestTransaction::At(instant("2024-01-15T14:00:09Z")), "2024-01-15 13:59:59.999000+00");
+    check(
+        OldestTransaction::At(instant("2024-01-15T13:00:00Z")),
+        "2024-01-15 12:59:59.999000+00",
+    );
+    check(
+        OldestTransaction::At(instant("2024-01-15T14:00:09Z")),
+        "2024-01-15 13:59:59.999000+00",
+    );
     check(unknown(), "2024-01-15 13:54:59.999000+00");
-    check(OldestTransaction::Held { reason: "prepared".to_owned() }, "nothing");
+    check(
+        OldestTransaction::Held {
+            reason: "prepared".to_owned(),
+        },
+        "nothing",
+    );
 }
 
 #[test]
@@ -50,27 +77,54 @@ fn what_the_server_lists_late_is_listed_by_the_second_look() {
         cursor_max: Some(9),
         ..point(OldestTransaction::At(instant("2024-01-15T13:59:00Z")))
     };
-    let joined = join(ReadPoint { cursor_max: Some(7), ..first }, second);
+    let joined = join(
+        ReadPoint {
+            cursor_max: Some(7),
+            ..first
+        },
+        second,
+    );
     assert_eq!(joined.now, instant(NOW));
-    assert_eq!(joined.oldest, OldestTransaction::At(instant("2024-01-15T13:59:00Z")));
+    assert_eq!(
+        joined.oldest,
+        OldestTransaction::At(instant("2024-01-15T13:59:00Z"))
+    );
     assert_eq!(joined.cursor_max, Some(7));
 }
 
 #[test]
 fn a_declared_lag_replaces_the_default_and_is_not_used_where_the_source_can_tell() {
-    let declared = ClockSettings { lag: Some(Duration::from_secs(10)), ..settings() };
+    let declared = ClockSettings {
+        lag: Some(Duration::from_secs(10)),
+        ..settings()
+    };
     let with_lag = bound(&point(unknown()), CursorType::TimestampTz, &declared, false).expect("a bound");
     assert_eq!(high(&with_lag), "2024-01-15 13:59:49.999000+00");
-    assert_eq!(with_lag.notes, ["nobody knows: rows are read up to 10s before now (declared `lag`)"]);
-    let known = bound(&point(OldestTransaction::None), CursorType::TimestampTz, &declared, true).expect("a bound");
+    assert_eq!(
+        with_lag.notes,
+        ["nobody knows: rows are read up to 10s before now (declared `lag`)"]
+    );
+    let known = bound(
+        &point(OldestTransaction::None),
+        CursorType::TimestampTz,
+        &declared,
+        true,
+    )
+    .expect("a bound");
     assert_eq!(high(&known), "2024-01-15 13:59:59.999000+00");
 }
 
 #[test]
 fn cursors_without_a_zone_are_read_up_to_the_earlier_of_utc_and_the_servers_clock() {
     let check = |offset_hours: i64, zone: Option<&str>, expected: &str| {
-        let point = ReadPoint { zone_offset_micros: offset_hours * 3_600_000_000, ..point(OldestTransaction::None) };
-        let settings = ClockSettings { time_zone: zone.map(str::to_owned), ..settings() };
+        let point = ReadPoint {
+            zone_offset_micros: offset_hours * 3_600_000_000,
+            ..point(OldestTransaction::None)
+        };
+        let settings = ClockSettings {
+            time_zone: zone.map(str::to_owned),
+            ..settings()
+        };
         let bound = bound(&point, CursorType::Timestamp, &settings, true).expect("a known zone");
         assert_eq!(high(&bound), expected);
     };
@@ -79,16 +133,37 @@ fn cursors_without_a_zone_are_read_up_to_the_earlier_of_utc_and_the_servers_cloc
     check(-5, None, "2024-01-15 08:59:59.999000");
     check(0, Some("Europe/Berlin"), "2024-01-15 14:59:59.999000");
     check(0, Some("America/New_York"), "2024-01-15 08:59:59.999000");
-    let nowhere = ClockSettings { time_zone: Some("Mars/Olympus".to_owned()), ..settings() };
-    assert_eq!(bound(&point(OldestTransaction::None), CursorType::Timestamp, &nowhere, true), Err("Mars/Olympus".to_owned()));
+    let nowhere = ClockSettings {
+        time_zone: Some("Mars/Olympus".to_owned()),
+        ..settings()
+    };
+    assert_eq!(
+        bound(
+            &point(OldestTransaction::None),
+            CursorType::Timestamp,
+            &nowhere,
+            true
+        ),
+        Err("Mars/Olympus".to_owned())
+    );
 }
 
 #[test]
 fn the_hour_that_clocks_repeat_is_not_passed_over() {
-    let berlin = ClockSettings { time_zone: Some("Europe/Berlin".to_owned()), ..settings() };
+    let berlin = ClockSettings {
+        time_zone: Some("Europe/Berlin".to_owned()),
+        ..settings()
+    };
     let check = |now: &str, expected: &str| {
-        let point = ReadPoint { now: instant(now), ..point(OldestTransaction::None) };
-        assert_eq!(high(&bound(&point, CursorType::Timestamp, &berlin, true).expect("a bound")), expected, "{now}");
+        let point = ReadPoint {
+            now: instant(now),
+            ..point(OldestTransaction::None)
+        };
+        assert_eq!(
+            high(&bound(&point, CursorType::Timestamp, &berlin, true).expect("a bound")),
+            expected,
+            "{now}"
+        );
     };
     // On 2024-10-27 at 01:00 UTC, 03:00 becomes 02:00: rows stamped 02:30 may come half an hour after now.
     check("2024-10-26T23:30:00Z", "2024-10-27 01:29:59.999000");
@@ -98,14 +173,23 @@ fn the_hour_that_clocks_repeat_is_not_passed_over() {
 
 #[test]
 fn a_day_that_is_not_over_is_not_read() {
-    let bound = bound(&point(OldestTransaction::None), CursorType::Date, &settings(), true).expect("a bound");
+    let bound = bound(
+        &point(OldestTransaction::None),
+        CursorType::Date,
+        &settings(),
+        true,
+    )
+    .expect("a bound");
     assert_eq!(high(&bound), "2024-01-15");
 }
 
 #[test]
 fn integers_are_certain_only_while_nobody_else_may_commit() {
     let check = |oldest: OldestTransaction, tells: bool, max: Option<i64>, expected: (&str, bool)| {
-        let point = ReadPoint { cursor_max: max, ..point(oldest) };
+        let point = ReadPoint {
+            cursor_max: max,
+            ..point(oldest)
+        };
         let bound = bound(&point, CursorType::Integer, &settings(), tells).expect("a bound");
         assert_eq!((high(&bound).as_str(), bound.certain), expected);
     };

@@ -1,0 +1,172 @@
+//! A table of a real server, by `pintail copy`'s own pipeline.
+
+use std::sync::Arc;
+
+use pintail_config::Location;
+use pintail_lake::EngineSettings;
+use pintail_model::{ErrorKind, SystemClock, TableName};
+use pintail_sync::log::Level;
+use pintail_sync::report::ParityStatus;
+use pintail_sync::spec::copy_spec;
+use pintail_sync::{StopSignal, SyncReport, SyncRequest, Unwatched};
+use pintail_testkit::{Database, PostgresServer};
+use tempfile::TempDir;
+
+/// A database, a lake, and copies between them.
+struct Copy<'a> {
+    database: Database<'a>,
+    folder: TempDir,
+    random: std::cell::Cell<u32>,
+    parity: bool,
+    partitions: Option<u32>,
+}
+
+impl Copy<'_> {
+    fn new(statements: &str) -> Self {
+        let database = PostgresServer::shared().fresh_database();
+        database.execute(statements);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self {
+            database,
+            folder,
+            random: std::cell::Cell::new(1),
+            parity: true,
+            partitions: None,
+        }
+    }
+
+    fn request(&self) -> SyncRequest {
+        self.random.set(self.random.get() + 1);
+        let here = self.folder.path();
+        let read = |url: &str| Location::parse(url, here).unwrap_or_else(|error| panic!("{error}"));
+        let from = read(&self.database.url());
+        let to = read("ducklake:sqlite:lake.sqlite?data_path=lake");
+        let spec = copy_spec(&from, &TableName::bare("orders"), &to);
+        SyncRequest {
+            spec,
+            source: pintail_connectors::registry::source(&from.datastore).expect("a connector"),
+            destination: pintail_connectors::registry::lake_location(&to.datastore).expect("a lake"),
+            data_dir: here.join("data"),
+            strategy: None,
+            partitions: self.partitions,
+            parity: self.parity,
+            engine: EngineSettings::default(),
+            log_level: Level::Info,
+            clock: Arc::new(SystemClock),
+            random: self.random.get(),
+        }
+    }
+
+    fn run(&self) -> SyncReport {
+        pintail_sync::run(&self.request(), &Unwatched, &StopSignal::new())
+            .unwrap_or_else(|error| panic!("{error}: {error:?}"))
+    }
+}
+
+#[test]
+fn a_table_of_a_server_is_copied_and_followed() {
+    let copy = Copy::new(
+        "create table orders (id bigint primary key, item text, updated_at timestamptz not null default now());
+         insert into orders select id, 'item ' || id, now() - interval '1 day' from generate_series(1, 10000) as ids (id);
+         analyze orders",
+    );
+    let report = copy.run();
+    assert_eq!(
+        (report.rows_inserted, report.parity.status),
+        (10_000, ParityStatus::Ok)
+    );
+    copy.database
+        .execute("update orders set item = 'changed', updated_at = now() where id % 100 = 0");
+    // The bound lies a moment before the clock.
+    copy.database.execute("select pg_sleep(0.05)");
+    let report = copy.run();
+    assert_eq!(
+        (
+            report.strategy.as_str(),
+            report.rows_updated,
+            report.parity.status
+        ),
+        ("delta", 100, ParityStatus::Ok)
+    );
+    let report = copy.run();
+    assert_eq!((report.rows_processed, report.commits.count), (0, 0));
+}
+
+#[test]
+fn late_commit_is_picked_up_by_the_next_run() {
+    let copy = Copy::new(
+        "create table orders (id bigint primary key, updated_at timestamptz not null default now());
+         insert into orders (id) select id from generate_series(1, 100) as ids (id);
+         analyze orders",
+    );
+    copy.run();
+    let mut late = copy.database.client();
+    let mut late = late.transaction().expect("a transaction");
+    late.execute("insert into orders (id) values (200)", &[])
+        .expect("a late row");
+    copy.database
+        .execute("insert into orders (id) values (201); select pg_sleep(0.05)");
+    let report = copy.run();
+    assert_eq!(
+        (report.strategy.as_str(), report.rows_inserted),
+        ("delta", 0),
+        "{:?}",
+        report.notes
+    );
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("holds the watermark back")),
+        "{:?}",
+        report.notes
+    );
+    late.commit().expect("it commits late");
+    copy.database.execute("select pg_sleep(0.05)");
+    let report = copy.run();
+    assert_eq!(
+        (report.rows_inserted, report.parity.status),
+        (2, ParityStatus::Ok)
+    );
+}
+
+#[test]
+fn forced_partitions_share_one_snapshot_of_a_server() {
+    let mut copy = Copy::new(
+        "create table orders (id bigint primary key, item text);
+         insert into orders select id, repeat('x', 100) from generate_series(1, 20000) as ids (id);
+         analyze orders",
+    );
+    copy.partitions = Some(8);
+    let report = copy.run();
+    assert_eq!(
+        (
+            report.partitions_total,
+            report.rows_inserted,
+            report.parity.status
+        ),
+        (8, 20_000, ParityStatus::Ok)
+    );
+    assert!(report.parity.leaves > 1);
+}
+
+#[test]
+fn types_without_a_lossless_home_are_refused_by_name_before_anything_is_made() {
+    let copy = Copy::new("create table orders (id bigint primary key, total numeric, span interval)");
+    let error = pintail_sync::run(&copy.request(), &Unwatched, &StopSignal::new()).expect_err("a refusal");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    let text = error.to_string();
+    assert!(text.contains("`total`") && text.contains("`span`"), "{text}");
+    assert!(!copy.folder.path().join("lake.sqlite").exists());
+}
+
+#[test]
+fn planning_changes_nothing() {
+    let copy = Copy::new("create table orders (id bigint primary key)");
+    let plan = pintail_sync::plan(&copy.request()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(plan.partitions.len(), 1);
+    assert_eq!(
+        std::fs::read_dir(copy.folder.path()).expect("a folder").count(),
+        0
+    );
+}
