@@ -45,6 +45,7 @@ use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 use crate::error::{Error, FaultClass, Result};
 use crate::lake::{ALIAS, Lake, column_definitions};
 use crate::ledger::{self, LedgerEntry};
+use crate::location::Catalogue;
 use crate::metadata;
 use crate::quote;
 use crate::session::{Call, Session};
@@ -176,10 +177,15 @@ pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitO
                 ..outcome
             });
         }
+        // A server may still be about to commit. Then the links stay until the next lease: with that, nothing of the
+        // table is undecided any more.
+        let server = matches!(lake.location().catalogue, Catalogue::Postgres { .. });
+        if attempt.sent.is_none() || !server {
+            attempt.release();
+        }
         if asked >= ATTEMPTS {
             return Err(error);
         }
-        // Its links stay until the next lease: with that, nothing of the table is undecided any more.
         let recovered = attempt.recovered;
         if let Some(mut older) = before.replace(attempt).filter(|_| recovered) {
             older.release();
