@@ -368,6 +368,10 @@ fn stat(pid: i64) -> Result<Option<Process>> {
 fn duckdb_insert(conninfo: &str, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let engine = Engine::open(&EngineSettings::default())?;
+    // One after the other, as the LOAD statements of a script.
+    for needed in [extension::POSTGRES, extension::SQLITE, extension::DUCKLAKE] {
+        engine.load(needed)?;
+    }
     let statements = [
         format!("attach '{conninfo}' as source (type postgres, read_only)"),
         format!(
@@ -378,7 +382,7 @@ fn duckdb_insert(conninfo: &str, folder: &Path) -> Result<()> {
     engine.attach(
         "attach both sides",
         &Attachment {
-            extensions: vec![extension::POSTGRES, extension::SQLITE, extension::DUCKLAKE],
+            extensions: Vec::new(),
             statements: statements.into_iter().map(Secret::new).collect(),
             secrets: Vec::new(),
         },
