@@ -26,16 +26,9 @@ pub(crate) struct Diagnostic {
     message: String,
     causes: Vec<String>,
     problems: Vec<Problem>,
-    details: Vec<Detail>,
+    details: Vec<String>,
     hints: Vec<String>,
     reported: bool,
-}
-
-/// One of several things that are wrong, where it has no place in a file.
-#[derive(Debug, Clone)]
-struct Detail {
-    message: String,
-    hint: Option<String>,
 }
 
 impl Diagnostic {
@@ -70,6 +63,12 @@ impl Diagnostic {
         if !said(&self.message) && !self.causes.iter().any(said) {
             self.causes.push(text);
         }
+        self
+    }
+
+    /// Adds to what happened.
+    pub(crate) fn and(mut self, text: impl AsRef<str>) -> Self {
+        self.message = format!("{}: {}", self.message, text.as_ref());
         self
     }
 
@@ -126,7 +125,7 @@ impl Diagnostic {
                 "hint": problem.hint,
             })
         };
-        let detail = |detail: &Detail| json!({ "message": detail.message, "hint": detail.hint });
+        let detail = |detail: &String| json!({ "message": detail });
         json!({
             "kind": self.kind,
             "message": self.message,
@@ -143,20 +142,14 @@ impl Diagnostic {
             indented(&self.message, "  ")
         );
         let hint = palette.paint(Tone::Hint, "hint:");
-        let listed = self
-            .problems
-            .iter()
-            .map(|problem| (without_hint(problem), &problem.hint));
-        let listed = listed.chain(
-            self.details
-                .iter()
-                .map(|detail| (detail.message.clone(), &detail.hint)),
-        );
-        for (what, advice) in listed {
-            let _ = write!(text, "\n  {}", indented(&what, "    "));
-            if let Some(advice) = advice {
-                let _ = write!(text, "\n    {hint} {}", indented(advice, "          "));
+        for problem in &self.problems {
+            let _ = write!(text, "\n  {}", without_hint(problem));
+            if let Some(advice) = &problem.hint {
+                let _ = write!(text, "\n    {hint} {advice}");
             }
+        }
+        for detail in &self.details {
+            let _ = write!(text, "\n  {detail}");
         }
         for cause in &self.causes {
             let _ = write!(text, "\n  caused by: {}", indented(cause, "    "));
@@ -229,13 +222,13 @@ impl From<pintail_sync::Error> for Diagnostic {
         let pintail_sync::Error::Columns { table, problems } = &error else {
             return Self::of(&error, error.kind(), error.hint());
         };
-        let details = problems.iter().map(|problem| Detail {
-            message: problem.message.clone(),
-            hint: problem.hint.clone(),
-        });
-        Self {
-            details: details.collect(),
+        let list = Self {
+            details: problems.iter().map(|problem| problem.message.clone()).collect(),
             ..Self::new(error.kind(), format!("cannot read table \"{table}\" as asked"))
+        };
+        match error.hint() {
+            Some(hints) => list.hint(hints),
+            None => list,
         }
     }
 }

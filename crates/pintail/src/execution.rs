@@ -186,8 +186,8 @@ fn committed_so_far(request: &SyncRequest, diagnostic: Diagnostic) -> Diagnostic
     match newest.map(|state| state.progress) {
         Some(progress) if progress.total_partitions > 0 => {
             let (total, done) = (progress.total_partitions, progress.completed_partitions);
-            diagnostic.cause(match done {
-                0 => "nothing of this run is committed; the lake is as it was".to_owned(),
+            diagnostic.and(match done {
+                0 => "nothing of this run is committed".to_owned(),
                 _ => format!("{done} of {} are committed", numbers::counted(total, "partition")),
             })
         }

@@ -17,7 +17,8 @@ pub(crate) fn line(report: &SyncReport, label: &str, palette: Palette) -> String
         parts.push(rows(report));
     }
     parts.push(numbers::seconds(report.duration_seconds));
-    if report.rows_processed > 0 || report.parity.status != ParityStatus::Ok {
+    // Where nothing was read there is nothing to compare.
+    if report.rows_processed > 0 || changed(report) || report.parity.status == ParityStatus::Mismatch {
         parts.push(parity(&report.parity, palette));
     }
     if report.partitions_skipped > 0 {

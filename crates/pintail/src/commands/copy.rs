@@ -11,7 +11,7 @@ use super::Outcome;
 use crate::diagnostics::Diagnostic;
 use crate::execution::{Execution, Options};
 
-/// Copy a table into a lake, and follow it with every further call.
+/// Copy a table into a lake, and follow it with every further call
 ///
 /// The first call reads the whole table. A second one resumes what was cut off, or reads what changed since, if the
 /// table has a key and a column like `updated_at` that is never NULL.

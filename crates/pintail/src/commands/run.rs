@@ -8,7 +8,7 @@ use super::{Outcome, config};
 use crate::diagnostics::Diagnostic;
 use crate::execution::{Execution, Options};
 
-/// Run a pipeline once: bring its table in the lake up to date.
+/// Run a pipeline once: bring its table in the lake up to date
 ///
 /// Without `--strategy`, a delta runs where an earlier run left a watermark, and a full load otherwise; the report
 /// says why. A run that was cut off goes on where it was.

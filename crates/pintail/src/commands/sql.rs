@@ -11,9 +11,8 @@ use comfy_table::{CellAlignment, Table};
 use pintail_config::{Datastore, Location};
 use pintail_connectors::registry;
 use pintail_lake::connector::Attachment;
-use pintail_lake::{
-    Access, Call, Engine, EngineSettings, Error, FaultClass, Lake, Session, TextTable, quote,
-};
+use pintail_lake::{Access, Call, Engine, EngineSettings, Error, Lake, Session, TextTable, quote};
+use pintail_model::ErrorKind;
 use serde_json::{Map, Value};
 
 use super::Outcome;
@@ -21,7 +20,7 @@ use crate::diagnostics::Diagnostic;
 use crate::interrupt::Interrupt;
 use crate::terminal;
 
-/// Run one query against a lake, a Postgres database or a SQLite file; nothing is written.
+/// Run one query against a lake, a Postgres database or a SQLite file; nothing is written
 ///
 /// A lake's earlier states are read with `at (version => n)`; `from lake.snapshots()` lists them.
 #[derive(Debug, Args)]
@@ -116,14 +115,14 @@ fn answer(session: &Session, query: &str) -> Result<TextTable, Diagnostic> {
 
 /// An error about a query that the reader typed: the answer may quote it.
 fn typed(error: Error) -> Diagnostic {
-    let (kind, hint) = (error.kind(), error.hint());
+    let kind = error.kind();
     match error {
+        Error::Statement { label, source } if source.raw_text().contains("attached in read-only mode") => {
+            Diagnostic::new(ErrorKind::Invalid, format!("cannot {label}: it would write"))
+                .hint("`pintail sql` only reads.")
+        }
         Error::Statement { label, source } => {
-            let mut diagnostic = Diagnostic::new(kind, format!("cannot {label}")).cause(source.raw_text());
-            if let Some(hint) = hint {
-                diagnostic = diagnostic.hint(hint);
-            }
-            diagnostic
+            Diagnostic::new(kind, format!("cannot {label}")).cause(source.raw_text())
         }
         other => other.into(),
     }
@@ -185,8 +184,9 @@ fn json(session: &Session, query: &str) -> Result<String, Diagnostic> {
             let rows: Vec<&str> = rows.iter().map(|row| row.text(0).unwrap_or("null")).collect();
             Ok(listed(&rows))
         }
-        // Statements that cannot stand in a FROM clause, like EXPLAIN, answer with texts.
-        Err(Error::Statement { source, .. }) if source.class == FaultClass::Syntax => {
+        // Statements that cannot stand in a FROM clause, like EXPLAIN, answer with texts; all others fail again, and
+        // then in words that fit what was typed.
+        Err(Error::Statement { .. }) => {
             let answer = answer(session, query)?;
             let object = |row: &Vec<Option<String>>| {
                 let values = row

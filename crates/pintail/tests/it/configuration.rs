@@ -32,8 +32,16 @@ fn a_valid_pipeline_says_what_it_is() {
         "table": "orders"
       },
       "strategies": [
-        "changes (delta)",
-        "everything (full)"
+        {
+          "enabled": true,
+          "name": "changes",
+          "type": "delta"
+        },
+        {
+          "enabled": true,
+          "name": "everything",
+          "type": "full"
+        }
       ],
       "valid": true
     }
@@ -212,6 +220,7 @@ fn what_is_not_built_loads_and_is_refused_when_chosen() {
     exit code 2
     --- stderr
     error: pipeline.yaml:11:27: this release does not support `hash` strategies yet
+    hint: It loads and is checked, so that files can name it before it arrives.
     ");
 }
 

@@ -51,7 +51,12 @@ fn a_folder_of_somebody_else_is_refused() {
     let project = Project::empty();
     project.write("shop.db", "mine");
     let seen = project.pintail(&["demo", "--dir", "."]);
-    insta::assert_snapshot!(seen, @"");
+    insta::assert_snapshot!(seen, @"
+    exit code 8
+    --- stderr
+    error: folder `.` holds files that no demo made
+    hint: Name another folder with `--dir`.
+    ");
     assert_eq!(
         std::fs::read_to_string(project.path("shop.db")).expect("my file"),
         "mine"

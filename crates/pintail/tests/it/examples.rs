@@ -31,3 +31,19 @@ fn every_example_is_valid() {
     }
     assert!(checked >= 4, "only {checked} files were found");
 }
+
+#[test]
+fn the_example_without_a_server_runs() {
+    let example = examples().join("shop-sqlite");
+    let read = |name: &str| std::fs::read_to_string(example.join(name)).expect(name);
+    let project = Project::empty();
+    project.execute(&read("shop.sql"));
+    project.write("datastores.yaml", &read("datastores.yaml"));
+    project.write("pipeline.yaml", &read("pipeline.yaml"));
+    let seen = project.succeed(&["run", "--config", "pipeline.yaml"]);
+    assert!(seen.stdout.starts_with("synced orders  3 rows"), "{seen}");
+    assert_eq!(
+        project.ask("select customer, amount, paid from shop.orders where id = 3"),
+        "Zoë,7.00,true"
+    );
+}

@@ -14,13 +14,13 @@ fn the_overview_lists_commands_and_exit_codes() {
     Usage: pintail <COMMAND>
 
     Commands:
-      run     Run a pipeline once: bring its table in the lake up to date.
-      copy    Copy a table into a lake, and follow it with every further call.
+      run     Run a pipeline once: bring its table in the lake up to date
+      copy    Copy a table into a lake, and follow it with every further call
       config  Check configuration files
       state   Show what a pipeline remembers between runs, or make it forget
-      sql     Run one query against a lake, a Postgres database or a SQLite file; nothing is written.
+      sql     Run one query against a lake, a Postgres database or a SQLite file; nothing is written
       doctor  Show what was found on this machine, where, and what to do about the rest
-      demo    See it work: a sample shop is synced into a lake, a worker is killed and resumed, and both sides are compared
+      demo    See it work on a sample shop: full load, delta, a worker that is killed and resumed, and both sides compared
       help    Print this message or the help of the given subcommand(s)
 
     Options:
@@ -58,7 +58,7 @@ fn the_commands_of_a_sync_explain_themselves() {
     assert_snapshot!(project.pintail(&["run", "--help"]), @"
     exit code 0
     --- stdout
-    Run a pipeline once: bring its table in the lake up to date.
+    Run a pipeline once: bring its table in the lake up to date
 
     Without `--strategy`, a delta runs where an earlier run left a watermark, and a full load otherwise; the report
     says why. A run that was cut off goes on where it was.
@@ -96,7 +96,7 @@ fn the_commands_of_a_sync_explain_themselves() {
     assert_snapshot!(project.pintail(&["copy", "--help"]), @"
     exit code 0
     --- stdout
-    Copy a table into a lake, and follow it with every further call.
+    Copy a table into a lake, and follow it with every further call
 
     The first call reads the whole table. A second one resumes what was cut off, or reads what changed since, if the
     table has a key and a column like `updated_at` that is never NULL.
@@ -144,7 +144,7 @@ fn the_commands_of_a_sync_explain_themselves() {
     assert_snapshot!(project.pintail(&["sql", "--help"]), @"
     exit code 0
     --- stdout
-    Run one query against a lake, a Postgres database or a SQLite file; nothing is written.
+    Run one query against a lake, a Postgres database or a SQLite file; nothing is written
 
     A lake's earlier states are read with `at (version => n)`; `from lake.snapshots()` lists them.
 

@@ -9,16 +9,41 @@ use crate::project::{LAKE, Project, Seen};
 #[test]
 fn a_malformed_address_is_shown_without_its_password() {
     let project = Project::empty();
-    assert_snapshot!(project.pintail(&["copy", "postgress://sync:canary-1@db/shop", "orders", LAKE]), @"");
-    assert_snapshot!(project.pintail(&["copy", "shop.db", "orders", LAKE]), @"");
-    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", "mysql://root@db/shop"]), @"");
-    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", "sqlite:copy.db"]), @"");
+    assert_snapshot!(project.pintail(&["copy", "postgress://sync:canary-1@db/shop", "orders", LAKE]), @"
+    exit code 2
+    --- stderr
+    error: cannot read the location `postgress://sync:***@db/shop`: `postgress` is not a system
+    hint: did you mean `postgres`?
+    ");
+    assert_snapshot!(project.pintail(&["copy", "shop.db", "orders", LAKE]), @"
+    exit code 2
+    --- stderr
+    error: cannot read the location `shop.db`: it does not begin with a system
+    hint: a SQLite file is written as `sqlite:<path>`
+    ");
+    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", "mysql://root@db/shop"]), @"
+    exit code 2
+    --- stderr
+    error: cannot read the location `mysql://root@db/shop`: `mysql` is not built yet
+    hint: this release reads `postgres://…` and `sqlite:<path>` and writes `ducklake:<catalogue>`
+    ");
+    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", "sqlite:copy.db"]), @"
+    exit code 2
+    --- stderr
+    error: cannot write to datastore `sqlite:copy.db`: a destination of type `sqlite` is not built yet
+    hint: Tables can be written to `ducklake`.
+    ");
 }
 
 #[test]
 fn a_lake_that_does_not_exist_is_not_made_by_looking() {
     let project = Project::empty();
-    assert_snapshot!(project.pintail(&["sql", LAKE, "select 1"]), @"");
+    assert_snapshot!(project.pintail(&["sql", LAKE, "select 1"]), @"
+    exit code 3
+    --- stderr
+    error: lake `ducklake:sqlite:[FOLDER]/lake.sqlite?data_path=[FOLDER]/lake` does not exist
+    hint: Check the path; `pintail copy` and `pintail run` make a lake when they first write to it.
+    ");
     assert!(!project.path("lake.sqlite").exists());
 }
 
@@ -27,9 +52,19 @@ fn a_folder_that_may_not_be_written_is_named() {
     let project = Project::with_shop(3);
     // The kernel's own folder refuses files even to root, whom permissions do not stop.
     let lake = "ducklake:sqlite:lake.sqlite?data_path=/sys/kernel/lake";
-    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", lake]), @"");
+    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", lake]), @"
+    exit code 4
+    --- stderr
+    error: cannot create folder `/sys/kernel/lake`
+      caused by: Operation not permitted (os error 1)
+    ");
     let catalogue = "ducklake:sqlite:/sys/kernel/lake.sqlite?data_path=lake";
-    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", catalogue]), @"");
+    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", catalogue]), @"
+    exit code 1
+    --- stderr
+    error: cannot attach lake `ducklake:sqlite:/sys/kernel/lake.sqlite?data_path=[FOLDER]/lake`
+      caused by: DuckDB reported an error (details may hold values and are not shown)
+    ");
     let state = [
         "copy",
         "sqlite:shop.db",
@@ -38,7 +73,12 @@ fn a_folder_that_may_not_be_written_is_named() {
         "--state-dir",
         "/sys/kernel/state",
     ];
-    assert_snapshot!(project.pintail(&state), @"");
+    assert_snapshot!(project.pintail(&state), @"
+    exit code 4
+    --- stderr
+    error: cannot create folder `/sys/kernel/state/locks`
+      caused by: Operation not permitted (os error 1)
+    ");
 }
 
 #[test]
@@ -57,7 +97,13 @@ fn a_full_disk_commits_nothing_and_a_rerun_goes_on() {
         .args(copy)
         .current_dir(project.path(""))
         .env("XDG_STATE_HOME", project.path("state"));
-    assert_snapshot!(Seen::of(&mut limited), @"");
+    assert_snapshot!(Seen::of(&mut limited), @r#"
+    exit code 5
+    --- stderr
+    orders: reading about 300,000 rows in 1 partition
+    error: cannot read partition `all` of table "main.orders" from sqlite:shop.db
+      caused by: IO Error: Could not write file "[FOLDER]/lake/main/orders/[RUN]/all-1.parquet": File too large
+    "#);
     assert_eq!(
         project.ask("select count(*) from duckdb_tables() where table_name = 'orders'"),
         "0"
@@ -74,13 +120,28 @@ fn a_lake_of_a_newer_format_is_refused_and_left_alone() {
         "lake.sqlite",
         "update ducklake_metadata set value = '99.0' where key = 'version'",
     );
-    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", LAKE]), @"");
-    assert_snapshot!(project.pintail(&["sql", LAKE, "from orders"]), @"");
+    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", LAKE]), @"
+    exit code 2
+    --- stderr
+    error: lake `ducklake:sqlite:[FOLDER]/lake.sqlite?data_path=[FOLDER]/lake` has a catalogue format that this release does not know
+    hint: Use the release of Pintail that last wrote to it, or a newer one. Nothing was changed.
+    ");
+    assert_snapshot!(project.pintail(&["sql", LAKE, "from orders"]), @"
+    exit code 2
+    --- stderr
+    error: lake `ducklake:sqlite:[FOLDER]/lake.sqlite?data_path=[FOLDER]/lake` has a catalogue format that this release does not know
+    hint: Use the release of Pintail that last wrote to it, or a newer one. Nothing was changed.
+    ");
 }
 
 #[test]
 fn a_file_that_is_no_database_is_named() {
     let project = Project::empty();
     project.write("shop.db", &"this is not a database\n".repeat(100));
-    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", LAKE]), @"");
+    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", LAKE]), @"
+    exit code 2
+    --- stderr
+    error: cannot look a table up: the file is no SQLite database, or an encrypted one
+    hint: Check the path.
+    ");
 }

@@ -16,17 +16,35 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[test]
 fn a_full_load_is_followed_by_a_delta_and_then_by_nothing() {
     let project = Project::with_shop(2_000);
-    assert_snapshot!(project.pintail(&RUN), @"");
+    assert_snapshot!(project.pintail(&RUN), @"
+    exit code 0
+    --- stdout
+    synced orders  2,000 rows  [DURATION]  parity ok (1 leaf)
+    --- stderr
+    orders: reading about 2,000 rows in 1 partition
+    ");
     project.execute("update orders set status = 'sent', change_number = 2000 + id where id <= 3");
     project.execute("insert into orders values (2001, 'new', 1.5, null, '2026-02-01', 2004)");
-    assert_snapshot!(project.pintail(&RUN), @"");
+    assert_snapshot!(project.pintail(&RUN), @"
+    exit code 0
+    --- stdout
+    synced orders  4 rows (1 new, 3 changed)  [DURATION]  parity ok (1 leaf)
+    --- stderr
+    orders: reading about 3 rows in 1 partition
+    ");
     assert_eq!(
         project.ask("select count(*), count(*) filter (status = 'sent') from shop.orders"),
         "2001,3"
     );
 
     let before = project.snapshot();
-    assert_snapshot!(project.pintail(&RUN), @"");
+    assert_snapshot!(project.pintail(&RUN), @"
+    exit code 0
+    --- stdout
+    nothing to do for orders  [DURATION]
+    --- stderr
+    note: nothing to read: everything below 2005 was read before
+    ");
     assert_eq!(
         project.snapshot(),
         before,
@@ -38,10 +56,24 @@ fn a_full_load_is_followed_by_a_delta_and_then_by_nothing() {
 fn a_copy_needs_no_files_and_a_second_call_follows() {
     let project = Project::with_shop(500);
     let copy = ["copy", "sqlite:shop.db", "orders", LAKE];
-    assert_snapshot!(project.pintail(&copy), @"");
+    assert_snapshot!(project.pintail(&copy), @"
+    exit code 0
+    --- stdout
+    synced orders  500 rows  [DURATION]  parity ok (1 leaf)
+    --- stderr
+    orders: reading about 500 rows in 1 partition
+    note: SQLite does not tell when a transaction began: rows are read up to 5m before now (default `lag`)
+    ");
     project.execute("update orders set note = 'late', updated_at = datetime('now', '+1 hour') where id = 9");
     let before = project.snapshot();
-    assert_snapshot!(project.pintail(&copy), @"");
+    assert_snapshot!(project.pintail(&copy), @"
+    exit code 0
+    --- stdout
+    nothing to do for orders  [DURATION]
+    --- stderr
+    orders: reading 1 partition
+    note: SQLite does not tell when a transaction began: rows are read up to 5m before now (default `lag`)
+    ");
     // SQLite does not tell its open transactions, so a row waits for the default lag of 5 minutes.
     assert_eq!(project.snapshot(), before);
     assert!(project.path("state/pintail/state.db").exists());
@@ -50,13 +82,66 @@ fn a_copy_needs_no_files_and_a_second_call_follows() {
 #[test]
 fn a_plan_shows_every_statement_and_changes_nothing() {
     let project = Project::with_shop(2_000);
-    assert_snapshot!(project.pintail(&[&RUN[..], &["--plan"]].concat()), @"");
+    let plan = project.succeed(&[&RUN[..], &["--plan"]].concat());
+    assert_snapshot!(outline(&plan.stdout), @"
+    plan of pipeline `orders`: full by strategy `everything`
+      why          the table is not in the lake yet
+      source       sqlite:shop.db main.orders, about 2,000 rows
+      destination  ducklake:sqlite:[FOLDER]/lake.sqlite?data_path=[FOLDER]/lake shop.orders
+      columns      id bigint, status varchar, amount decimal(10,2), note varchar, updated_at timestamp, change_number bigint
+      key          id
+      watermark    2001 when everything is in
+      parity       checksums by id in steps of 4096
+
+    partition 1 of 1: all
+      reads all rows, about 2,000 rows
+      engine, stage the rows:
+      source, as part of it:
+
+      source, count the rows independently:
+
+    then one commit for all partitions
+      lake, commit:
+      lake, compare:
+    ");
+    for statement in [
+        "copy (\n",
+        "delete from \"lake\".\"shop\".\"orders\";",
+        "call ducklake_add_data_files(",
+    ] {
+        assert!(
+            plan.stdout.contains(statement),
+            "the plan has no `{statement}`\n{plan}"
+        );
+    }
     assert!(!project.path("lake.sqlite").exists() && !project.path("data").exists());
 
     project.succeed(&RUN);
     project.execute("update orders set status = 'sent', change_number = 2000 + id where id <= 3");
     let before = project.snapshot();
-    assert_snapshot!(project.pintail(&[&RUN[..], &["--plan"]].concat()), @"");
+    let plan = project.succeed(&[&RUN[..], &["--plan"]].concat());
+    assert_snapshot!(outline(&plan.stdout), @"
+    plan of pipeline `orders`: delta by strategy `changes`
+      why          an earlier run left a watermark
+      source       sqlite:shop.db main.orders, about 2,000 rows
+      destination  ducklake:sqlite:[FOLDER]/lake.sqlite?data_path=[FOLDER]/lake shop.orders
+      columns      id bigint, status varchar, amount decimal(10,2), note varchar, updated_at timestamp, change_number bigint
+      key          id
+      cursor       change_number (integer), read up to 2001
+      watermark    2004 when everything is in
+      not covered  rows that were deleted in the source
+      parity       checksums by id in steps of 4096
+
+    partition 1 of 1: change_number_2001_2004
+      reads change_number 2001..2004, about 2 rows
+      engine, stage the rows:
+      source, as part of it:
+      source, count the rows independently:
+
+    then one commit for each partition that has rows, in this order
+      lake, commit:
+      lake, compare:
+    ");
     assert_eq!(project.snapshot(), before);
     let plan = project
         .succeed(&[&RUN[..], &["--plan", "--json"]].concat())
@@ -70,6 +155,14 @@ fn a_plan_shows_every_statement_and_changes_nothing() {
             .as_str()
             .is_some_and(|sql| sql.contains("select"))
     );
+}
+
+/// A plan without its statements, which belong to the connectors.
+fn outline(plan: &str) -> String {
+    plan.lines()
+        .filter(|line| !line.starts_with("    "))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -144,7 +237,13 @@ fn a_report_is_one_json_object_and_the_metrics_file_is_the_same() {
 #[test]
 fn without_parity_a_run_is_unproven() {
     let project = Project::with_shop(100);
-    assert_snapshot!(project.pintail(&[&RUN[..], &["--no-parity"]].concat()), @"");
+    assert_snapshot!(project.pintail(&[&RUN[..], &["--no-parity"]].concat()), @"
+    exit code 0
+    --- stdout
+    synced orders  100 rows  [DURATION]  unproven
+    --- stderr
+    orders: reading about 100 rows in 1 partition
+    ");
     let report = project
         .succeed(&[&RUN[..], &["--no-parity", "--json", "--strategy", "full"]].concat())
         .json();
@@ -174,7 +273,7 @@ fn a_failed_run_reports_its_error_as_json_too() {
         (&"failed".into(), &1.into())
     );
     assert_eq!(report["error"]["kind"], "data");
-    assert!(seen.stderr.starts_with("error: "), "{seen}");
+    assert!(seen.stderr.contains("\nerror: "), "{seen}");
 }
 
 #[test]
@@ -189,7 +288,12 @@ fn of_two_runs_at_once_the_second_says_so() {
         first.stderr()
     );
     assert!(first.stop(), "the run was over before it could be stopped");
-    assert_snapshot!(project.pintail(&RUN), @"");
+    assert_snapshot!(project.pintail(&RUN), @"
+    exit code 8
+    --- stderr
+    error: pipeline `orders` is already running (process [PID], since [TIME])
+    hint: Wait for it to end. Its state can be read with `pintail state show`.
+    ");
     assert_eq!(
         project
             .pintail(&["state", "reset", "--config", "pipeline.yaml", "--yes"])

@@ -49,7 +49,12 @@ fn an_interrupt_ends_a_run_between_two_commits() {
         .join("\n");
     // How many partitions come through while the signal travels is up to the machine.
     let said = said.replace("3 of 7", "2 of 7").replace("4 of 7", "2 of 7");
-    assert_snapshot!(said, @"");
+    assert_snapshot!(said, @"
+    orders: reading about 59,999 rows in 7 partitions
+    stopping between two commits; press Ctrl-C again to end at once
+    error: pipeline `orders` was stopped on request: 2 of 7 partitions are committed
+    hint: Start it again: it goes on where it was stopped.
+    ");
 
     let committed = sent(&project);
     assert!(
@@ -75,7 +80,14 @@ fn an_interrupt_before_the_first_commit_leaves_the_lake_as_it_was() {
         stdout: run.stdout(),
         stderr: run.stderr(),
     };
-    assert_snapshot!(seen, @"");
+    assert_snapshot!(seen, @"
+    exit code 130
+    --- stderr
+    orders: reading about 400,000 rows in 1 partition
+    stopping between two commits; press Ctrl-C again to end at once
+    error: pipeline `orders` was stopped on request: nothing of this run is committed
+    hint: Start it again: it goes on where it was stopped.
+    ");
     assert_eq!(
         project.ask("select count(*) from duckdb_tables() where schema_name = 'shop'"),
         "0"

@@ -15,7 +15,12 @@ fn a_wrong_password_is_refused_without_showing_it() {
     let project = Project::empty();
     let seen = project.pintail(&["copy", &database.url_as(&user, wrong), "orders", LAKE]);
     assert_no_canary(&seen.to_string(), &[password, wrong]);
-    assert_snapshot!(seen.to_string().replace(database.name(), "fresh"), @"");
+    assert_snapshot!(seen.to_string().replace(database.name(), "fresh"), @r#"
+    exit code 4
+    --- stderr
+    error: cannot attach source postgres://sync_fresh@127.0.0.1:[PORT]/fresh
+      caused by: IO Error: Unable to connect to Postgres at "dbname='fresh' host='127.0.0.1' port=[PORT] user='sync_fresh' application_name='pintail' connect_timeout='10' client_encoding='UTF8'": connection to server at "127.0.0.1", port [PORT] failed: FATAL:  password authentication failed for user "sync_fresh"
+    "#);
 }
 
 #[test]
@@ -29,22 +34,42 @@ fn a_refused_connection_says_where() {
         LAKE,
     ]);
     assert_no_canary(&seen.to_string(), &["canary-77aa"]);
-    assert_snapshot!(seen, @"");
+    assert_snapshot!(seen, @r#"
+    exit code 5
+    --- stderr
+    error: cannot attach source postgres://sync@127.0.0.1:[PORT]/shop
+      caused by: IO Error: Unable to connect to Postgres at "dbname='shop' host='127.0.0.1' port=[PORT] user='sync' application_name='pintail' connect_timeout='10' client_encoding='UTF8'": connection to server at "127.0.0.1", port [PORT] failed: Connection refused 	Is the server running on that host and accepting TCP/IP connections?
+    "#);
 }
 
 #[test]
 fn an_unknown_table_names_the_nearest() {
     let project = Project::with_shop(3);
-    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "order", LAKE]), @"");
+    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "order", LAKE]), @r#"
+    exit code 3
+    --- stderr
+    error: cannot find table "order" in sqlite:shop.db
+    hint: Did you mean `orders`?
+    "#);
     let database = PostgresServer::shared().fresh_database();
     database.execute("create table public.orders (id int primary key)");
     let seen = project.pintail(&["copy", &database.url(), "public.ordres", LAKE]);
-    assert_snapshot!(seen.to_string().replace(database.name(), "fresh"), @"");
+    assert_snapshot!(seen.to_string().replace(database.name(), "fresh"), @r#"
+    exit code 3
+    --- stderr
+    error: cannot find table "public.ordres" in postgres://postgres@127.0.0.1:[PORT]/fresh
+    hint: Did you mean `public.orders`?
+    "#);
 }
 
 #[test]
 fn a_missing_file_is_not_found() {
-    assert_snapshot!(Project::empty().pintail(&["copy", "sqlite:shop.db", "orders", LAKE]), @"");
+    assert_snapshot!(Project::empty().pintail(&["copy", "sqlite:shop.db", "orders", LAKE]), @"
+    exit code 3
+    --- stderr
+    error: cannot open `shop.db`
+      caused by: No such file or directory (os error 2)
+    ");
 }
 
 #[test]
@@ -57,7 +82,15 @@ fn unknown_columns_are_named_all_at_once() {
   - {source: change_number, dest: change_number}
 strategies:";
     project.change_pipeline("strategies:", map);
-    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @"");
+    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @r#"
+    exit code 3
+    --- stderr
+    error: cannot read table "main.orders" as asked
+      column `amont` does not exist
+      column `state` does not exist
+    hint: `amont`: did you mean `amount`?
+    hint: `state`: known are `id`, `status`, `amount`, `note`, `updated_at` and `change_number`
+    "#);
 }
 
 #[test]
@@ -66,7 +99,15 @@ fn types_without_a_home_are_refused_by_name_with_the_choices() {
     let database = PostgresServer::shared().fresh_database();
     database.execute("create table visits (id int primary key, stay interval, spot point, price numeric)");
     let seen = project.pintail(&["copy", &database.url(), "visits", LAKE]);
-    assert_snapshot!(seen.to_string().replace(database.name(), "fresh"), @"");
+    assert_snapshot!(seen.to_string().replace(database.name(), "fresh"), @r#"
+    exit code 2
+    --- stderr
+    error: cannot read table "public.visits" as asked
+      column `stay` is of type `interval`, which has no lossless home
+      column `spot` is of type `point`, which has no lossless home
+      column `price` is of type `numeric`, which has no lossless home
+    hint: In a pipeline file, choose for each such column in `column_map`: `data_type: text` keeps it exactly as the source writes it, `data_type: decimal` with `precision` and `scale` keeps exact numbers, or leave the column out.
+    "#);
 }
 
 #[test]
@@ -75,7 +116,15 @@ fn a_value_that_does_not_fit_commits_nothing() {
     project.execute("update orders set amount = 'canary-much' where id = 7");
     let seen = project.pintail(&["run", "--config", "pipeline.yaml"]);
     assert_no_canary(&seen.to_string(), &["canary-much"]);
-    assert_snapshot!(seen, @"");
+    assert_snapshot!(seen, @r#"
+    exit code 6
+    --- stderr
+    orders: reading about 10 rows in 1 partition
+    error: cannot read column `amount` of table "main.orders", partition `all`: a value has no lossless home
+      caused by: cannot read partition `all` of table "main.orders" from sqlite:shop.db
+      caused by: a value cannot be converted, or does not fit (the value is not shown)
+    hint: Nothing was committed. Declare another `data_type` for the column in `column_map` (`text` carries every value), or correct the value in the source.
+    "#);
     assert_eq!(
         project.ask("select count(*) from duckdb_tables() where schema_name = 'shop'"),
         "0"
@@ -98,23 +147,49 @@ fn rows_without_a_cursor_end_a_delta_unless_the_pipeline_decides() {
     );
     project.succeed(&["run", "--config", "pipeline.yaml"]);
     project.execute("insert into events values (3, null), (4, 4), (5, null)");
-    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @"");
+    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @r#"
+    exit code 6
+    --- stderr
+    orders: reading about 2 rows in 1 partition
+    error: 2 rows of table "main.events" have no value in the cursor column `seen`
+    hint: Fill the column, or set `null_cursor` of the strategy: `include` reads these rows with every run, `skip` leaves them out.
+    "#);
     assert_eq!(project.ask("select count(*) from shop.orders"), "2");
 
     project.change_pipeline("column: seen\n", "column: seen\n    null_cursor: skip\n");
-    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @"");
+    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @"
+    exit code 0
+    --- stdout
+    synced orders  1 row (1 new)  [DURATION]  parity ok (1 leaf)
+    --- stderr
+    orders: reading about 2 rows in 1 partition
+    note: run [RUN] goes on: 0 of its 1 partitions are in
+    note: 2 rows have NULL in the cursor column `seen` and were left out
+    ");
     assert_eq!(project.ask("select count(*) from shop.orders"), "3");
 
     project.change_pipeline("null_cursor: skip", "null_cursor: include");
-    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @"");
+    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @"
+    exit code 0
+    --- stdout
+    synced orders  2 rows (2 new)  [DURATION]  parity ok (1 leaf)
+    --- stderr
+    orders: reading 1 partition
+    note: nothing to read: everything below 5 was read before
+    ");
     assert_eq!(project.ask("select count(*) from shop.orders"), "5");
 }
 
 #[test]
-fn a_cursor_that_changed_its_type_stops_the_run() {
+fn a_cursor_that_cannot_be_followed_is_refused() {
     let project = Project::with_shop(10);
     project.succeed(&["run", "--config", "pipeline.yaml"]);
     project.change_pipeline("column: change_number\n", "column: note\n");
     project.change_pipeline("[{column: change_number, step: 1000}]", "[]");
-    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @"");
+    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml"]), @r#"
+    exit code 2
+    --- stderr
+    error: strategy `changes` cannot follow table "main.orders": the cursor `note` is of type `TEXT`, and a delta follows integers, dates and timestamps
+    hint: Name the key with `roles: [unique_column]` in `column_map` and the cursor with `column` of the strategy, or run `--strategy full`.
+    "#);
 }

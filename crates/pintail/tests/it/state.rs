@@ -20,7 +20,29 @@ fn a_state_has_the_shape_that_monitoring_knows() {
         "--strategy",
         "changes",
     ];
-    assert_snapshot!(project.pintail(&show), @"");
+    assert_snapshot!(project.pintail(&show), @r#"
+    exit code 0
+    --- stdout
+    {
+      "pipeline_id": "orders",
+      "strategy": "changes",
+      "run_id": "[RUN]",
+      "status": "completed",
+      "started_at": "[TIME]",
+      "completed_at": "[TIME]",
+      "last_completed_partition": {
+        "partition_id": "change_number_3000_3501",
+        "completed_at": "[TIME]"
+      },
+      "progress": {
+        "total_partitions": 2,
+        "completed_partitions": 2,
+        "failed_partitions": 0,
+        "rows_processed": 1500
+      },
+      "watermark": "3501"
+    }
+    "#);
     let all = project
         .succeed(&["state", "show", "--config", "pipeline.yaml"])
         .json();
@@ -70,18 +92,41 @@ fn the_state_of_a_copy_lies_in_the_users_own_folder() {
 #[test]
 fn an_unknown_state_names_the_nearest() {
     let project = Project::with_shop(10);
-    assert_snapshot!(project.pintail(&["state", "show"]), @"");
+    assert_snapshot!(project.pintail(&["state", "show"]), @"
+    exit code 3
+    --- stderr
+    error: there is no state in `data` or `[FOLDER]/state/pintail`
+    hint: Name the pipeline file with `--config`, or the folder with `--state-dir`.
+    ");
     project.succeed(&RUN);
-    assert_snapshot!(project.pintail(&["state", "show", "order"]), @"");
-    assert_snapshot!(project.pintail(&["state", "show", "orders", "--strategy", "changes"]), @"");
+    assert_snapshot!(project.pintail(&["state", "show", "order"]), @"
+    exit code 3
+    --- stderr
+    error: pipeline `order` has no state in `data` or `[FOLDER]/state/pintail`
+    hint: did you mean `orders`?
+    ");
+    assert_snapshot!(project.pintail(&["state", "show", "orders", "--strategy", "changes"]), @"
+    exit code 3
+    --- stderr
+    error: pipeline `orders` has no run of strategy `changes`
+    ");
 }
 
 #[test]
 fn a_reset_asks_and_makes_the_next_run_a_full_load() {
     let project = Project::with_shop(10);
     project.succeed(&RUN);
-    assert_snapshot!(project.pintail(&["state", "reset", "--config", "pipeline.yaml"]), @"");
-    assert_snapshot!(project.pintail(&["state", "reset", "--config", "pipeline.yaml", "--yes"]), @"");
+    assert_snapshot!(project.pintail(&["state", "reset", "--config", "pipeline.yaml"]), @"
+    exit code 2
+    --- stderr
+    error: a reset has to be confirmed
+    hint: Add `--yes`.
+    ");
+    assert_snapshot!(project.pintail(&["state", "reset", "--config", "pipeline.yaml", "--yes"]), @"
+    exit code 0
+    --- stdout
+    reset pipeline `orders`  1 run forgotten; the next run is a full load
+    ");
     let report = project.succeed(&[&RUN[..], &["--json"]].concat()).json();
     assert_eq!(
         (&report["kind"], &report["reason"]),

@@ -37,7 +37,7 @@ use crate::interrupt::Interrupt;
 use crate::numbers;
 use crate::progress::Audience;
 
-/// See it work: a sample shop is synced into a lake, a worker is killed and resumed, and both sides are compared.
+/// See it work on a sample shop: full load, delta, a worker that is killed and resumed, and both sides compared.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pintail demo --rows 200000 --dir /tmp/demo")]
 pub(crate) struct Arguments {
