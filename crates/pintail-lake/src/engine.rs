@@ -134,11 +134,11 @@ impl Engine {
 
     /// Opens a session.
     pub fn session(&self) -> Result<Session> {
-        // SAFETY: the raw database is open as long as `EngineShared` lives, and the session keeps it alive.
         #[expect(
             unsafe_code,
             reason = "the crate offers no safe way to connect to a database that it did not open"
         )]
+        // SAFETY: the raw database is open as long as `EngineShared` lives, and the session keeps it alive.
         let connection = unsafe { Connection::open_from_raw(self.shared.database.raw) };
         let connection = connection.map_err(|error| Error::Statement {
             label: "open a DuckDB session".to_owned(),
