@@ -4,6 +4,12 @@
 //! whole job from its start to its end; contestants take turns, round by round, and medians are compared. CPU is
 //! that of the process and of Postgres together.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the table is what the benchmark is for"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -405,7 +411,6 @@ fn median(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what the benchmark is for")]
 fn print(options: &Options, contestants: &[Contestant], read_ratio: &[f64]) {
     let Some(insert) = contestants
         .iter()
