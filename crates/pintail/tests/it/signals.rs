@@ -58,7 +58,7 @@ fn an_interrupt_ends_a_run_between_two_commits() {
 
     let committed = sent(&project);
     assert!(
-        committed >= 19_000 && committed < 60_000,
+        (19_000..60_000).contains(&committed),
         "{committed} rows are in"
     );
     assert_eq!(committed % 10_000, 9_999, "part of a partition is in");
