@@ -93,7 +93,7 @@ impl Demo {
         )?;
 
         story::step(3, "The shop goes on, and a delta follows")?;
-        let changes = self.shop.open(|shop| shop.sell())?;
+        let changes = self.shop.open(shop::Open::sell)?;
         story::line(format_args!(
             "{} changed, {} came in",
             numbers::counted(changes.updated, "order"),
@@ -108,7 +108,7 @@ impl Demo {
         ))?;
 
         story::step(4, "A worker is killed in the middle")?;
-        let changes = self.shop.open(|shop| shop.ship())?;
+        let changes = self.shop.open(shop::Open::ship)?;
         story::line(format_args!(
             "{} changed",
             numbers::counted(changes.updated, "order")
