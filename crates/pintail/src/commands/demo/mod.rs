@@ -28,7 +28,7 @@ use pintail_sync::{StopSignal, SyncReport, SyncRequest};
 
 use self::folder::Folder;
 use self::proof::Proof;
-use self::shop::Shop;
+use self::shop::{Open, Shop};
 use self::worker::Ending;
 use super::{Outcome, config, run as pipeline_run};
 use crate::diagnostics::Diagnostic;
@@ -93,7 +93,11 @@ impl Demo {
         )?;
 
         story::step(3, "The shop goes on, and a delta follows")?;
-        let changes = self.shop.open(shop::Open::sell)?;
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method alone is bound to one lifetime"
+        )]
+        let changes = self.shop.open(|shop| shop.sell())?;
         story::line(format_args!(
             "{} changed, {} came in",
             numbers::counted(changes.updated, "order"),
@@ -108,7 +112,11 @@ impl Demo {
         ))?;
 
         story::step(4, "A worker is killed in the middle")?;
-        let changes = self.shop.open(shop::Open::ship)?;
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method alone is bound to one lifetime"
+        )]
+        let changes = self.shop.open(|shop| shop.ship())?;
         story::line(format_args!(
             "{} changed",
             numbers::counted(changes.updated, "order")
