@@ -1,0 +1,475 @@
+//! One history, carried out on a real source and a real lake, and compared with the model after every run.
+
+use std::path::Path;
+
+use pintail_lake::{EngineSettings, Lake, LakeLocation, Session};
+use pintail_model::{CursorType, CursorValue, ErrorKind, Range, TableName};
+use pintail_sync::log::Level;
+use pintail_sync::report::ParityStatus;
+use pintail_sync::spec::{DeltaSpec, FullSpec, NullCursor, PartitionSpec, PipelineSpec, StrategyKind, StrategySpec};
+use pintail_sync::state::{FrozenPartition, History as Memory, State};
+use pintail_sync::{StopSignal, SyncReport, SyncRequest};
+
+use super::history::{History, RunStep, Setting, Step};
+use super::model::{Apply, Counts, LakeModel, Order, Orders, later};
+use super::source::Source;
+use super::world::{Watcher, World};
+use crate::lakes::{Reader, query, soundness, strays};
+use crate::shop::backend;
+
+/// What histories had in them: a test that never met a late commit proves nothing about late commits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub(super) runs: u64,
+    pub(super) deltas: u64,
+    pub(super) resumed: u64,
+    pub(super) stopped: u64,
+    pub(super) partitions: u64,
+    pub(super) rows: u64,
+    pub(super) late_commits: u64,
+    pub(super) kept: u64,
+}
+
+impl Tally {
+    /// Whether everything that is to be tested took place.
+    pub(super) fn covers(&self) -> bool {
+        self.deltas > 0 && self.resumed > 0 && self.stopped > 0 && self.late_commits > 0 && self.partitions > self.runs
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.deltas += other.deltas;
+        self.resumed += other.resumed;
+        self.stopped += other.stopped;
+        self.partitions += other.partitions;
+        self.rows += other.rows;
+        self.late_commits += other.late_commits;
+        self.kept += other.kept;
+    }
+}
+
+/// Where the case takes place.
+pub(super) struct Scene<'a> {
+    pub(super) lake: &'a LakeLocation,
+    pub(super) data_dir: &'a Path,
+    pub(super) reader: &'a Reader,
+    /// Of the table, the pipeline and everything else.
+    pub(super) name: &'a str,
+}
+
+pub(super) struct Case<'a> {
+    scene: &'a Scene<'a>,
+    world: World<'a>,
+    setting: Setting,
+    lake: LakeModel,
+    runs: u32,
+    tally: Tally,
+}
+
+/// Carries out the first `steps` steps of a history, and then what brings both sides together.
+pub(super) fn play(
+    scene: &Scene<'_>,
+    source: &mut dyn Source,
+    history: &History,
+    steps: usize,
+) -> Result<Tally, String> {
+    source.make_table(scene.name, &history.setting);
+    let mut case = Case {
+        scene,
+        world: World::new(source),
+        setting: history.setting.clone(),
+        lake: LakeModel::default(),
+        runs: 0,
+        tally: Tally::default(),
+    };
+    for (number, step) in history.steps.iter().take(steps).enumerate() {
+        case.step(step, number).map_err(|problem| format!("after step {number}: {problem}"))?;
+    }
+    case.finish().map_err(|problem| format!("at the end: {problem}"))?;
+    case.tally.late_commits = case.world.late_commits;
+    Ok(case.tally)
+}
+
+impl Case<'_> {
+    fn step(&mut self, step: &Step, number: usize) -> Result<(), String> {
+        // No two events of a history fall on one instant, unless they are meant to.
+        self.world.source.wait(137_003 * (number as i64 % 3));
+        match step {
+            Step::Wait { seconds } => self.world.source.wait(i64::from(*seconds) * 1_000_000),
+            Step::Event(event) => self.world.happen(event),
+            Step::Run(run) => self.run(run)?,
+        }
+        self.check_appeared()
+    }
+
+    /// What becomes visible after a watermark was set must not lie below it: no later delta would read it.
+    fn check_appeared(&mut self) -> Result<(), String> {
+        let appeared = std::mem::take(&mut self.world.appeared);
+        match (self.lake.watermark, appeared.into_iter().min()) {
+            (Some(watermark), Some(least)) if least < watermark => {
+                Err(format!("a row came late with cursor {least}, and the watermark is {watermark}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends all transactions and follows the source until nothing is left to read.
+    fn finish(&mut self) -> Result<(), String> {
+        self.world.settle();
+        self.check_appeared()?;
+        self.world.source.wait(i64::from(self.setting.lag_seconds + 1) * 1_000_000 + 2 * 86_400_000_000);
+        // The policy is to stop: somebody corrects the source, or loads it in full.
+        let fails = self.setting.nulls == Some(NullCursor::Fail) && self.world.model.visible.values().any(Order::unstamped);
+        let full = self.setting.full_at_end || fails;
+        let last = RunStep { strategy: full.then_some("full"), ..RunStep::default() };
+        self.run(&last)?;
+        if !full {
+            // A resumed run reads up to the bound of its first attempt.
+            self.run(&RunStep::default())?;
+        }
+        self.compare_sides(full)?;
+        self.scene.reader.look(self.scene.lake, |lake, session| {
+            soundness(lake, session)?;
+            match strays(lake, session, &self.table()).as_slice() {
+                [] => Ok(()),
+                files => Err(format!("nobody refers to {files:?}")),
+            }
+        })
+    }
+
+    /// Both sides hold the same, but for what a delta does not promise.
+    fn compare_sides(&mut self, full: bool) -> Result<(), String> {
+        let lake = self.lake.rows.clone().unwrap_or_default();
+        let source = &self.world.model.visible;
+        if full {
+            return same(source, &lake, "after a last full load, the source");
+        }
+        let left_out = |row: &Order| self.setting.nulls == Some(NullCursor::Skip) && row.unstamped();
+        for (id, row) in source {
+            let kept = lake.get(id);
+            if kept != Some(row) && !left_out(row) && !kept.is_some_and(|kept| later(kept.cursor, row.cursor)) {
+                return Err(format!("row {id} is {row:?} in the source and {kept:?} in the lake"));
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, step: &RunStep) -> Result<(), String> {
+        self.runs += 1;
+        let before = self.memory()?;
+        let planned = self.world.model.visible.clone();
+        let busy = self.world.model.busy() && !self.world.source.traits().own_clock;
+        let request = self.request(step);
+        let (stop, earlier) = (StopSignal::new(), self.lake.clone());
+        let watcher = Watcher::new(&mut self.world, step, &stop);
+        let result = pintail_sync::run(&request, &watcher, &stop);
+        let snapshot = watcher.end().unwrap_or_else(|| planned.clone());
+        let after = self.memory()?;
+        let full = step.strategy == Some("full") || self.lake.watermark.is_none();
+        self.tally.runs += 1;
+        self.tally.deltas += u64::from(!full);
+        match result {
+            Ok(report) => {
+                let expected_kind = if full { "full" } else { "delta" };
+                if report.kind != expected_kind {
+                    return Err(format!("a {expected_kind} run was expected: {} ({})", report.kind, report.reason));
+                }
+                self.tally.resumed += u64::from(report.resumed);
+                self.tally.partitions += report.partitions_total;
+                self.tally.rows += report.rows_processed;
+                let bound = Bound::of(&self.setting, &report, &before, &planned, busy);
+                let counts = self.advance(full, &snapshot, &bound);
+                self.check_report(&report, step, full, counts, &bound)?;
+                self.lake.watermark = watermark(&after);
+            }
+            Err(error) if stop.stopped() && error.kind() == ErrorKind::Cancelled => {
+                self.tally.stopped += 1;
+                self.stopped(full, &snapshot, &after)?;
+            }
+            Err(error) => {
+                let unstamped = snapshot.values().any(Order::unstamped);
+                let refused = error.kind() == ErrorKind::Data && self.setting.nulls == Some(NullCursor::Fail);
+                if full || !refused || !unstamped {
+                    return Err(format!("a run failed: {}", shown(&error)));
+                }
+            }
+        }
+        if let (Some(earlier), Some(now)) = (earlier.watermark, self.lake.watermark)
+            && now < earlier
+            && !full
+        {
+            return Err(format!("the watermark went back from {earlier} to {now}"));
+        }
+        self.compare_lake()
+    }
+
+    /// Lets the model do what a run did that came to its end.
+    fn advance(&mut self, full: bool, snapshot: &Orders, bound: &Bound) -> Counts {
+        if full {
+            let deleted = self.lake.rows.as_ref().map_or(0, Orders::len) as u64;
+            self.lake.full(snapshot);
+            return Counts { read: snapshot.len() as u64, inserted: snapshot.len() as u64, updated: deleted, kept: 0 };
+        }
+        let low = self.lake.watermark.expect("a delta goes on from a watermark");
+        let apply = if bound.certain { Apply::Newer } else { Apply::Changed };
+        let mut counts = self.lake.range(snapshot, low..bound.high, apply);
+        if self.setting.nulls == Some(NullCursor::Include) {
+            counts += self.lake.nulls(snapshot);
+        }
+        self.tally.kept += counts.kept;
+        counts
+    }
+
+    fn check_report(
+        &self,
+        report: &SyncReport,
+        step: &RunStep,
+        full: bool,
+        counts: Counts,
+        bound: &Bound,
+    ) -> Result<(), String> {
+        // Where nothing was read there is nothing to compare.
+        let nothing = report.partitions_processed == 0;
+        let parity = if step.without_parity || nothing { ParityStatus::Unproven } else { ParityStatus::Ok };
+        if report.parity.status != parity {
+            return Err(format!("parity is {:?}: {:?}", report.parity, report.notes));
+        }
+        // A resumed run reports its own part only, and the attempt before it has done the rest.
+        if !report.resumed {
+            let reported = (report.rows_processed, report.rows_inserted);
+            let gone = if full { report.rows_deleted } else { report.rows_updated };
+            if (reported, gone) != ((counts.read, counts.inserted), counts.updated) {
+                return Err(format!("the report says {reported:?} and {gone}, and {counts:?} was expected"));
+            }
+        }
+        let low = self.lake.watermark;
+        let moved = Some(bound.high).filter(|_| bound.certain).max(low);
+        let reported = report.watermark.as_deref().and_then(|text| CursorValue::parse(self.setting.cursor, text));
+        if !full && reported.map(CursorValue::number) != moved {
+            return Err(format!("the report says watermark {reported:?}, and {moved:?} was expected"));
+        }
+        Ok(())
+    }
+
+    /// Finds out how far a stopped run came: whole partitions in order, or a whole table.
+    fn stopped(&mut self, full: bool, snapshot: &Orders, after: &Memory) -> Result<(), String> {
+        let found = self.read_lake();
+        let left = self.lake.clone();
+        self.lake.watermark = watermark(after);
+        if full {
+            self.lake.full(snapshot);
+            if found == self.lake.rows {
+                return Ok(());
+            }
+            // Nothing came in, so nothing may have changed.
+            self.lake = left;
+            return same_table(&self.lake.rows, &found, "a full load was stopped, and the old table");
+        }
+        let partitions = after.unfinished.as_ref().map(|run| run.partitions.as_slice()).unwrap_or_default();
+        let mut candidates = vec![self.lake.clone()];
+        for partition in partitions {
+            let mut next = candidates.last().expect("there is a first one").clone();
+            let recorded = bring(&mut next, snapshot, partition, self.lake.watermark);
+            if recorded { candidates = vec![next] } else { candidates.push(next) }
+        }
+        match candidates.into_iter().rev().find(|candidate| candidate.rows == found) {
+            Some(candidate) => self.lake = candidate,
+            None => return same_table(&left.rows, &found, "a delta was stopped, and whole partitions"),
+        }
+        Ok(())
+    }
+
+    fn compare_lake(&self) -> Result<(), String> {
+        same_table(&self.lake.rows, &self.read_lake(), "the model")
+    }
+
+    /// Everything that the lake's table holds; `None` if it is not there.
+    fn read_lake(&self) -> Option<Orders> {
+        self.scene.lake_exists().then(|| {
+            self.scene.reader.look(self.scene.lake, |lake, session| self.read_table(lake, session))
+        })?
+    }
+
+    fn read_table(&self, lake: &Lake, session: &Session) -> Option<Orders> {
+        let table = self.table();
+        lake.table(session, &table).expect("a lake that can be read")?;
+        let number = match self.setting.cursor {
+            CursorType::Integer => "updated_at",
+            CursorType::Date => "updated_at - date '1970-01-01'",
+            CursorType::Timestamp | CursorType::TimestampTz => "epoch_us(updated_at)",
+        };
+        let sql = format!(
+            "select id, value, note, (price * 100)::bigint, {number} from {}",
+            lake.qualified(&table)
+        );
+        let rows = query(session, &sql);
+        let orders: Orders = rows
+            .iter()
+            .map(|row| {
+                let number = |index| row.integer(index).expect("a number");
+                let note = row.text(2).map(str::to_owned);
+                (number(0), Order { value: number(1), note, cents: number(3), cursor: row.integer(4) })
+            })
+            .collect();
+        assert_eq!(orders.len(), rows.len(), "an id is in the lake twice");
+        Some(orders)
+    }
+
+    fn table(&self) -> TableName {
+        TableName::bare(self.scene.name)
+    }
+
+    /// What the state remembers.
+    fn memory(&self) -> Result<Memory, String> {
+        let state = State::look(self.scene.data_dir).map_err(|error| error.to_string())?;
+        let memory = state.map(|state| state.history(self.scene.name)).transpose();
+        memory.map(Option::unwrap_or_default).map_err(|error| error.to_string())
+    }
+
+    fn request(&self, step: &RunStep) -> SyncRequest {
+        let delta = DeltaSpec {
+            column: Some("updated_at".to_owned()),
+            null_cursor: self.setting.nulls.unwrap_or_default(),
+            lag: Some(std::time::Duration::from_secs(self.setting.lag_seconds.into())),
+            time_zone: match self.world.source.traits().own_clock {
+                true => None,
+                false => Some("Europe/Berlin".to_owned()),
+            },
+            ..DeltaSpec::default()
+        };
+        let mut changes = StrategySpec::new("changes", StrategyKind::Delta(delta));
+        changes.primary_partitions.extend(self.setting.step.map(|(step, step_unit)| PartitionSpec {
+            column: "updated_at".to_owned(),
+            step: Some(step),
+            step_unit,
+            data_type: None,
+            bounded: false,
+        }));
+        let mut source = backend("source", self.scene.name);
+        source.table = self.world.source.table();
+        SyncRequest {
+            spec: PipelineSpec {
+                name: self.scene.name.to_owned(),
+                source,
+                destination: backend("ducklake", self.scene.name),
+                strategies: vec![StrategySpec::new("everything", StrategyKind::Full(FullSpec::default())), changes],
+                max_concurrent_partitions: self.setting.concurrency,
+                ..crate::shop::spec(DeltaSpec::default())
+            },
+            source: self.world.source.connector(),
+            destination: self.scene.lake.clone(),
+            data_dir: self.scene.data_dir.to_path_buf(),
+            strategy: step.strategy.map(str::to_owned),
+            partitions: step.partitions,
+            parity: !step.without_parity,
+            engine: EngineSettings { threads: 2, ..EngineSettings::default() },
+            log_level: Level::Error,
+            clock: self.world.source.clock(),
+            random: self.runs,
+        }
+    }
+}
+
+impl Scene<'_> {
+    fn lake_exists(&self) -> bool {
+        self.lake.data_path.exists()
+    }
+}
+
+impl Order {
+    fn unstamped(&self) -> bool {
+        self.cursor.is_none()
+    }
+}
+
+/// Where a delta ended.
+struct Bound {
+    high: i64,
+    /// Whether nothing below it can appear any more.
+    certain: bool,
+}
+
+impl Bound {
+    /// For times the run says where it ended: that this was neither too far nor too near is checked by what appears
+    /// later, and by what is in the lake at the end. For numbers it is known.
+    fn of(setting: &Setting, report: &SyncReport, before: &Memory, planned: &Orders, busy: bool) -> Self {
+        let reported = report.watermark.as_deref().and_then(|text| CursorValue::parse(setting.cursor, text));
+        let reported = reported.map_or(i64::MIN, CursorValue::number);
+        if setting.cursor != CursorType::Integer {
+            return Self { high: reported, certain: true };
+        }
+        let frozen = before.unfinished.as_ref().filter(|run| report.resumed && run.run == report.run_id);
+        let of_first_attempt = frozen.and_then(|run| {
+            run.partitions.iter().rev().find_map(|partition| match &partition.range {
+                Range::Cursor { high, .. } => Some((high.number(), !partition.changed_only)),
+                _ => None,
+            })
+        });
+        let largest = planned.values().filter_map(|row| row.cursor).max();
+        let (high, certain) = match (frozen, of_first_attempt) {
+            (Some(_), Some(found)) => found,
+            (Some(_), None) => (i64::MIN, false),
+            (None, _) => (largest.map_or(i64::MIN, |largest| largest + 1), !busy && largest.is_some()),
+        };
+        Self { high, certain }
+    }
+}
+
+/// Lets a partition in. Returns whether the state says that it is in.
+fn bring(lake: &mut LakeModel, snapshot: &Orders, partition: &FrozenPartition, recorded: Option<i64>) -> bool {
+    let apply = if partition.changed_only { Apply::Changed } else { Apply::Newer };
+    match &partition.range {
+        Range::Cursor { low, high, .. } => {
+            let low = low.map_or(i64::MIN, CursorValue::number);
+            lake.range(snapshot, low..high.number(), apply);
+        }
+        _ => {
+            lake.nulls(snapshot);
+        }
+    }
+    partition.watermark.zip(recorded).is_some_and(|(watermark, recorded)| watermark.number() <= recorded)
+}
+
+fn watermark(memory: &Memory) -> Option<i64> {
+    memory.watermark.as_ref().map(|watermark| watermark.value.number())
+}
+
+/// An error with everything that is known of it: these databases hold no secrets.
+fn shown(error: &pintail_sync::Error) -> String {
+    let message = pintail_sync::report::Failure::of(error).message;
+    match error {
+        pintail_sync::Error::Lake(pintail_lake::Error::Statement { source, .. })
+        | pintail_sync::Error::Partition { source: pintail_lake::Error::Statement { source, .. }, .. } => {
+            format!("{message}: {}", source.raw_text())
+        }
+        _ => message,
+    }
+}
+
+fn same_table(expected: &Option<Orders>, found: &Option<Orders>, who: &str) -> Result<(), String> {
+    match (expected, found) {
+        (Some(expected), Some(found)) => same(expected, found, who),
+        (None, None) => Ok(()),
+        (expected, found) => Err(format!(
+            "{who} has a table: {}, and the lake: {}",
+            expected.is_some(),
+            found.is_some()
+        )),
+    }
+}
+
+fn same(expected: &Orders, found: &Orders, who: &str) -> Result<(), String> {
+    let ids = expected.keys().chain(found.keys());
+    let mut differences = ids.filter(|id| expected.get(id) != found.get(id));
+    match differences.next() {
+        None => Ok(()),
+        Some(id) => Err(format!(
+            "{who} and the lake differ in {} rows; row {id} is {:?}, and {:?} in the lake",
+            differences.count() + 1,
+            expected.get(id),
+            found.get(id)
+        )),
+    }
+}

@@ -1,0 +1,234 @@
+//! Histories: what happens to a table and who looks at it meanwhile, made from a seed.
+
+use fastrand::Rng;
+use pintail_model::CursorType;
+use pintail_sync::Phase;
+use pintail_sync::spec::{NullCursor, StepUnit};
+
+/// Transactions that may be open at once.
+pub(super) const SLOTS: usize = 2;
+
+/// What a source lets a history do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Traits {
+    /// Time is told to it, and does not pass by itself.
+    pub(super) own_clock: bool,
+    /// It can be changed while a run reads it.
+    pub(super) changes_during_runs: bool,
+    pub(super) cursors: &'static [CursorType],
+}
+
+/// What stays the same for a whole history.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    pub(super) cursor: CursorType,
+    /// `None`: the cursor is NOT NULL.
+    pub(super) nulls: Option<NullCursor>,
+    /// Width of a delta's partitions.
+    pub(super) step: Option<(u64, StepUnit)>,
+    pub(super) lag_seconds: u32,
+    pub(super) concurrency: Option<u32>,
+    /// Ids are below it: the fewer there are, the more often they are used again.
+    pub(super) ids: i64,
+    pub(super) full_at_end: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct History {
+    pub(super) setting: Setting,
+    pub(super) steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Event(Event),
+    /// The clock moves on, where it does not by itself.
+    Wait { seconds: u32 },
+    Run(RunStep),
+}
+
+/// Something that happens in the source.
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    /// A transaction that begins and commits at once.
+    Write(Vec<Change>),
+    Begin { slot: usize },
+    WriteOpen { slot: usize, changes: Vec<Change> },
+    End { slot: usize, commits: bool },
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) id: i64,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    /// Inserts the row, or updates it.
+    Put { value: i64, note: Option<Note>, cents: i64, stamp: Stamp },
+    Delete,
+}
+
+/// A word, so many times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Note(&'static str, usize);
+
+impl Note {
+    pub(super) fn text(self) -> String {
+        self.0.repeat(self.1)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// When the transaction began, or the next number.
+    Begin,
+    /// This moment, or the next number.
+    Moment,
+    Null,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct RunStep {
+    pub(super) strategy: Option<&'static str>,
+    pub(super) partitions: Option<u32>,
+    pub(super) without_parity: bool,
+    /// Between the plan, which has the bound, and the snapshot that is read.
+    pub(super) before_snapshot: Vec<Event>,
+    /// While the run reads.
+    pub(super) after_snapshot: Vec<Event>,
+    pub(super) stop: Option<StopAt>,
+}
+
+/// When somebody asks a run to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StopAt {
+    Phase(Phase),
+    Partition(usize),
+}
+
+/// Makes the history of a seed.
+pub(super) fn generate(seed: u64, traits: Traits) -> History {
+    let mut random = Rng::with_seed(seed);
+    let setting = setting(&mut random, traits);
+    let mut maker = Maker { random, traits, setting, open: [false; SLOTS] };
+    let mut steps = vec![Step::Event(Event::Write(maker.changes(60)))];
+    for round in 0..maker.random.usize(2..=4) {
+        for _ in 0..maker.random.usize(1..=4) {
+            steps.push(maker.step());
+        }
+        steps.push(Step::Run(maker.run(round == 0)));
+    }
+    History { setting: maker.setting, steps }
+}
+
+fn setting(random: &mut Rng, traits: Traits) -> Setting {
+    const NULLS: &[Option<NullCursor>] =
+        &[None, None, None, Some(NullCursor::Include), Some(NullCursor::Include), Some(NullCursor::Skip), Some(NullCursor::Fail)];
+    const STEPS: &[Option<(u64, StepUnit)>] =
+        &[None, Some((1, StepUnit::Second)), Some((90, StepUnit::Second)), Some((1, StepUnit::Hour)), Some((7, StepUnit::Day))];
+    let pick = |random: &mut Rng, from: usize| random.usize(..from);
+    Setting {
+        cursor: traits.cursors[pick(random, traits.cursors.len())],
+        nulls: NULLS[pick(random, NULLS.len())],
+        // A server's clock moves seconds in one history; a clock that is told to moves hours.
+        step: STEPS[if traits.own_clock { pick(random, STEPS.len()) } else { pick(random, 2) }],
+        lag_seconds: random.u32(0..600),
+        concurrency: random.bool().then(|| random.u32(1..=3)),
+        ids: if random.bool() { random.i64(3..12) } else { random.i64(20..120) },
+        full_at_end: random.u8(..4) == 0,
+    }
+}
+
+struct Maker {
+    random: Rng,
+    traits: Traits,
+    setting: Setting,
+    open: [bool; SLOTS],
+}
+
+impl Maker {
+    fn step(&mut self) -> Step {
+        if self.traits.own_clock && self.random.u8(..3) == 0 {
+            let seconds = match self.random.u8(..4) {
+                0 => 0,
+                1 => self.random.u32(..60),
+                2 => self.random.u32(..600),
+                _ => self.random.u32(..100_000),
+            };
+            return Step::Wait { seconds };
+        }
+        Step::Event(self.event())
+    }
+
+    fn event(&mut self) -> Event {
+        let slot = self.random.usize(..SLOTS);
+        match (self.open[slot], self.random.u8(..10)) {
+            (false, 0..4) => {
+                self.open[slot] = true;
+                Event::Begin { slot }
+            }
+            (true, 0..3) => {
+                self.open[slot] = false;
+                Event::End { slot, commits: self.random.u8(..5) > 0 }
+            }
+            (true, 3..8) => Event::WriteOpen { slot, changes: self.changes(6) },
+            _ => Event::Write(self.changes(12)),
+        }
+    }
+
+    /// Changes of different rows.
+    fn changes(&mut self, most: usize) -> Vec<Change> {
+        let mut ids: Vec<i64> = (0..self.random.usize(1..=most)).map(|_| self.random.i64(0..self.setting.ids)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.into_iter().map(|id| Change { id, what: self.what() }).collect()
+    }
+
+    fn what(&mut self) -> What {
+        if self.random.u8(..8) == 0 {
+            return What::Delete;
+        }
+        let random = &mut self.random;
+        let stamp = match random.u8(..10) {
+            0..2 if self.setting.nulls.is_some() => Stamp::Null,
+            2..5 => Stamp::Moment,
+            _ => Stamp::Begin,
+        };
+        const NOTES: &[&str] = &["", "a", "it's", "ä€🦆", " padded ", "NULL", "line\nbreak", "\\x00"];
+        let note = (random.u8(..4) > 0).then(|| Note(NOTES[random.usize(..NOTES.len())], random.usize(1..40)));
+        // Few values, so that rows are often written again as they are.
+        let cents = if random.bool() { random.i64(-3..3) } else { random.i64(-999_999_999_999..=999_999_999_999) };
+        What::Put { value: random.i64(0..5), note, cents, stamp }
+    }
+
+    fn run(&mut self, first: bool) -> RunStep {
+        let strategy = match self.random.u8(..8) {
+            0 => Some("full"),
+            1 => Some("delta"),
+            _ => None,
+        };
+        let stop = (!first && self.random.u8(..5) == 0).then(|| match self.random.u8(..7) {
+            0 => StopAt::Phase(Phase::Planning),
+            1 => StopAt::Phase(Phase::Reading),
+            2 => StopAt::Phase(Phase::Committing),
+            3 => StopAt::Phase(Phase::Comparing),
+            _ => StopAt::Partition(self.random.usize(1..4)),
+        });
+        let events = |maker: &mut Self| -> Vec<Event> {
+            if !maker.traits.changes_during_runs || maker.random.u8(..3) > 0 {
+                return Vec::new();
+            }
+            (0..maker.random.usize(1..=2)).map(|_| maker.event()).collect()
+        };
+        RunStep {
+            strategy,
+            before_snapshot: events(self),
+            after_snapshot: events(self),
+            partitions: (self.random.u8(..3) == 0).then(|| self.random.u32(2..6)),
+            without_parity: self.random.u8(..6) == 0,
+            stop,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The oracle: random histories of a table, interleaved with runs, against a model in plain Rust.
+//!
+//! ```text
+//! seed ─▶ history ─┬▶ source (Postgres, SQLite) ─▶ runs ─▶ lake ─┐ equal after every run?
+//!                  └▶ model of the source ──────▶ model of the lake ┘
+//! ```
+//!
+//! Histories write and delete rows, use keys again, stamp several rows alike or not at all, hold transactions open
+//! across runs and commit them late, change the source between the bound and the snapshot of a run and while it
+//! reads, stop runs and start them again. A case is one history with several runs. The first seed is printed; a case
+//! that fails is cut down to its shortest prefix that fails.
+//!
+//! - `PINTAIL_ORACLE_SEED`: the first seed. The seeds of the cases follow it one by one.
+//! - `PINTAIL_ORACLE_CASES`: number of cases of all tests together, 300 if it is not set.
+
+mod case;
+mod history;
+mod model;
+mod postgres;
+mod source;
+mod sqlite;
+mod world;
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use self::case::{Scene, Tally, play};
+use self::history::{History, generate};
+use self::postgres::PostgresTable;
+use self::source::Source;
+use self::sqlite::SqliteTable;
+use crate::lakes::{Kind, Place, Reader};
+
+/// Kinds of source times kinds of catalogue.
+const TESTS: u64 = 6;
+
+/// Cases that share a lake: to make one costs more than a run.
+const CASES_OF_A_LAKE: u64 = 10;
+
+#[test]
+fn histories_of_postgres_hold_in_a_lake_on_sqlite() {
+    check(0, &mut PostgresTable::new(), Kind::Sqlite);
+}
+
+#[test]
+fn histories_of_postgres_hold_in_a_lake_on_duckdb() {
+    check(1, &mut PostgresTable::new(), Kind::DuckDb);
+}
+
+#[test]
+fn histories_of_postgres_hold_in_a_lake_on_postgres() {
+    check(2, &mut PostgresTable::new(), Kind::Postgres);
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_a_lake_on_sqlite() {
+    check(3, &mut SqliteTable::new(), Kind::Sqlite);
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_a_lake_on_duckdb() {
+    check(4, &mut SqliteTable::new(), Kind::DuckDb);
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_a_lake_on_postgres() {
+    check(5, &mut SqliteTable::new(), Kind::Postgres);
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+}
+
+fn say(line: &str) {
+    // Not `println!`: the harness keeps that back from whoever reads the log of a run that passed.
+    writeln!(std::io::stdout(), "oracle: {line}").expect("an open output");
+}
+
+/// Plays the share of one test in all cases.
+fn check(test: u64, source: &mut dyn Source, kind: Kind) {
+    let first = number("PINTAIL_ORACLE_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let cases = number("PINTAIL_ORACLE_CASES").unwrap_or(300);
+    let share = cases / TESTS + u64::from(test < cases % TESTS);
+    let who = format!("{} to a lake on {kind:?}", source.name());
+    say(&format!("{who}: PINTAIL_ORACLE_SEED={first} PINTAIL_ORACLE_CASES={cases}"));
+    let mut stage = Stage::new(kind);
+    let mut total = Tally::default();
+    for case in 0..share {
+        let seed = first.wrapping_add(test + TESTS * case);
+        let history = generate(seed, source.traits());
+        match stage.play(source, &history, usize::MAX) {
+            Ok(tally) => total += tally,
+            Err(problem) => {
+                let (steps, problem) = shortest(&mut stage, source, &history, problem);
+                let steps = history.steps.iter().take(steps).enumerate();
+                let steps: Vec<String> = steps.map(|(number, step)| format!("{number}: {step:?}")).collect();
+                panic!("{who}, seed {seed}: {problem}\n{:?}\n{}", history.setting, steps.join("\n"));
+            }
+        }
+    }
+    say(&format!("{who}: {share} cases, {total:?}"));
+    assert!(share < 30 || total.covers(), "the histories did not go everywhere: {total:?}");
+}
+
+/// The shortest prefix of a history that still fails, and how.
+fn shortest(stage: &mut Stage, source: &mut dyn Source, history: &History, problem: String) -> (usize, String) {
+    for steps in 1..history.steps.len() {
+        if let Err(problem) = stage.play(source, history, steps) {
+            return (steps, problem);
+        }
+    }
+    (history.steps.len(), problem)
+}
+
+/// The lake of some cases, and who reads it.
+struct Stage {
+    kind: Kind,
+    place: Place,
+    reader: Reader,
+    played: u64,
+}
+
+impl Stage {
+    fn new(kind: Kind) -> Self {
+        Self { kind, place: Place::new(kind), reader: Reader::new(), played: 0 }
+    }
+
+    /// Plays a history, on a table that no other history knows.
+    fn play(&mut self, source: &mut dyn Source, history: &History, steps: usize) -> Result<Tally, String> {
+        if self.played > 0 && self.played.is_multiple_of(CASES_OF_A_LAKE) {
+            self.place = Place::new(self.kind);
+        }
+        self.played += 1;
+        let name = format!("orders_{}", self.played);
+        let data_dir = self.place.folder.path().join("state");
+        let scene =
+            Scene { lake: &self.place.location, data_dir: &data_dir, reader: &self.reader, name: &name };
+        catch_unwind(AssertUnwindSafe(|| play(&scene, source, history, steps))).unwrap_or_else(|panic| {
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(format!("panic: {}", message.unwrap_or("without words")))
+        })
+    }
+}

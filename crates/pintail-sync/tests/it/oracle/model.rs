@@ -1,0 +1,149 @@
+//! What a source holds and what a lake must hold, in plain Rust: no database, no SQL, no partitions.
+//!
+//! A full load makes the lake equal to the source. A delta brings in every visible row whose cursor lies in
+//! `low..high`, and every row without a cursor where these are included; it never takes a row away, and a row of the
+//! lake with a later cursor stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::history::SLOTS;
+
+/// A row. The id is its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Order {
+    pub(super) value: i64,
+    pub(super) note: Option<String>,
+    pub(super) cents: i64,
+    /// In the unit of its type: microseconds, days, or the number itself.
+    pub(super) cursor: Option<i64>,
+}
+
+pub(super) type Orders = BTreeMap<i64, Order>;
+
+/// Rows that a transaction wrote; `None` is a row that it deleted.
+pub(super) type Written = Vec<(i64, Option<Order>)>;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct SourceModel {
+    /// What a snapshot sees.
+    pub(super) visible: Orders,
+    /// Rows that an open transaction has locked.
+    locked: [Option<BTreeSet<i64>>; SLOTS],
+}
+
+impl SourceModel {
+    /// Whether any transaction is open.
+    pub(super) fn busy(&self) -> bool {
+        self.locked.iter().any(Option::is_some)
+    }
+
+    pub(super) fn open(&self, slot: usize) -> bool {
+        self.locked[slot].is_some()
+    }
+
+    /// Whether a transaction other than that of `slot` has locked the row.
+    pub(super) fn waits(&self, id: i64, slot: Option<usize>) -> bool {
+        let others = self.locked.iter().enumerate().filter(|(other, _)| Some(*other) != slot);
+        others.filter_map(|(_, locked)| locked.as_ref()).any(|locked| locked.contains(&id))
+    }
+
+    pub(super) fn begin(&mut self, slot: usize) {
+        self.locked[slot] = Some(BTreeSet::new());
+    }
+
+    pub(super) fn lock(&mut self, slot: usize, ids: impl Iterator<Item = i64>) {
+        self.locked[slot].get_or_insert_default().extend(ids);
+    }
+
+    /// Ends a transaction; what it wrote becomes visible with [`SourceModel::commit`].
+    pub(super) fn end(&mut self, slot: usize) {
+        self.locked[slot] = None;
+    }
+
+    pub(super) fn commit(&mut self, written: Written) {
+        for (id, row) in written {
+            match row {
+                Some(row) => self.visible.insert(id, row),
+                None => self.visible.remove(&id),
+            };
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct LakeModel {
+    /// `None`: the table is not there yet.
+    pub(super) rows: Option<Orders>,
+    /// What the next delta begins with.
+    pub(super) watermark: Option<i64>,
+}
+
+/// What a delta did, as its report should say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) read: u64,
+    pub(super) inserted: u64,
+    pub(super) updated: u64,
+    /// Rows that were read, and left alone because the lake has a later cursor.
+    pub(super) kept: u64,
+}
+
+/// How the rows of a partition are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Apply {
+    /// Those that are newer or equal.
+    Newer,
+    /// Those that differ.
+    Changed,
+}
+
+impl LakeModel {
+    pub(super) fn full(&mut self, snapshot: &Orders) {
+        self.rows = Some(snapshot.clone());
+    }
+
+    /// Brings in the rows of a range of cursors.
+    pub(super) fn range(&mut self, snapshot: &Orders, range: Range<i64>, apply: Apply) -> Counts {
+        self.bring(snapshot, |cursor| cursor.is_some_and(|cursor| range.contains(&cursor)), apply)
+    }
+
+    /// Brings in the rows without a cursor.
+    pub(super) fn nulls(&mut self, snapshot: &Orders) -> Counts {
+        self.bring(snapshot, |cursor| cursor.is_none(), Apply::Changed)
+    }
+
+    fn bring(&mut self, snapshot: &Orders, wanted: impl Fn(Option<i64>) -> bool, apply: Apply) -> Counts {
+        let rows = self.rows.get_or_insert_default();
+        let mut counts = Counts::default();
+        for (id, read) in snapshot.iter().filter(|(_, read)| wanted(read.cursor)) {
+            counts.read += 1;
+            let kept = rows.get(id);
+            let stays = kept.is_some_and(|kept| match apply {
+                Apply::Newer => later(kept.cursor, read.cursor),
+                Apply::Changed => kept == read,
+            });
+            if stays {
+                counts.kept += u64::from(apply == Apply::Newer);
+                continue;
+            }
+            *if kept.is_some() { &mut counts.updated } else { &mut counts.inserted } += 1;
+            rows.insert(*id, read.clone());
+        }
+        counts
+    }
+}
+
+/// Whether the lake's cursor is later than the one that was read. Nothing is later or earlier than no cursor.
+pub(super) fn later(kept: Option<i64>, read: Option<i64>) -> bool {
+    kept.zip(read).is_some_and(|(kept, read)| kept > read)
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.read += other.read;
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.kept += other.kept;
+    }
+}
