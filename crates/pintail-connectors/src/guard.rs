@@ -2,13 +2,18 @@
 
 use pintail_lake::quote;
 
-/// Conditions in DuckDB's SQL, each with the reason that the error gives. Reasons never hold a value.
+/// Conditions in DuckDB's SQL, each with the reason that the error gives, as an expression. Reasons never hold a value.
 #[derive(Debug, Default)]
 pub(crate) struct Guards(Vec<(String, String)>);
 
 impl Guards {
     /// Lets the scan fail with `reason` on the first row for which `condition` is true.
     pub(crate) fn fail_if(&mut self, condition: String, reason: String) {
+        self.fail_because(condition, quote::literal(&reason));
+    }
+
+    /// The same, with an expression that yields the reason.
+    pub(crate) fn fail_because(&mut self, condition: String, reason: String) {
         self.0.push((condition, reason));
     }
 
@@ -26,7 +31,7 @@ impl Guards {
         let arms: Vec<String> = self
             .0
             .iter()
-            .map(|(condition, reason)| format!("  when {condition} then error({})\n", quote::literal(reason)))
+            .map(|(condition, reason)| format!("  when {condition} then error({reason})\n"))
             .collect();
         if arms.is_empty() {
             return format!("\nwhere {condition}");

@@ -149,12 +149,17 @@ impl<'a> Extra<'a> {
 
     /// The answers of SQLite come first: the engine must not try to read what SQLite refused.
     fn guard(&self, guards: &mut Guards) {
-        for (index, value) in self.checked.iter().enumerate() {
-            guards.fail_if(
-                format!("s.{} = '{}'", identifier(&self.refused), index + 1),
-                value.reason(),
-            );
-        }
+        let refused = format!("s.{}", identifier(&self.refused));
+        let arms: Vec<String> = self
+            .checked
+            .iter()
+            .enumerate()
+            .map(|(index, value)| format!("when '{}' then {}", index + 1, literal(&value.reason())))
+            .collect();
+        guards.fail_because(
+            format!("{refused} is not null"),
+            format!("case {refused} {} end", arms.join(" ")),
+        );
     }
 
     fn clause(&self, guards: &mut Guards) -> String {
