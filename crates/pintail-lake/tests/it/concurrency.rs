@@ -167,7 +167,7 @@ impl Division {
 
 const DIVISIONS: [Division; 3] = [Division::Same, Division::Different, Division::Regrouped];
 /// Rounds of a race, and partitions in each of them.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 3;
 const PARTITIONS: i64 = 12;
 
 /// Plans a race over a table that begins with rows of version 0.

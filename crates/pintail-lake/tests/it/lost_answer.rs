@@ -12,8 +12,8 @@ use crate::lakes::{
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Only DuckLake's own commits speak of snapshots; the other transactions of a session are left alone.
-const SNAPSHOT: &str = "ducklake_snapshot_changes";
+/// Only DuckLake's own commits write snapshots; the other transactions of a session are left alone.
+const SNAPSHOT: &str = "ducklake_snapshot VALUES";
 
 /// A lake whose committer reaches the catalogue through a proxy.
 struct Line {

@@ -5,4 +5,5 @@ mod concurrency;
 mod lakes;
 mod lost_answer;
 mod roles;
+mod stopped;
 mod tap;

@@ -12,7 +12,7 @@ use pintail_testkit::Process;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::concurrency;
+use crate::{concurrency, stopped};
 
 /// Longer than any step of a child takes, on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -24,6 +24,7 @@ const ANSWER: &str = "answer ";
 pub(crate) enum Role {
     Maker(concurrency::Maker),
     Racer(concurrency::Racer),
+    Sleeper(stopped::Sleeper),
 }
 
 #[test]
@@ -34,6 +35,7 @@ fn a_child_plays_its_role_and_nobody_else_does() {
     match serde_json::from_str(&role).expect("a role") {
         Role::Maker(maker) => maker.play(),
         Role::Racer(racer) => racer.play(),
+        Role::Sleeper(sleeper) => sleeper.play(),
     }
 }
 
