@@ -14,6 +14,7 @@ use std::fmt::Write;
 
 use pintail_config::{LocationError, Problem, Problems};
 use pintail_model::ErrorKind;
+use pintail_sync::columns::ColumnProblem;
 use serde_json::{Value, json};
 
 use crate::terminal::{self, Palette, Tone};
@@ -25,10 +26,17 @@ pub(crate) struct Diagnostic {
     pub(crate) kind: ErrorKind,
     message: String,
     causes: Vec<String>,
-    problems: Vec<Problem>,
-    details: Vec<String>,
+    items: Vec<Item>,
     hints: Vec<String>,
     reported: bool,
+}
+
+/// One of several things that are wrong.
+#[derive(Debug, Clone)]
+struct Item {
+    line: String,
+    hint: Option<String>,
+    json: Value,
 }
 
 impl Diagnostic {
@@ -37,8 +45,7 @@ impl Diagnostic {
             kind,
             message: message.into(),
             causes: Vec::new(),
-            problems: Vec::new(),
-            details: Vec::new(),
+            items: Vec::new(),
             hints: Vec::new(),
             reported: false,
         }
@@ -111,27 +118,16 @@ impl Diagnostic {
     }
 
     fn count(&self) -> usize {
-        (self.problems.len() + self.details.len()).max(1)
+        self.items.len().max(1)
     }
 
-    pub(crate) fn as_json(&self) -> Value {
-        let problem = |problem: &Problem| {
-            json!({
-                "file": problem.file.display().to_string(),
-                "line": problem.position.map(|position| position.line),
-                "column": problem.position.map(|position| position.column),
-                "path": problem.path,
-                "message": problem.message,
-                "hint": problem.hint,
-            })
-        };
-        let detail = |detail: &String| json!({ "message": detail });
+    fn as_json(&self) -> Value {
         json!({
             "kind": self.kind,
             "message": self.message,
             "causes": self.causes,
             "hint": (!self.hints.is_empty()).then(|| self.hints.join("\n")),
-            "problems": self.problems.iter().map(problem).chain(self.details.iter().map(detail)).collect::<Vec<_>>(),
+            "problems": self.items.iter().map(|item| &item.json).collect::<Vec<_>>(),
         })
     }
 
@@ -142,14 +138,11 @@ impl Diagnostic {
             indented(&self.message, "  ")
         );
         let hint = palette.paint(Tone::Hint, "hint:");
-        for problem in &self.problems {
-            let _ = write!(text, "\n  {}", without_hint(problem));
-            if let Some(advice) = &problem.hint {
+        for item in &self.items {
+            let _ = write!(text, "\n  {}", item.line);
+            if let Some(advice) = &item.hint {
                 let _ = write!(text, "\n    {hint} {advice}");
             }
-        }
-        for detail in &self.details {
-            let _ = write!(text, "\n  {detail}");
         }
         for cause in &self.causes {
             let _ = write!(text, "\n  caused by: {}", indented(cause, "    "));
@@ -158,6 +151,23 @@ impl Diagnostic {
             let _ = write!(text, "\n{hint} {advice}");
         }
         text
+    }
+}
+
+impl From<&Problem> for Item {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            line: without_hint(problem),
+            hint: problem.hint.clone(),
+            json: json!({
+                "file": problem.file.display().to_string(),
+                "line": problem.position.map(|position| position.line),
+                "column": problem.position.map(|position| position.column),
+                "path": problem.path,
+                "message": problem.message,
+                "hint": problem.hint,
+            }),
+        }
     }
 }
 
@@ -187,19 +197,21 @@ fn indented(text: &str, by: &str) -> String {
 impl From<Problems> for Diagnostic {
     fn from(problems: Problems) -> Self {
         let kind = problems.kind();
-        let mut problems = problems.into_vec();
-        if problems.len() == 1 {
-            let only = problems.remove(0);
-            let diagnostic = Self::new(kind, without_hint(&only));
-            return match only.hint {
-                Some(advice) => diagnostic.hint(advice),
-                None => diagnostic,
-            };
-        }
-        let message = format!("found {} problems in the configuration", problems.len());
-        Self {
-            problems,
-            ..Self::new(kind, message)
+        match problems.as_slice() {
+            [only] => {
+                let diagnostic = Self::new(kind, without_hint(only));
+                match &only.hint {
+                    Some(advice) => diagnostic.hint(advice),
+                    None => diagnostic,
+                }
+            }
+            several => Self {
+                items: several.iter().map(Item::from).collect(),
+                ..Self::new(
+                    kind,
+                    format!("found {} problems in the configuration", several.len()),
+                )
+            },
         }
     }
 }
@@ -222,10 +234,16 @@ impl From<pintail_sync::Error> for Diagnostic {
         let pintail_sync::Error::Columns { table, problems } = &error else {
             return Self::of(&error, error.kind(), error.hint());
         };
+        let item = |problem: &ColumnProblem| Item {
+            line: problem.message.clone(),
+            hint: None,
+            json: json!({ "column": problem.column, "message": problem.message, "hint": problem.hint }),
+        };
         let list = Self {
-            details: problems.iter().map(|problem| problem.message.clone()).collect(),
+            items: problems.iter().map(item).collect(),
             ..Self::new(error.kind(), format!("cannot read table \"{table}\" as asked"))
         };
+        // Hints of columns are often the same, so they stand below the list.
         match error.hint() {
             Some(hints) => list.hint(hints),
             None => list,

@@ -57,10 +57,7 @@ fn an_interrupt_ends_a_run_between_two_commits() {
     ");
 
     let committed = sent(&project);
-    assert!(
-        (19_000..60_000).contains(&committed),
-        "{committed} rows are in"
-    );
+    assert!((19_000..60_000).contains(&committed), "{committed} rows are in");
     assert_eq!(committed % 10_000, 9_999, "part of a partition is in");
     let report = project.succeed(&[&RUN[..], &["--json"]].concat()).json();
     assert_eq!(report["resumed"], true);

@@ -93,11 +93,7 @@ impl Demo {
         )?;
 
         story::step(3, "The shop goes on, and a delta follows")?;
-        #[expect(
-            clippy::redundant_closure_for_method_calls,
-            reason = "the method alone is bound to one lifetime"
-        )]
-        let changes = self.shop.open(|shop| shop.sell())?;
+        let changes = self.shop.open(Open::sell)?;
         story::line(format_args!(
             "{} changed, {} came in",
             numbers::counted(changes.updated, "order"),
@@ -112,11 +108,7 @@ impl Demo {
         ))?;
 
         story::step(4, "A worker is killed in the middle")?;
-        #[expect(
-            clippy::redundant_closure_for_method_calls,
-            reason = "the method alone is bound to one lifetime"
-        )]
-        let changes = self.shop.open(|shop| shop.ship())?;
+        let changes = self.shop.open(Open::ship)?;
         story::line(format_args!(
             "{} changed",
             numbers::counted(changes.updated, "order")

@@ -49,14 +49,14 @@ impl Shop {
     /// Opens the shop for as long as `work` takes.
     pub(super) fn open<T>(
         &self,
-        work: impl FnOnce(&mut Open<'_>) -> Result<T, Trouble>,
+        work: impl FnOnce(&mut Open) -> Result<T, Trouble>,
     ) -> Result<T, Diagnostic> {
         let worked = Connection::open(&self.path)
             .map_err(Trouble::from)
             .and_then(|connection| {
                 let mut open = Open {
                     connection,
-                    shop: self,
+                    orders: self.orders,
                 };
                 let result = work(&mut open);
                 open.connection.close().map_err(|(_, error)| error)?;
@@ -86,15 +86,15 @@ impl From<rusqlite::Error> for Trouble {
 }
 
 /// The shop while its file is open.
-pub(super) struct Open<'shop> {
+pub(super) struct Open {
     connection: Connection,
-    shop: &'shop Shop,
+    orders: u64,
 }
 
-impl Open<'_> {
+impl Open {
     /// Makes the tables, and fills them.
     pub(super) fn make(&mut self, stop: &StopSignal) -> Result<Made, Trouble> {
-        let orders = self.shop.orders;
+        let orders = self.orders;
         let customers = (orders / 50).max(10);
         self.connection.execute_batch(include_str!("shop.sql"))?;
         self.connection
@@ -121,7 +121,7 @@ impl Open<'_> {
 
     /// A morning: one order in 125 changes, and some are new. Together they are a hundredth of the shop.
     pub(super) fn sell(&mut self) -> Result<Changes, Trouble> {
-        let orders = self.shop.orders;
+        let orders = self.orders;
         let updated = self.update(125, "packed", "2026-01-05 09:30:00")?;
         let newest = self.newest_change()?;
         let transaction = self.connection.transaction()?;
