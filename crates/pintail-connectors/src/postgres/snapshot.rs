@@ -12,35 +12,35 @@ use pintail_model::ErrorKind;
 use super::scan::query;
 
 /// How values are written where Postgres writes them as text: the same for every session, whatever the server, the
-/// database or the role have set.
-const SPELLING: &str = "set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; \
+/// database or the role have set. And, as `pg_dump` does, no time limits of the server for a session that reads for long
+/// or waits for others: the engine has its own.
+const SETTINGS: &str = "set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; \
      set local timezone = 'UTC'; set local extra_float_digits = 1; set local bytea_output = 'hex'; \
-     set local xmloption = 'content'";
+     set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
 
 pub(super) fn begin(session: &Session, alias: &str) -> Result<SnapshotId> {
     within_transaction(session, || {
-        let sql = format!(
-            "select id from {}",
-            query(alias, "select pg_catalog.pg_export_snapshot() as id")
-        );
-        let rows = session.query(Call::new("open a snapshot of the source"), &sql)?;
-        let id = rows
-            .first()
-            .and_then(|row| row.text(0))
-            .map(|id| SnapshotId(id.to_owned()));
-        execute(session, alias, "prepare the snapshot of the source", SPELLING)?;
-        id.ok_or_else(|| Error::Refused {
-            kind: ErrorKind::Internal,
-            message: "cannot open a snapshot of the source: it has no name".to_owned(),
-            hint: None,
-        })
+        // First, so that the transaction begins with the settings, in one message.
+        execute(session, alias, "open a snapshot of the source", SETTINGS)?;
+        let export = query(alias, "select pg_catalog.pg_export_snapshot() as id");
+        let rows = session.query(
+            Call::new("share a snapshot of the source"),
+            &format!("select id from {export}"),
+        )?;
+        let id = rows.first().and_then(|row| row.text(0));
+        id.map(|id| SnapshotId(id.to_owned()))
+            .ok_or_else(|| Error::Refused {
+                kind: ErrorKind::Internal,
+                message: "cannot share a snapshot of the source: it has no name".to_owned(),
+                hint: None,
+            })
     })
 }
 
 pub(super) fn join(session: &Session, alias: &str, snapshot: &SnapshotId) -> Result<()> {
     within_transaction(session, || {
         let import = format!(
-            "set transaction snapshot {}; {SPELLING}",
+            "set transaction snapshot {}; {SETTINGS}",
             super::quote::literal(&snapshot.0)
         );
         execute(session, alias, "join a snapshot of the source", &import)

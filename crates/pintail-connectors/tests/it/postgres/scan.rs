@@ -2,6 +2,7 @@
 
 use pintail_connectors::postgres::PostgresSource;
 use pintail_lake::connector::{ScanRequest, SourceColumn};
+use pintail_lake::{Call, Session};
 use pintail_model::{CursorValue, ErrorKind, LogicalType, Range, TableName};
 use pintail_testkit::PostgresServer;
 use pintail_testkit::conformance::{Attached, Fixture, read_as};
@@ -254,7 +255,7 @@ fn a_number_without_precision_is_read_exactly_as_declared() {
     let sql = attached.connector().scan("outside", &request).sql;
     let sql = format!("select value::varchar from ({sql}) order by value");
     let rows = attached
-        .reading(|session| session.query(pintail_lake::Call::new("read"), &sql))
+        .reading(|session| session.query(Call::new("read"), &sql))
         .unwrap();
     let read: Vec<_> = rows.iter().map(|row| row.text(0)).collect();
     assert_eq!(
@@ -435,4 +436,36 @@ fn a_source_does_not_show_its_password() {
     let secrets = connect(url).attachment("source").secrets;
     let secrets: Vec<_> = secrets.iter().map(pintail_model::Secret::expose).collect();
     assert_eq!(secrets, ["hunter2", "hunter3"]);
+}
+
+#[test]
+fn a_snapshot_outlives_the_time_limits_of_the_server() {
+    let fixture = PostgresFixture::new();
+    fixture.execute(&format!(
+        "alter database {} set idle_in_transaction_session_timeout = '20s'; \
+         alter role {} set statement_timeout = '20s'",
+        fixture.database().name(),
+        fixture.user()
+    ));
+    let attached = Attached::new(fixture.connector());
+    let limits = "from postgres_query('outside', 'select current_setting(''statement_timeout'') as statement, \
+                  current_setting(''idle_in_transaction_session_timeout'') as idle')";
+    let read = |session: &Session| {
+        let rows = session.query(Call::new("read the limits"), limits).unwrap();
+        [0, 1].map(|index| rows[0].text(index).unwrap().to_owned())
+    };
+    assert_eq!(read(attached.session()), ["20s", "20s"]);
+    attached.reading(|session| assert_eq!(read(session), ["0", "0"]));
+    let first = attached.another_session();
+    let id = attached
+        .connector()
+        .begin_snapshot(&first, "outside")
+        .unwrap()
+        .unwrap();
+    let second = attached.another_session();
+    attached
+        .connector()
+        .join_snapshot(&second, "outside", &id)
+        .unwrap();
+    assert_eq!(read(&second), ["0", "0"]);
 }
