@@ -2,6 +2,7 @@
 
 mod commit;
 mod concurrency;
+mod kill;
 mod lakes;
 mod lost_answer;
 mod roles;

@@ -12,7 +12,7 @@ use pintail_testkit::Process;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{concurrency, stopped};
+use crate::{concurrency, kill, stopped};
 
 /// Longer than any step of a child takes, on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -23,6 +23,7 @@ const ANSWER: &str = "answer ";
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Role {
     Maker(concurrency::Maker),
+    Loader(kill::Loader),
     Racer(concurrency::Racer),
     Sleeper(stopped::Sleeper),
 }
@@ -34,6 +35,7 @@ fn a_child_plays_its_role_and_nobody_else_does() {
     };
     match serde_json::from_str(&role).expect("a role") {
         Role::Maker(maker) => maker.play(),
+        Role::Loader(loader) => loader.play(),
         Role::Racer(racer) => racer.play(),
         Role::Sleeper(sleeper) => sleeper.play(),
     }
