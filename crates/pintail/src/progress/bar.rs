@@ -13,7 +13,8 @@ pub(super) struct Bar(ProgressBar);
 
 impl Bar {
     pub(super) fn new(label: &str) -> Self {
-        let bar = ProgressBar::new_spinner().with_style(style("{prefix}  {spinner} {msg}  {human_pos} rows"));
+        let bar =
+            ProgressBar::new_spinner().with_style(style("{prefix}  {spinner}  {human_pos} rows  {msg}"));
         bar.set_prefix(label.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
         Self(bar)
@@ -31,7 +32,7 @@ impl Progress for Bar {
         let Some(rows) = rows else { return };
         self.0.set_length(rows.max(1));
         self.0.set_style(style(
-            "{prefix}  {bar:24}  {human_pos}/{human_len} rows  {pace}  {left}  {msg}",
+            "{prefix}  {bar:20}  {human_pos}/{human_len} rows  {pace}  {left}{msg}",
         ));
         self.0.reset_elapsed();
     }
@@ -47,7 +48,8 @@ impl Progress for Bar {
     fn phase(&self, phase: Phase) {
         self.0.set_message(match phase {
             Phase::Planning => "planning",
-            Phase::Reading => "reading",
+            // The time that is left stands in its place.
+            Phase::Reading => "",
             Phase::Committing => "committing",
             Phase::Comparing => "comparing both sides",
         });
@@ -60,7 +62,9 @@ fn style(template: &str) -> ProgressStyle {
         let _ = write!(out, "{} rows/s", numbers::count(state.per_sec() as u64));
     };
     let left = |state: &ProgressState, out: &mut dyn Write| {
-        let _ = write!(out, "{} left", numbers::duration(state.eta()));
+        if state.len().is_some_and(|length| state.pos() < length) {
+            let _ = write!(out, "{} left  ", numbers::duration(state.eta()));
+        }
     };
     ProgressStyle::with_template(template)
         .expect("the templates of this file are well formed")
