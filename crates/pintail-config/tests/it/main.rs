@@ -1,5 +1,7 @@
 //! What people see when they load a configuration, right or wrong.
 
+#![cfg(test)]
+
 mod datastores;
 mod decode;
 mod document;
