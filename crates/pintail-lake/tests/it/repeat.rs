@@ -107,7 +107,7 @@ impl Repeat {
                 self.run("call ducklake_flush_inlined_data('lake', schema_name => 'shop', table_name => 'numbers')");
             }
             Step::Merge => {
-                self.run("call ducklake_merge_adjacent_files('lake', 'numbers', schema => 'shop')")
+                self.run("call ducklake_merge_adjacent_files('lake', 'numbers', schema => 'shop')");
             }
             Step::Rewrite => {
                 let threshold = if random.bool() { "0.05" } else { "0.5" };
