@@ -33,19 +33,27 @@ impl Place {
                 postgres_catalogue(server.port(), server.fresh_database().name())
             }
         };
-        let location = LakeLocation { catalogue, data_path: folder.path().join("data") };
+        let location = LakeLocation {
+            catalogue,
+            data_path: folder.path().join("data"),
+        };
         Self { folder, location }
     }
 
     /// The same lake, its Postgres catalogue behind another port.
     pub(crate) fn through(&self, port: u16, database: &str) -> LakeLocation {
-        LakeLocation { catalogue: postgres_catalogue(port, database), ..self.location.clone() }
+        LakeLocation {
+            catalogue: postgres_catalogue(port, database),
+            ..self.location.clone()
+        }
     }
 }
 
 pub(crate) fn postgres_catalogue(port: u16, database: &str) -> Catalogue {
     Catalogue::Postgres {
-        connection: Secret::new(format!("host=127.0.0.1 port={port} user=postgres dbname={database}")),
+        connection: Secret::new(format!(
+            "host=127.0.0.1 port={port} user=postgres dbname={database}"
+        )),
         secrets: Vec::new(),
         address: format!("postgres://127.0.0.1:{port}/{database}"),
         metadata_schema: "public".to_owned(),
@@ -59,8 +67,13 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new() -> Self {
-        let settings = EngineSettings { threads: 1, ..EngineSettings::default() };
-        Self { engine: Engine::open(&settings).expect("an engine") }
+        let settings = EngineSettings {
+            threads: 1,
+            ..EngineSettings::default()
+        };
+        Self {
+            engine: Engine::open(&settings).expect("an engine"),
+        }
     }
 
     /// Looks at a lake, and lets go of it: a DuckDB-file catalogue takes one process, and one engine, at a time.
@@ -78,18 +91,26 @@ impl Reader {
 /// The rows that a query of the lake yields.
 #[track_caller]
 pub(crate) fn query(session: &Session, sql: &str) -> Vec<Row> {
-    session.query(Call::new("look"), sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+    session
+        .query(Call::new("look"), sql)
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
 }
 
 /// Checks what must be true of a lake whatever happened to it: no key is in the ledger twice, and every file that a
 /// snapshot needs exists.
 pub(crate) fn soundness(lake: &Lake, session: &Session) -> Result<(), String> {
-    let keys = query(session, "select partition_key from lake.pintail.ledger group by 1 having count(*) > 1");
+    let keys = query(
+        session,
+        "select partition_key from lake.pintail.ledger group by 1 having count(*) > 1",
+    );
     if let Some(key) = keys.first() {
         return Err(format!("a key is in the ledger twice: {key:?}"));
     }
     match references(lake, session).into_iter().find(|file| !file.exists()) {
-        Some(missing) => Err(format!("the catalogue refers to {}, which does not exist", missing.display())),
+        Some(missing) => Err(format!(
+            "the catalogue refers to {}, which does not exist",
+            missing.display()
+        )),
         None => Ok(()),
     }
 }
@@ -99,11 +120,25 @@ pub(crate) fn strays(lake: &Lake, session: &Session, table: &TableName) -> Vec<P
     let mut known = references(lake, session);
     // DuckLake writes a delete file anew when more rows of the same file go, and keeps the old one for readers that
     // are still at work.
-    let sql = format!("select path from {}", metadata(lake, "files_scheduled_for_deletion"));
+    let sql = format!(
+        "select path from {}",
+        metadata(lake, "files_scheduled_for_deletion")
+    );
     let scheduled = query(session, &sql);
-    known.extend(scheduled.iter().filter_map(|row| Some(lake.location().data_path.join(row.text(0)?))));
-    let folder = lake.location().data_path.join(table.schema_or("main")).join(&table.table);
-    files_below(&folder).into_iter().filter(|file| !known.contains(file)).collect()
+    known.extend(
+        scheduled
+            .iter()
+            .filter_map(|row| Some(lake.location().data_path.join(row.text(0)?))),
+    );
+    let folder = lake
+        .location()
+        .data_path
+        .join(table.schema_or("main"))
+        .join(&table.table);
+    files_below(&folder)
+        .into_iter()
+        .filter(|file| !known.contains(file))
+        .collect()
 }
 
 /// All files that any snapshot of the lake needs.
@@ -123,7 +158,13 @@ fn references(lake: &Lake, session: &Session) -> BTreeSet<PathBuf> {
         for row in query(session, &sql) {
             let text = |index| row.text(index).expect("names and paths are texts");
             // An absolute path replaces what it is joined to.
-            found.insert(lake.location().data_path.join(text(0)).join(text(1)).join(text(2)));
+            found.insert(
+                lake.location()
+                    .data_path
+                    .join(text(0))
+                    .join(text(1))
+                    .join(text(2)),
+            );
         }
     }
     found
@@ -141,7 +182,12 @@ fn metadata(lake: &Lake, table: &str) -> String {
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
     while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        for path in std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+        {
             if path.is_dir() { &mut folders } else { &mut files }.push(path);
         }
     }

@@ -1,11 +1,17 @@
 //! Integration tests.
 
+#![cfg(test)]
+
 mod delta;
 mod full;
+mod lakes;
+mod late_commit;
+mod oracle;
 mod partition;
 mod plan;
 mod postgres;
 mod resume;
+mod served;
 mod shop;
 mod source;
 mod spec;

@@ -6,7 +6,9 @@ use pintail_lake::{EngineSettings, Lake, LakeLocation, Session};
 use pintail_model::{CursorType, CursorValue, ErrorKind, Range, TableName};
 use pintail_sync::log::Level;
 use pintail_sync::report::ParityStatus;
-use pintail_sync::spec::{DeltaSpec, FullSpec, NullCursor, PartitionSpec, PipelineSpec, StrategyKind, StrategySpec};
+use pintail_sync::spec::{
+    DeltaSpec, FullSpec, NullCursor, PartitionSpec, PipelineSpec, StrategyKind, StrategySpec,
+};
 use pintail_sync::state::{FrozenPartition, History as Memory, State};
 use pintail_sync::{StopSignal, SyncReport, SyncRequest};
 
@@ -15,6 +17,7 @@ use super::model::{Apply, Counts, LakeModel, Order, Orders, later};
 use super::source::Source;
 use super::world::{Watcher, World};
 use crate::lakes::{Reader, query, soundness, strays};
+use crate::served::described;
 use crate::shop::backend;
 
 /// What histories had in them: a test that never met a late commit proves nothing about late commits.
@@ -33,7 +36,11 @@ pub(super) struct Tally {
 impl Tally {
     /// Whether everything that is to be tested took place.
     pub(super) fn covers(&self) -> bool {
-        self.deltas > 0 && self.resumed > 0 && self.stopped > 0 && self.late_commits > 0 && self.partitions > self.runs
+        self.deltas > 0
+            && self.resumed > 0
+            && self.stopped > 0
+            && self.late_commits > 0
+            && self.partitions > self.runs
     }
 }
 
@@ -85,9 +92,11 @@ pub(super) fn play(
         tally: Tally::default(),
     };
     for (number, step) in history.steps.iter().take(steps).enumerate() {
-        case.step(step, number).map_err(|problem| format!("after step {number}: {problem}"))?;
+        case.step(step, number)
+            .map_err(|problem| format!("after step {number}: {problem}"))?;
     }
-    case.finish().map_err(|problem| format!("at the end: {problem}"))?;
+    case.finish()
+        .map_err(|problem| format!("at the end: {problem}"))?;
     case.tally.late_commits = case.world.late_commits;
     Ok(case.tally)
 }
@@ -108,9 +117,9 @@ impl Case<'_> {
     fn check_appeared(&mut self) -> Result<(), String> {
         let appeared = std::mem::take(&mut self.world.appeared);
         match (self.lake.watermark, appeared.into_iter().min()) {
-            (Some(watermark), Some(least)) if least < watermark => {
-                Err(format!("a row came late with cursor {least}, and the watermark is {watermark}"))
-            }
+            (Some(watermark), Some(least)) if least < watermark => Err(format!(
+                "a row came late with cursor {least}, and the watermark is {watermark}"
+            )),
             _ => Ok(()),
         }
     }
@@ -119,15 +128,22 @@ impl Case<'_> {
     fn finish(&mut self) -> Result<(), String> {
         self.world.settle();
         self.check_appeared()?;
-        self.world.source.wait(i64::from(self.setting.lag_seconds + 1) * 1_000_000 + 2 * 86_400_000_000);
+        self.world
+            .source
+            .wait(i64::from(self.setting.lag_seconds + 1) * 1_000_000 + 2 * 86_400_000_000);
         // The policy is to stop: somebody corrects the source, or loads it in full.
-        let fails = self.setting.nulls == Some(NullCursor::Fail) && self.world.model.visible.values().any(Order::unstamped);
+        let fails = self.setting.nulls == Some(NullCursor::Fail)
+            && self.world.model.visible.values().any(Order::unstamped);
         let full = self.setting.full_at_end || fails;
-        let last = RunStep { strategy: full.then_some("full"), ..RunStep::default() };
+        let last = RunStep {
+            strategy: full.then_some("full"),
+            ..RunStep::default()
+        };
+        // A resumed run reads up to the bound of its first attempt.
+        let resumes = self.memory()?.unfinished.is_some();
         self.run(&last)?;
-        if !full {
-            // A resumed run reads up to the bound of its first attempt.
-            self.run(&RunStep::default())?;
+        if resumes && !full {
+            self.run(&last)?;
         }
         self.compare_sides(full)?;
         self.scene.reader.look(self.scene.lake, |lake, session| {
@@ -149,8 +165,11 @@ impl Case<'_> {
         let left_out = |row: &Order| self.setting.nulls == Some(NullCursor::Skip) && row.unstamped();
         for (id, row) in source {
             let kept = lake.get(id);
-            if kept != Some(row) && !left_out(row) && !kept.is_some_and(|kept| later(kept.cursor, row.cursor)) {
-                return Err(format!("row {id} is {row:?} in the source and {kept:?} in the lake"));
+            if kept != Some(row) && !left_out(row) && !kept.is_some_and(|kept| later(kept.cursor, row.cursor))
+            {
+                return Err(format!(
+                    "row {id} is {row:?} in the source and {kept:?} in the lake"
+                ));
             }
         }
         Ok(())
@@ -174,7 +193,10 @@ impl Case<'_> {
             Ok(report) => {
                 let expected_kind = if full { "full" } else { "delta" };
                 if report.kind != expected_kind {
-                    return Err(format!("a {expected_kind} run was expected: {} ({})", report.kind, report.reason));
+                    return Err(format!(
+                        "a {expected_kind} run was expected: {} ({})",
+                        report.kind, report.reason
+                    ));
                 }
                 self.tally.resumed += u64::from(report.resumed);
                 self.tally.partitions += report.partitions_total;
@@ -192,7 +214,7 @@ impl Case<'_> {
                 let unstamped = snapshot.values().any(Order::unstamped);
                 let refused = error.kind() == ErrorKind::Data && self.setting.nulls == Some(NullCursor::Fail);
                 if full || !refused || !unstamped {
-                    return Err(format!("a run failed: {}", shown(&error)));
+                    return Err(format!("a run failed: {}", described(&error)));
                 }
             }
         }
@@ -210,10 +232,19 @@ impl Case<'_> {
         if full {
             let deleted = self.lake.rows.as_ref().map_or(0, Orders::len) as u64;
             self.lake.full(snapshot);
-            return Counts { read: snapshot.len() as u64, inserted: snapshot.len() as u64, updated: deleted, kept: 0 };
+            return Counts {
+                read: snapshot.len() as u64,
+                inserted: snapshot.len() as u64,
+                updated: deleted,
+                kept: 0,
+            };
         }
         let low = self.lake.watermark.expect("a delta goes on from a watermark");
-        let apply = if bound.certain { Apply::Newer } else { Apply::Changed };
+        let apply = if bound.certain {
+            Apply::Newer
+        } else {
+            Apply::Changed
+        };
         let mut counts = self.lake.range(snapshot, low..bound.high, apply);
         if self.setting.nulls == Some(NullCursor::Include) {
             counts += self.lake.nulls(snapshot);
@@ -232,23 +263,38 @@ impl Case<'_> {
     ) -> Result<(), String> {
         // Where nothing was read there is nothing to compare.
         let nothing = report.partitions_processed == 0;
-        let parity = if step.without_parity || nothing { ParityStatus::Unproven } else { ParityStatus::Ok };
+        let parity = if step.without_parity || nothing {
+            ParityStatus::Unproven
+        } else {
+            ParityStatus::Ok
+        };
         if report.parity.status != parity {
             return Err(format!("parity is {:?}: {:?}", report.parity, report.notes));
         }
         // A resumed run reports its own part only, and the attempt before it has done the rest.
         if !report.resumed {
             let reported = (report.rows_processed, report.rows_inserted);
-            let gone = if full { report.rows_deleted } else { report.rows_updated };
+            let gone = if full {
+                report.rows_deleted
+            } else {
+                report.rows_updated
+            };
             if (reported, gone) != ((counts.read, counts.inserted), counts.updated) {
-                return Err(format!("the report says {reported:?} and {gone}, and {counts:?} was expected"));
+                return Err(format!(
+                    "the report says {reported:?} and {gone}, and {counts:?} was expected"
+                ));
             }
         }
         let low = self.lake.watermark;
         let moved = Some(bound.high).filter(|_| bound.certain).max(low);
-        let reported = report.watermark.as_deref().and_then(|text| CursorValue::parse(self.setting.cursor, text));
+        let reported = report
+            .watermark
+            .as_deref()
+            .and_then(|text| CursorValue::parse(self.setting.cursor, text));
         if !full && reported.map(CursorValue::number) != moved {
-            return Err(format!("the report says watermark {reported:?}, and {moved:?} was expected"));
+            return Err(format!(
+                "the report says watermark {reported:?}, and {moved:?} was expected"
+            ));
         }
         Ok(())
     }
@@ -265,16 +311,32 @@ impl Case<'_> {
             }
             // Nothing came in, so nothing may have changed.
             self.lake = left;
-            return same_table(&self.lake.rows, &found, "a full load was stopped, and the old table");
+            return same_table(
+                &self.lake.rows,
+                &found,
+                "a full load was stopped, and the old table",
+            );
         }
-        let partitions = after.unfinished.as_ref().map(|run| run.partitions.as_slice()).unwrap_or_default();
+        let partitions = after
+            .unfinished
+            .as_ref()
+            .map(|run| run.partitions.as_slice())
+            .unwrap_or_default();
         let mut candidates = vec![self.lake.clone()];
         for partition in partitions {
             let mut next = candidates.last().expect("there is a first one").clone();
             let recorded = bring(&mut next, snapshot, partition, self.lake.watermark);
-            if recorded { candidates = vec![next] } else { candidates.push(next) }
+            if recorded {
+                candidates = vec![next]
+            } else {
+                candidates.push(next)
+            }
         }
-        match candidates.into_iter().rev().find(|candidate| candidate.rows == found) {
+        match candidates
+            .into_iter()
+            .rev()
+            .find(|candidate| candidate.rows == found)
+        {
             Some(candidate) => self.lake = candidate,
             None => return same_table(&left.rows, &found, "a delta was stopped, and whole partitions"),
         }
@@ -288,7 +350,9 @@ impl Case<'_> {
     /// Everything that the lake's table holds; `None` if it is not there.
     fn read_lake(&self) -> Option<Orders> {
         self.scene.lake_exists().then(|| {
-            self.scene.reader.look(self.scene.lake, |lake, session| self.read_table(lake, session))
+            self.scene
+                .reader
+                .look(self.scene.lake, |lake, session| self.read_table(lake, session))
         })?
     }
 
@@ -310,7 +374,15 @@ impl Case<'_> {
             .map(|row| {
                 let number = |index| row.integer(index).expect("a number");
                 let note = row.text(2).map(str::to_owned);
-                (number(0), Order { value: number(1), note, cents: number(3), cursor: row.integer(4) })
+                (
+                    number(0),
+                    Order {
+                        value: number(1),
+                        note,
+                        cents: number(3),
+                        cursor: row.integer(4),
+                    },
+                )
             })
             .collect();
         assert_eq!(orders.len(), rows.len(), "an id is in the lake twice");
@@ -325,7 +397,9 @@ impl Case<'_> {
     fn memory(&self) -> Result<Memory, String> {
         let state = State::look(self.scene.data_dir).map_err(|error| error.to_string())?;
         let memory = state.map(|state| state.history(self.scene.name)).transpose();
-        memory.map(Option::unwrap_or_default).map_err(|error| error.to_string())
+        memory
+            .map(Option::unwrap_or_default)
+            .map_err(|error| error.to_string())
     }
 
     fn request(&self, step: &RunStep) -> SyncRequest {
@@ -340,13 +414,15 @@ impl Case<'_> {
             ..DeltaSpec::default()
         };
         let mut changes = StrategySpec::new("changes", StrategyKind::Delta(delta));
-        changes.primary_partitions.extend(self.setting.step.map(|(step, step_unit)| PartitionSpec {
-            column: "updated_at".to_owned(),
-            step: Some(step),
-            step_unit,
-            data_type: None,
-            bounded: false,
-        }));
+        changes
+            .primary_partitions
+            .extend(self.setting.step.map(|(step, step_unit)| PartitionSpec {
+                column: "updated_at".to_owned(),
+                step: Some(step),
+                step_unit,
+                data_type: None,
+                bounded: false,
+            }));
         let mut source = backend("source", self.scene.name);
         source.table = self.world.source.table();
         SyncRequest {
@@ -354,7 +430,10 @@ impl Case<'_> {
                 name: self.scene.name.to_owned(),
                 source,
                 destination: backend("ducklake", self.scene.name),
-                strategies: vec![StrategySpec::new("everything", StrategyKind::Full(FullSpec::default())), changes],
+                strategies: vec![
+                    StrategySpec::new("everything", StrategyKind::Full(FullSpec::default())),
+                    changes,
+                ],
                 max_concurrent_partitions: self.setting.concurrency,
                 ..crate::shop::spec(DeltaSpec::default())
             },
@@ -364,7 +443,10 @@ impl Case<'_> {
             strategy: step.strategy.map(str::to_owned),
             partitions: step.partitions,
             parity: !step.without_parity,
-            engine: EngineSettings { threads: 2, ..EngineSettings::default() },
+            engine: EngineSettings {
+                threads: 2,
+                ..EngineSettings::default()
+            },
             log_level: Level::Error,
             clock: self.world.source.clock(),
             random: self.runs,
@@ -395,31 +477,55 @@ impl Bound {
     /// For times the run says where it ended: that this was neither too far nor too near is checked by what appears
     /// later, and by what is in the lake at the end. For numbers it is known.
     fn of(setting: &Setting, report: &SyncReport, before: &Memory, planned: &Orders, busy: bool) -> Self {
-        let reported = report.watermark.as_deref().and_then(|text| CursorValue::parse(setting.cursor, text));
+        let reported = report
+            .watermark
+            .as_deref()
+            .and_then(|text| CursorValue::parse(setting.cursor, text));
         let reported = reported.map_or(i64::MIN, CursorValue::number);
         if setting.cursor != CursorType::Integer {
-            return Self { high: reported, certain: true };
+            return Self {
+                high: reported,
+                certain: true,
+            };
         }
-        let frozen = before.unfinished.as_ref().filter(|run| report.resumed && run.run == report.run_id);
+        let frozen = before
+            .unfinished
+            .as_ref()
+            .filter(|run| report.resumed && run.run == report.run_id);
         let of_first_attempt = frozen.and_then(|run| {
-            run.partitions.iter().rev().find_map(|partition| match &partition.range {
-                Range::Cursor { high, .. } => Some((high.number(), !partition.changed_only)),
-                _ => None,
-            })
+            run.partitions
+                .iter()
+                .rev()
+                .find_map(|partition| match &partition.range {
+                    Range::Cursor { high, .. } => Some((high.number(), !partition.changed_only)),
+                    _ => None,
+                })
         });
         let largest = planned.values().filter_map(|row| row.cursor).max();
         let (high, certain) = match (frozen, of_first_attempt) {
             (Some(_), Some(found)) => found,
             (Some(_), None) => (i64::MIN, false),
-            (None, _) => (largest.map_or(i64::MIN, |largest| largest + 1), !busy && largest.is_some()),
+            (None, _) => (
+                largest.map_or(i64::MIN, |largest| largest + 1),
+                !busy && largest.is_some(),
+            ),
         };
         Self { high, certain }
     }
 }
 
 /// Lets a partition in. Returns whether the state says that it is in.
-fn bring(lake: &mut LakeModel, snapshot: &Orders, partition: &FrozenPartition, recorded: Option<i64>) -> bool {
-    let apply = if partition.changed_only { Apply::Changed } else { Apply::Newer };
+fn bring(
+    lake: &mut LakeModel,
+    snapshot: &Orders,
+    partition: &FrozenPartition,
+    recorded: Option<i64>,
+) -> bool {
+    let apply = if partition.changed_only {
+        Apply::Changed
+    } else {
+        Apply::Newer
+    };
     match &partition.range {
         Range::Cursor { low, high, .. } => {
             let low = low.map_or(i64::MIN, CursorValue::number);
@@ -429,23 +535,17 @@ fn bring(lake: &mut LakeModel, snapshot: &Orders, partition: &FrozenPartition, r
             lake.nulls(snapshot);
         }
     }
-    partition.watermark.zip(recorded).is_some_and(|(watermark, recorded)| watermark.number() <= recorded)
+    partition
+        .watermark
+        .zip(recorded)
+        .is_some_and(|(watermark, recorded)| watermark.number() <= recorded)
 }
 
 fn watermark(memory: &Memory) -> Option<i64> {
-    memory.watermark.as_ref().map(|watermark| watermark.value.number())
-}
-
-/// An error with everything that is known of it: these databases hold no secrets.
-fn shown(error: &pintail_sync::Error) -> String {
-    let message = pintail_sync::report::Failure::of(error).message;
-    match error {
-        pintail_sync::Error::Lake(pintail_lake::Error::Statement { source, .. })
-        | pintail_sync::Error::Partition { source: pintail_lake::Error::Statement { source, .. }, .. } => {
-            format!("{message}: {}", source.raw_text())
-        }
-        _ => message,
-    }
+    memory
+        .watermark
+        .as_ref()
+        .map(|watermark| watermark.value.number())
 }
 
 fn same_table(expected: &Option<Orders>, found: &Option<Orders>, who: &str) -> Result<(), String> {

@@ -43,7 +43,9 @@ pub(super) struct History {
 pub(super) enum Step {
     Event(Event),
     /// The clock moves on, where it does not by itself.
-    Wait { seconds: u32 },
+    Wait {
+        seconds: u32,
+    },
     Run(RunStep),
 }
 
@@ -52,9 +54,17 @@ pub(super) enum Step {
 pub(super) enum Event {
     /// A transaction that begins and commits at once.
     Write(Vec<Change>),
-    Begin { slot: usize },
-    WriteOpen { slot: usize, changes: Vec<Change> },
-    End { slot: usize, commits: bool },
+    Begin {
+        slot: usize,
+    },
+    WriteOpen {
+        slot: usize,
+        changes: Vec<Change>,
+    },
+    End {
+        slot: usize,
+        commits: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -66,7 +76,12 @@ pub(super) struct Change {
 #[derive(Debug, Clone)]
 pub(super) enum What {
     /// Inserts the row, or updates it.
-    Put { value: i64, note: Option<Note>, cents: i64, stamp: Stamp },
+    Put {
+        value: i64,
+        note: Option<Note>,
+        cents: i64,
+        stamp: Stamp,
+    },
     Delete,
 }
 
@@ -112,31 +127,63 @@ pub(super) enum StopAt {
 pub(super) fn generate(seed: u64, traits: Traits) -> History {
     let mut random = Rng::with_seed(seed);
     let setting = setting(&mut random, traits);
-    let mut maker = Maker { random, traits, setting, open: [false; SLOTS] };
+    let mut maker = Maker {
+        random,
+        traits,
+        setting,
+        open: [false; SLOTS],
+    };
     let mut steps = vec![Step::Event(Event::Write(maker.changes(60)))];
-    for round in 0..maker.random.usize(2..=4) {
-        for _ in 0..maker.random.usize(1..=4) {
+    // Most of what a run costs is the loading of its engine's extensions, so histories are short and many.
+    for round in 0..1 + maker.random.usize(0..3).max(maker.random.usize(0..2)) {
+        for _ in 0..maker.random.usize(1..=5) {
             steps.push(maker.step());
         }
         steps.push(Step::Run(maker.run(round == 0)));
     }
-    History { setting: maker.setting, steps }
+    for _ in 0..maker.random.usize(0..=4) {
+        steps.push(maker.step());
+    }
+    History {
+        setting: maker.setting,
+        steps,
+    }
 }
 
 fn setting(random: &mut Rng, traits: Traits) -> Setting {
-    const NULLS: &[Option<NullCursor>] =
-        &[None, None, None, Some(NullCursor::Include), Some(NullCursor::Include), Some(NullCursor::Skip), Some(NullCursor::Fail)];
-    const STEPS: &[Option<(u64, StepUnit)>] =
-        &[None, Some((1, StepUnit::Second)), Some((90, StepUnit::Second)), Some((1, StepUnit::Hour)), Some((7, StepUnit::Day))];
+    const NULLS: &[Option<NullCursor>] = &[
+        None,
+        None,
+        None,
+        Some(NullCursor::Include),
+        Some(NullCursor::Include),
+        Some(NullCursor::Skip),
+        Some(NullCursor::Fail),
+    ];
+    const STEPS: &[Option<(u64, StepUnit)>] = &[
+        None,
+        Some((1, StepUnit::Second)),
+        Some((90, StepUnit::Second)),
+        Some((1, StepUnit::Hour)),
+        Some((7, StepUnit::Day)),
+    ];
     let pick = |random: &mut Rng, from: usize| random.usize(..from);
     Setting {
         cursor: traits.cursors[pick(random, traits.cursors.len())],
         nulls: NULLS[pick(random, NULLS.len())],
         // A server's clock moves seconds in one history; a clock that is told to moves hours.
-        step: STEPS[if traits.own_clock { pick(random, STEPS.len()) } else { pick(random, 2) }],
+        step: STEPS[if traits.own_clock {
+            pick(random, STEPS.len())
+        } else {
+            pick(random, 2)
+        }],
         lag_seconds: random.u32(0..600),
         concurrency: random.bool().then(|| random.u32(1..=3)),
-        ids: if random.bool() { random.i64(3..12) } else { random.i64(20..120) },
+        ids: if random.bool() {
+            random.i64(3..12)
+        } else {
+            random.i64(20..120)
+        },
         full_at_end: random.u8(..4) == 0,
     }
 }
@@ -171,19 +218,32 @@ impl Maker {
             }
             (true, 0..3) => {
                 self.open[slot] = false;
-                Event::End { slot, commits: self.random.u8(..5) > 0 }
+                Event::End {
+                    slot,
+                    commits: self.random.u8(..5) > 0,
+                }
             }
-            (true, 3..8) => Event::WriteOpen { slot, changes: self.changes(6) },
+            (true, 3..8) => Event::WriteOpen {
+                slot,
+                changes: self.changes(6),
+            },
             _ => Event::Write(self.changes(12)),
         }
     }
 
     /// Changes of different rows.
     fn changes(&mut self, most: usize) -> Vec<Change> {
-        let mut ids: Vec<i64> = (0..self.random.usize(1..=most)).map(|_| self.random.i64(0..self.setting.ids)).collect();
+        let mut ids: Vec<i64> = (0..self.random.usize(1..=most))
+            .map(|_| self.random.i64(0..self.setting.ids))
+            .collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter().map(|id| Change { id, what: self.what() }).collect()
+        ids.into_iter()
+            .map(|id| Change {
+                id,
+                what: self.what(),
+            })
+            .collect()
     }
 
     fn what(&mut self) -> What {
@@ -196,11 +256,30 @@ impl Maker {
             2..5 => Stamp::Moment,
             _ => Stamp::Begin,
         };
-        const NOTES: &[&str] = &["", "a", "it's", "ä€🦆", " padded ", "NULL", "line\nbreak", "\\x00"];
-        let note = (random.u8(..4) > 0).then(|| Note(NOTES[random.usize(..NOTES.len())], random.usize(1..40)));
+        const NOTES: &[&str] = &[
+            "",
+            "a",
+            "it's",
+            "ä€🦆",
+            " padded ",
+            "NULL",
+            "line\nbreak",
+            "\\x00",
+        ];
+        let note =
+            (random.u8(..4) > 0).then(|| Note(NOTES[random.usize(..NOTES.len())], random.usize(1..40)));
         // Few values, so that rows are often written again as they are.
-        let cents = if random.bool() { random.i64(-3..3) } else { random.i64(-999_999_999_999..=999_999_999_999) };
-        What::Put { value: random.i64(0..5), note, cents, stamp }
+        let cents = if random.bool() {
+            random.i64(-3..3)
+        } else {
+            random.i64(-999_999_999_999..=999_999_999_999)
+        };
+        What::Put {
+            value: random.i64(0..5),
+            note,
+            cents,
+            stamp,
+        }
     }
 
     fn run(&mut self, first: bool) -> RunStep {

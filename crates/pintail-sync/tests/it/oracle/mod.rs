@@ -69,7 +69,10 @@ fn histories_of_sqlite_hold_in_a_lake_on_postgres() {
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is no number: {text}")),
+    )
 }
 
 fn say(line: &str) {
@@ -83,7 +86,9 @@ fn check(test: u64, source: &mut dyn Source, kind: Kind) {
     let cases = number("PINTAIL_ORACLE_CASES").unwrap_or(300);
     let share = cases / TESTS + u64::from(test < cases % TESTS);
     let who = format!("{} to a lake on {kind:?}", source.name());
-    say(&format!("{who}: PINTAIL_ORACLE_SEED={first} PINTAIL_ORACLE_CASES={cases}"));
+    say(&format!(
+        "{who}: PINTAIL_ORACLE_SEED={first} PINTAIL_ORACLE_CASES={cases}"
+    ));
     let mut stage = Stage::new(kind);
     let mut total = Tally::default();
     for case in 0..share {
@@ -94,17 +99,31 @@ fn check(test: u64, source: &mut dyn Source, kind: Kind) {
             Err(problem) => {
                 let (steps, problem) = shortest(&mut stage, source, &history, problem);
                 let steps = history.steps.iter().take(steps).enumerate();
-                let steps: Vec<String> = steps.map(|(number, step)| format!("{number}: {step:?}")).collect();
-                panic!("{who}, seed {seed}: {problem}\n{:?}\n{}", history.setting, steps.join("\n"));
+                let steps: Vec<String> = steps
+                    .map(|(number, step)| format!("{number}: {step:?}"))
+                    .collect();
+                panic!(
+                    "{who}, seed {seed}: {problem}\n{:?}\n{}",
+                    history.setting,
+                    steps.join("\n")
+                );
             }
         }
     }
     say(&format!("{who}: {share} cases, {total:?}"));
-    assert!(share < 30 || total.covers(), "the histories did not go everywhere: {total:?}");
+    assert!(
+        share < 30 || total.covers(),
+        "the histories did not go everywhere: {total:?}"
+    );
 }
 
 /// The shortest prefix of a history that still fails, and how.
-fn shortest(stage: &mut Stage, source: &mut dyn Source, history: &History, problem: String) -> (usize, String) {
+fn shortest(
+    stage: &mut Stage,
+    source: &mut dyn Source,
+    history: &History,
+    problem: String,
+) -> (usize, String) {
     for steps in 1..history.steps.len() {
         if let Err(problem) = stage.play(source, history, steps) {
             return (steps, problem);
@@ -123,7 +142,12 @@ struct Stage {
 
 impl Stage {
     fn new(kind: Kind) -> Self {
-        Self { kind, place: Place::new(kind), reader: Reader::new(), played: 0 }
+        Self {
+            kind,
+            place: Place::new(kind),
+            reader: Reader::new(),
+            played: 0,
+        }
     }
 
     /// Plays a history, on a table that no other history knows.
@@ -134,8 +158,12 @@ impl Stage {
         self.played += 1;
         let name = format!("orders_{}", self.played);
         let data_dir = self.place.folder.path().join("state");
-        let scene =
-            Scene { lake: &self.place.location, data_dir: &data_dir, reader: &self.reader, name: &name };
+        let scene = Scene {
+            lake: &self.place.location,
+            data_dir: &data_dir,
+            reader: &self.reader,
+            name: &name,
+        };
         catch_unwind(AssertUnwindSafe(|| play(&scene, source, history, steps))).unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<String>().map(String::as_str);
             let message = message.or_else(|| panic.downcast_ref::<&str>().copied());

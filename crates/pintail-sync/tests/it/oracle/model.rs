@@ -44,8 +44,14 @@ impl SourceModel {
 
     /// Whether a transaction other than that of `slot` has locked the row.
     pub(super) fn waits(&self, id: i64, slot: Option<usize>) -> bool {
-        let others = self.locked.iter().enumerate().filter(|(other, _)| Some(*other) != slot);
-        others.filter_map(|(_, locked)| locked.as_ref()).any(|locked| locked.contains(&id))
+        let others = self
+            .locked
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| Some(*other) != slot);
+        others
+            .filter_map(|(_, locked)| locked.as_ref())
+            .any(|locked| locked.contains(&id))
     }
 
     pub(super) fn begin(&mut self, slot: usize) {
@@ -105,7 +111,11 @@ impl LakeModel {
 
     /// Brings in the rows of a range of cursors.
     pub(super) fn range(&mut self, snapshot: &Orders, range: Range<i64>, apply: Apply) -> Counts {
-        self.bring(snapshot, |cursor| cursor.is_some_and(|cursor| range.contains(&cursor)), apply)
+        self.bring(
+            snapshot,
+            |cursor| cursor.is_some_and(|cursor| range.contains(&cursor)),
+            apply,
+        )
     }
 
     /// Brings in the rows without a cursor.
@@ -127,7 +137,11 @@ impl LakeModel {
                 counts.kept += u64::from(apply == Apply::Newer);
                 continue;
             }
-            *if kept.is_some() { &mut counts.updated } else { &mut counts.inserted } += 1;
+            *if kept.is_some() {
+                &mut counts.updated
+            } else {
+                &mut counts.inserted
+            } += 1;
             rows.insert(*id, read.clone());
         }
         counts

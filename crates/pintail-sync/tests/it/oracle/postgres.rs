@@ -29,7 +29,10 @@ struct Slot {
 impl PostgresTable {
     pub(super) fn new() -> Self {
         let database = PostgresServer::shared().fresh_database();
-        let slot = |_| Slot { client: database.client(), written: Vec::new() };
+        let slot = |_| Slot {
+            client: database.client(),
+            written: Vec::new(),
+        };
         Self {
             client: database.client(),
             slots: std::array::from_fn(slot),
@@ -57,7 +60,12 @@ impl PostgresTable {
         let text = |text: String| format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
         let put = |change: &Change| match &change.what {
             What::Delete => None,
-            What::Put { value, note, cents, stamp } => Some(format!(
+            What::Put {
+                value,
+                note,
+                cents,
+                stamp,
+            } => Some(format!(
                 "({}, {value}, {}, {cents} / 100.0, {})",
                 change.id,
                 note.map_or_else(|| "null".to_owned(), |note| text(note.text())),
@@ -95,14 +103,21 @@ impl PostgresTable {
 }
 
 fn written(row: &Row) -> (i64, Option<Order>) {
-    let order = Order { value: row.get(2), note: row.get(3), cents: row.get(4), cursor: row.get(5) };
+    let order = Order {
+        value: row.get(2),
+        note: row.get(3),
+        cents: row.get(4),
+        cursor: row.get(5),
+    };
     (row.get(0), row.get::<_, bool>(1).then_some(order))
 }
 
 fn execute(client: &mut Client, statements: &[String]) -> Written {
     let mut all = Written::new();
     for statement in statements {
-        let rows = client.query(statement, &[]).unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        let rows = client
+            .query(statement, &[])
+            .unwrap_or_else(|error| panic!("{statement}: {error:?}"));
         all.extend(rows.iter().map(written));
     }
     all
@@ -117,13 +132,20 @@ impl Source for PostgresTable {
         Traits {
             own_clock: false,
             changes_during_runs: true,
-            cursors: &[CursorType::TimestampTz, CursorType::TimestampTz, CursorType::Timestamp, CursorType::Integer],
+            cursors: &[
+                CursorType::TimestampTz,
+                CursorType::TimestampTz,
+                CursorType::Timestamp,
+                CursorType::Integer,
+            ],
         }
     }
 
     fn make_table(&mut self, name: &str, setting: &Setting) {
         for slot in &mut self.slots {
-            slot.client.batch_execute("rollback").expect("a transaction can always be rolled back");
+            slot.client
+                .batch_execute("rollback")
+                .expect("a transaction can always be rolled back");
             slot.written.clear();
         }
         name.clone_into(&mut self.table);
@@ -146,7 +168,9 @@ impl Source for PostgresTable {
             ))
             .expect("a new name makes a table");
         if setting.ids % 2 == 0 {
-            self.client.batch_execute(&format!("create index on {name} (updated_at)")).expect("an index");
+            self.client
+                .batch_execute(&format!("create index on {name} (updated_at)"))
+                .expect("an index");
         }
     }
 
@@ -167,14 +191,21 @@ impl Source for PostgresTable {
 
     fn write(&mut self, changes: &[Change]) -> Written {
         let statements = self.statements(changes);
-        self.client.batch_execute("begin").expect("no transaction is open");
+        self.client
+            .batch_execute("begin")
+            .expect("no transaction is open");
         let written = execute(&mut self.client, &statements);
-        self.client.batch_execute("commit").expect("nothing speaks against it");
+        self.client
+            .batch_execute("commit")
+            .expect("nothing speaks against it");
         written
     }
 
     fn begin(&mut self, slot: usize) {
-        self.slots[slot].client.batch_execute("begin").expect("no transaction is open");
+        self.slots[slot]
+            .client
+            .batch_execute("begin")
+            .expect("no transaction is open");
     }
 
     fn write_open(&mut self, slot: usize, changes: &[Change]) {

@@ -67,8 +67,16 @@ impl SqliteTable {
         let transaction = connection.transaction().expect("nobody else writes");
         let mut written = Written::new();
         for (at, Change { id, what }) in changes {
-            let What::Put { value, note, cents, stamp } = what else {
-                transaction.execute(&format!("delete from {} where id = ?", self.table), [id]).expect("a deletion");
+            let What::Put {
+                value,
+                note,
+                cents,
+                stamp,
+            } = what
+            else {
+                transaction
+                    .execute(&format!("delete from {} where id = ?", self.table), [id])
+                    .expect("a deletion");
                 written.push((*id, None));
                 continue;
             };
@@ -77,8 +85,15 @@ impl SqliteTable {
             // A number in the middle of a text would be quoted wrong; a float is what applications write.
             let (note, price) = (note.map(Note::text), *cents as f64 / 100.0);
             let sql = format!("insert or replace into {} values (?, ?, ?, ?, ?)", self.table);
-            transaction.execute(&sql, (id, value, &note, price, spelt)).expect("a row");
-            let order = Order { value: *value, note, cents: *cents, cursor };
+            transaction
+                .execute(&sql, (id, value, &note, price, spelt))
+                .expect("a row");
+            let order = Order {
+                value: *value,
+                note,
+                cents: *cents,
+                cursor,
+            };
             written.push((*id, Some(order)));
         }
         transaction.commit().expect("nobody else writes");
@@ -125,7 +140,12 @@ impl Source for SqliteTable {
         Traits {
             own_clock: true,
             changes_during_runs: false,
-            cursors: &[CursorType::Timestamp, CursorType::TimestampTz, CursorType::Integer, CursorType::Date],
+            cursors: &[
+                CursorType::Timestamp,
+                CursorType::TimestampTz,
+                CursorType::Integer,
+                CursorType::Date,
+            ],
         }
     }
 
@@ -180,14 +200,19 @@ impl Source for SqliteTable {
     }
 
     fn begin(&mut self, slot: usize) {
-        self.slots[slot] = Some(Slot { began_at: self.now(), changes: Vec::new() });
+        self.slots[slot] = Some(Slot {
+            began_at: self.now(),
+            changes: Vec::new(),
+        });
     }
 
     fn write_open(&mut self, slot: usize, changes: &[Change]) {
         let now = self.now();
         let slot = self.slots[slot].as_mut().expect("the transaction was begun");
         let stamped = changes.iter().map(|change| match change.what {
-            What::Put { stamp: Stamp::Moment, .. } => (now, change.clone()),
+            What::Put {
+                stamp: Stamp::Moment, ..
+            } => (now, change.clone()),
             _ => (slot.began_at, change.clone()),
         });
         slot.changes.extend(stamped);

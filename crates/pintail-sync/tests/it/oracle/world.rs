@@ -21,7 +21,13 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(super) fn new(source: &'a mut dyn Source) -> Self {
-        Self { source, model: SourceModel::default(), appeared: Vec::new(), late_commits: 0, waited_for: Vec::new() }
+        Self {
+            source,
+            model: SourceModel::default(),
+            appeared: Vec::new(),
+            late_commits: 0,
+            waited_for: Vec::new(),
+        }
     }
 
     pub(super) fn happen(&mut self, event: &Event) {
@@ -65,16 +71,23 @@ impl<'a> World<'a> {
 
     /// Notes which transactions a run finds open.
     pub(super) fn run_begins(&mut self) {
-        self.waited_for = (0..super::history::SLOTS).filter(|slot| self.model.open(*slot)).collect();
+        self.waited_for = (0..super::history::SLOTS)
+            .filter(|slot| self.model.open(*slot))
+            .collect();
     }
 
     /// Without those that would wait for another transaction's lock.
     fn free(&self, changes: &[Change], slot: Option<usize>) -> Vec<Change> {
-        changes.iter().filter(|change| !self.model.waits(change.id, slot)).cloned().collect()
+        changes
+            .iter()
+            .filter(|change| !self.model.waits(change.id, slot))
+            .cloned()
+            .collect()
     }
 
     fn commit(&mut self, written: Written) {
-        self.appeared.extend(written.iter().filter_map(|(_, row)| row.as_ref()?.cursor));
+        self.appeared
+            .extend(written.iter().filter_map(|(_, row)| row.as_ref()?.cursor));
         self.model.commit(written);
     }
 }
@@ -105,7 +118,11 @@ impl<'w, 'a> Watcher<'w, 'a> {
             snapshot: None,
             partitions: 0,
         };
-        Self { stop, stop_at: step.stop, inner: Mutex::new(inner) }
+        Self {
+            stop,
+            stop_at: step.stop,
+            inner: Mutex::new(inner),
+        }
     }
 
     /// Lets happen what had no opportunity, and returns what the run's snapshot saw.
@@ -124,7 +141,11 @@ impl<'w, 'a> Watcher<'w, 'a> {
 
 impl Inner<'_, '_> {
     fn happen(&mut self, before: bool) {
-        let events = if before { &mut self.before_snapshot } else { &mut self.after_snapshot };
+        let events = if before {
+            &mut self.before_snapshot
+        } else {
+            &mut self.after_snapshot
+        };
         for event in std::mem::take(events) {
             self.world.happen(event);
         }
