@@ -158,9 +158,12 @@ fn show_report(report: &SyncReport, label: &str, json: bool) -> Result<(), Diagn
             .iter()
             .for_each(|leaf| terminal::say(format_args!("{word} {leaf}")));
         let hint = palette.paint(Tone::Hint, "hint:");
-        terminal::say(format_args!(
-            "{hint} A full load makes both sides equal: `--strategy full`."
-        ));
+        terminal::say(match report.commits.count {
+            0 => {
+                format!("{hint} Run it again. A source that is read differently each time cannot be copied.")
+            }
+            _ => format!("{hint} A full load makes both sides equal: `--strategy full`."),
+        });
     }
     if json {
         terminal::json(report)

@@ -32,11 +32,13 @@ pub(crate) fn line(report: &SyncReport, label: &str, palette: Palette) -> String
 
 fn head(report: &SyncReport, label: &str, palette: Palette) -> String {
     let committed = changed(report) || report.commits.count > 0;
-    let (tone, word) = match report.parity.status {
-        ParityStatus::Mismatch => (Tone::Failed, "synced"),
-        _ if committed => (Tone::Done, "synced"),
-        _ => (Tone::Done, "nothing to do for"),
+    let mismatch = report.parity.status == ParityStatus::Mismatch;
+    let word = match (committed, mismatch) {
+        (true, _) => "synced",
+        (false, true) => "refused",
+        (false, false) => "nothing to do for",
     };
+    let tone = if mismatch { Tone::Failed } else { Tone::Done };
     format!("{} {label}", palette.paint(tone, word))
 }
 
@@ -75,7 +77,14 @@ fn parity(parity: &Parity, palette: Palette) -> String {
             palette.paint(Tone::Done, &format!("parity ok ({leaves})"))
         }
         ParityStatus::Mismatch => {
-            let differ = format!("{} of {} leaves differ", parity.mismatched, parity.leaves);
+            let differ = match parity.leaves {
+                0 => format!("{} counted", numbers::counted(parity.rows_counted, "row")),
+                leaves => format!(
+                    "{} of {} leaves differ",
+                    numbers::count(parity.mismatched),
+                    numbers::count(leaves)
+                ),
+            };
             palette.paint(Tone::Failed, &format!("parity mismatch ({differ})"))
         }
         ParityStatus::Unproven => palette.paint(Tone::Careful, "unproven"),

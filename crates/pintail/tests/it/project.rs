@@ -38,6 +38,10 @@ impl Project {
             (r"\b\d+(\.\d+)? (ms|s)\b", "[DURATION]"),
             (r"copy_([a-z]+)_[0-9a-f]{8}", "copy_${1}_[HASH]"),
             (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
+            (
+                r"(Operation not permitted|Permission denied) \(os error \d+\)",
+                "[REFUSED]",
+            ),
             (r"port='?\d+'?", "port=[PORT]"),
             (r"port \d+", "port [PORT]"),
             (r"process \d+", "process [PID]"),

@@ -319,3 +319,39 @@ fn lines_without_a_terminal_have_no_colours() {
         seen = seen.stderr
     );
 }
+
+#[test]
+fn two_sides_that_differ_end_a_run_with_a_code_of_its_own() {
+    let project = Project::with_shop(0);
+    // A source that does not keep still: the view has another number of rows each time that it is read.
+    project.execute(
+        "create view moody as
+         with recursive numbers (i) as (
+             select 1 union all select i + 1 from numbers where i < (select 1000 + abs(random()) % 100000)
+         )
+         select i as id from numbers",
+    );
+    project.write(
+        "pipeline.yaml",
+        "name: moody
+source_provider: {data_backend: {type: sqlite, datastore_name: shop, table: moody}}
+destination_provider: {data_backend: {type: ducklake, datastore_name: lake, table: moody}}
+column_map: [{source: id, dest: id, data_type: bigint}]
+strategies: [{name: full, type: full}]
+",
+    );
+    let seen = project.pintail(&RUN);
+    assert_eq!(seen.code, Some(7), "{seen}");
+    assert!(
+        seen.stdout.starts_with("refused moody") && seen.stdout.contains("parity mismatch"),
+        "{seen}"
+    );
+    assert!(seen.stderr.contains("note: nothing was committed"), "{seen}");
+    let seen = project.pintail(&[&RUN[..], &["--json"]].concat());
+    assert_eq!(
+        (seen.code, &seen.json()["status"]),
+        (Some(7), &"parity_mismatch".into()),
+        "{seen}"
+    );
+    assert_eq!(seen.json()["parity"]["status"], "mismatch");
+}
