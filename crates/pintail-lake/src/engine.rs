@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub(crate) struct EngineShared {
     pub(crate) watchdog: Watchdog,
     pub(crate) taps: Arc<TapRegistry>,
     pub(crate) deadline: Duration,
+    /// A fault inside DuckDB ended the instance.
+    pub(crate) ended: AtomicBool,
     extension_folder: Option<PathBuf>,
     secrets: Mutex<Vec<String>>,
     // Closes the database, which then removes what it spilled; the folder goes after it.
@@ -122,6 +125,7 @@ impl Engine {
             watchdog: Watchdog::start(),
             taps,
             deadline: settings.deadline,
+            ended: AtomicBool::new(false),
             extension_folder: settings.extension_folder.clone(),
             secrets: Mutex::new(Vec::new()),
             database,

@@ -5,6 +5,7 @@
 //! an open transaction of it is over. Everything is blocking: async callers use threads of their own.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use duckdb::types::ValueRef;
@@ -17,7 +18,8 @@ use crate::error::{Error, Fault, FaultClass, Result};
 /// transaction.
 pub struct Session {
     pub(crate) shared: Arc<EngineShared>,
-    connection: Connection,
+    /// There until the session is dropped.
+    connection: Option<Connection>,
     interrupt: Arc<InterruptHandle>,
 }
 
@@ -106,7 +108,7 @@ impl Session {
         let interrupt = connection.interrupt_handle();
         Self {
             shared,
-            connection,
+            connection: Some(connection),
             interrupt,
         }
     }
@@ -214,7 +216,11 @@ impl Session {
             });
         };
         let started_at = Instant::now();
-        let result = work(&self.connection);
+        let connection = self
+            .connection
+            .as_ref()
+            .expect("a session has its connection until it is dropped");
+        let result = work(connection);
         let elapsed = started_at.elapsed();
         let ending = watch.leave();
         tracing::trace!(
@@ -224,6 +230,9 @@ impl Session {
         );
         result.map_err(|error| {
             let fault = self.shared.fault(&error);
+            if fault.class == FaultClass::Ended {
+                self.shared.ended.store(true, Ordering::Release);
+            }
             match fault.class {
                 FaultClass::Interrupt if ending.late => Error::Deadline {
                     label: call.label.to_owned(),
@@ -238,6 +247,16 @@ impl Session {
                 },
             }
         })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Closing a connection ends its transaction, which an engine that is past its end answers with an exception
+        // that nobody catches: the process would abort. Such a connection stays open until the process goes.
+        if self.shared.ended.load(Ordering::Acquire) {
+            std::mem::forget(self.connection.take());
+        }
     }
 }
 

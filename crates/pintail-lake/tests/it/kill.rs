@@ -122,7 +122,7 @@ fn kill_loaders(kind: Kind, kills: u32) {
                 );
                 break;
             }
-            assert!(left > 0, "{context}: a loader does not end");
+            assert!(left > 0, "{context}: a loader does not end\n{}", child.stdout());
             child.kill();
             killed += 1;
             left -= 1;

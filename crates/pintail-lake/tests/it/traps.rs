@@ -165,13 +165,12 @@ fn an_inlined_delete_beside_a_delete_file_is_miscounted() {
         "delete from lake.t where k < 60",
     )
     .unwrap();
-    assert_eq!(
-        (
-            pair.number("select count(*) from lake.t"),
-            pair.number("select count(v) from lake.t where v >= 0")
-        ),
-        (35, 40),
-        "DuckLake now counts rows right that were deleted inline and in a file (its issue 1215): inlined deletes may be worth another look."
+    // 60 rows are gone, so 40 is right. 35 subtracts twice, and a reader gets rows back that were deleted.
+    let counted = pair.number("select count(*) from lake.t");
+    let read = pair.number("select length(list(v)) from lake.t");
+    assert!(
+        counted == 35 && read > 40,
+        "DuckLake now counts {counted} and reads {read} rows after an inlined delete beside a delete file (its issue 1215): if both are 40, inlined deletes are worth another look."
     );
 }
 
