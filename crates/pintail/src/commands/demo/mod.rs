@@ -167,8 +167,12 @@ impl Demo {
 
     /// Runs the demo's pipeline in this process.
     fn sync(&self, strategy: Option<&str>) -> Result<SyncReport, Diagnostic> {
-        let report =
-            execution::carry_out(&self.request(strategy)?, "orders", Audience::Terminal, &self.stop)?;
+        let request = self.request(strategy)?;
+        let result = execution::carry_out(&request, "orders", Audience::Terminal, &self.stop);
+        let report = result.map_err(|error| match error.kind {
+            ErrorKind::Cancelled => stopped(),
+            _ => error,
+        })?;
         if report.parity.status == ParityStatus::Mismatch {
             return Err(fault("the two sides differ after a run of the demo"));
         }
@@ -209,4 +213,10 @@ impl Demo {
 /// What must not happen.
 fn fault(message: &str) -> Diagnostic {
     Diagnostic::new(ErrorKind::Internal, message).hint("Please report it, with the folder of the demo.")
+}
+
+/// What Ctrl-C leads to.
+fn stopped() -> Diagnostic {
+    Diagnostic::new(ErrorKind::Cancelled, "the demo was stopped on request")
+        .hint("Run it again: it starts anew.")
 }

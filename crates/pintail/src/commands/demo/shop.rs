@@ -63,7 +63,7 @@ impl Shop {
                 result
             });
         worked.map_err(|trouble| match trouble {
-            Trouble::Stopped => Diagnostic::new(ErrorKind::Cancelled, "the demo was stopped on request"),
+            Trouble::Stopped => super::stopped(),
             Trouble::Sqlite(error) => {
                 let message = format!("cannot write to the shop `{}`", self.path.display());
                 Diagnostic::new(ErrorKind::Unavailable, message).cause(error.to_string())
