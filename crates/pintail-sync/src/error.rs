@@ -51,7 +51,7 @@ pub enum Error {
         now: CursorType,
     },
     /// Rows without a cursor, where the policy is to stop.
-    #[error("{rows} rows of table \"{table}\" have no value in the cursor column `{column}`")]
+    #[error("cannot follow table \"{table}\": the cursor column `{column}` is NULL in {}", counted(*rows))]
     NullCursor {
         /// The table of the source.
         table: TableName,
@@ -75,7 +75,8 @@ pub enum Error {
     },
     /// A column that was declared to hold no NULL holds some.
     #[error(
-        "{rows} rows of table \"{table}\", partition `{partition}`, have NULL in column `{column}`, which is declared `nullable: false`"
+        "column `{column}` of table \"{table}\" is declared `nullable: false`, and is NULL in {} of partition `{partition}`",
+        counted(*rows)
     )]
     UnexpectedNull {
         /// The table of the source.
@@ -220,6 +221,13 @@ fn state_kind(error: &rusqlite::Error) -> ErrorKind {
         }
         Some(rusqlite::ErrorCode::NotADatabase) => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
+    }
+}
+
+fn counted(rows: u64) -> String {
+    match rows {
+        1 => "1 row".to_owned(),
+        _ => format!("{rows} rows"),
     }
 }
 

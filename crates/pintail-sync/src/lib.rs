@@ -13,6 +13,7 @@
 //!
 //! Time and randomness are passed in. This crate knows connectors by their contract and no system by its name.
 
+mod attempt;
 pub mod columns;
 pub mod error;
 mod fetch;

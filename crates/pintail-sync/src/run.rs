@@ -9,32 +9,26 @@
 //! Whatever ends a run, its report is written, and the next run goes on from what the lake's ledger says.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use pintail_lake::connector::Connector;
-use pintail_lake::{Access, Engine, EngineSettings, Lake, LakeLocation, SweepPolicy};
+use pintail_lake::{Access, Engine, EngineSettings, Lake, LakeLocation};
 use pintail_model::{Clock, ErrorKind, RunId};
 use serde_json::json;
 
+use crate::attempt::Attempt;
 use crate::error::{Error, Result};
 use crate::lock::PipelineLock;
 use crate::log::{Level, RunLog};
 use crate::plan::{self, Asked, Candidates, Facts, PipelinePlan};
-use crate::progress::{Meter, Phase, Progress};
-use crate::report::{Failure, ParityStatus, SyncReport};
+use crate::progress::{Phase, Progress};
+use crate::report::{Commits, Endpoint, Failure, Parity, SyncReport};
 use crate::resources::Resources;
 use crate::spec::PipelineSpec;
-use crate::state::{History, NewPartition, NewRun, Reset, RunStatus, State, StoredWatermark};
+use crate::state::{History, Reset, RunStatus, State};
 use crate::stop::StopSignal;
-use crate::strategy;
 use crate::survey::survey;
-use crate::work::{Tally, Work};
-
-/// Files that nobody knows are swept when they are older than any run or stopped process can be.
-const FORGOTTEN: Duration = Duration::from_hours(7 * 24);
 
 /// One run, as asked for.
 pub struct SyncRequest {
@@ -63,6 +57,47 @@ pub struct SyncRequest {
 }
 
 impl SyncRequest {
+    /// A report in which nothing has happened yet.
+    pub(crate) fn blank_report(&self, run: &RunId, started_at: Timestamp) -> SyncReport {
+        SyncReport {
+            run_id: run.clone(),
+            pipeline: self.spec.name.clone(),
+            strategy: self.strategy.clone().unwrap_or_default(),
+            status: RunStatus::Completed,
+            started_at,
+            completed_at: started_at,
+            duration_seconds: 0.0,
+            rows_processed: 0,
+            rows_inserted: 0,
+            rows_updated: 0,
+            rows_deleted: 0,
+            partitions_total: 0,
+            partitions_processed: 0,
+            partitions_skipped: 0,
+            errors: 0,
+            watermark: None,
+            parity: Parity::default(),
+            resources: Resources::default(),
+            kind: String::new(),
+            reason: String::new(),
+            source: Endpoint {
+                address: self.source.address(),
+                table: self.spec.source.table.to_string(),
+            },
+            destination: Endpoint {
+                address: self.destination.address(),
+                table: self.spec.destination.table.to_string(),
+            },
+            resumed: false,
+            snapshot: None,
+            commits: Commits::default(),
+            bytes_staged: 0,
+            partition_times: Vec::new(),
+            notes: Vec::new(),
+            error: None,
+        }
+    }
+
     fn asked(&self) -> Asked {
         Asked {
             strategy: self.strategy.clone(),
@@ -104,48 +139,51 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
 /// partitions only, and the next run goes on from there. A difference between the two sides is not an error: see
 /// [`SyncReport::parity`].
 pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) -> Result<SyncReport> {
-    let started_at = request.clock.now();
-    let before = Resources::now();
+    let (started_at, before) = (request.clock.now(), Resources::now());
     let pipeline = &request.spec.name;
     let _lock = PipelineLock::take(&request.data_dir, pipeline, started_at)?;
     let mut state = State::open(&request.data_dir)?;
-    let history = state.history(pipeline)?;
 
     progress.phase(Phase::Planning);
-    let asked = request.asked();
-    let engine = Engine::open(&request.engine)?;
-    stop.reaches(engine.stopper());
-    let prepared = prepare(request, &asked, &engine, &mut state, history)
-        .map_err(|error| stopped(error, request, stop))?;
+    let prepared = prepare(request, &mut state, stop).map_err(|error| stopped(error, request, stop));
+    let resumed = prepared
+        .as_ref()
+        .ok()
+        .and_then(|prepared| prepared.plan.resumes.clone());
+    let run = resumed.unwrap_or_else(|| RunId::new(started_at, request.random));
+    let clock = Arc::clone(&request.clock);
+    let log = RunLog::open(&request.data_dir, pipeline, &run, request.log_level, clock)?;
+    let end = |report: SyncReport, error: Option<&Error>| {
+        let completed_at = request.clock.now();
+        let report = SyncReport {
+            status: error.map_or(report.status, status_of),
+            completed_at,
+            duration_seconds: completed_at.duration_since(started_at).as_secs_f64(),
+            errors: u64::from(error.is_some()),
+            error: error.map(Failure::of),
+            resources: Resources::now().since(before),
+            ..report
+        };
+        log_end(&log, &report);
+        let written = report.write(&request.data_dir);
+        written.map(|_| report)
+    };
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            // The first error counts, whether its report could be written or not.
+            let _ = end(request.blank_report(&run, started_at), Some(&error));
+            return Err(error);
+        }
+    };
+
     let Prepared {
         plan,
         facts,
         lake,
         notes,
     } = &prepared;
-
-    let run = plan
-        .resumes
-        .clone()
-        .unwrap_or_else(|| RunId::new(started_at, request.random));
-    let log = RunLog::open(
-        &request.data_dir,
-        pipeline,
-        &run,
-        request.log_level,
-        Arc::clone(&request.clock),
-    )?;
-    log.info(
-        "sync started",
-        json!({
-            "pipeline": pipeline,
-            "strategy": plan.strategy,
-            "kind": plan.kind,
-            "reason": plan.reason,
-            "partitions": plan.partitions.len(),
-            "resumed": plan.resumes.is_some(),
-        }),
-    );
+    log_start(&log, plan);
     let attempt = Attempt {
         request,
         plan,
@@ -164,36 +202,18 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
         .map_err(|error| stopped(error, request, stop));
     let mut state = state.into_inner().expect("no holder of the state panics");
 
-    let completed_at = request.clock.now();
-    let status = status_of(&result, &tally);
-    let failure = result.as_ref().err().map(Failure::of);
-    let message = failure.as_ref().map(|failure| failure.message.as_str());
-    let finished = state.finish_run(pipeline, &run, status, completed_at, message);
-    let report = attempt.report(
-        tally,
-        status,
-        failure,
-        (started_at, completed_at),
-        Resources::now().since(before),
-    );
-    log.write(
-        if status == RunStatus::Completed {
-            Level::Info
-        } else {
-            Level::Error
-        },
-        "sync ended",
-        json!({
-            "status": status,
-            "rows": report.rows_processed,
-            "seconds": report.duration_seconds,
-            "error": report.error.as_ref().map(|error| &error.message),
-        }),
-    );
-    let written = report.write(&request.data_dir);
-    result.and(finished)?;
-    written?;
-    Ok(report)
+    let report = end(attempt.report(tally, started_at), result.as_ref().err());
+    let status = result
+        .as_ref()
+        .err()
+        .map(status_of)
+        .or(report.as_ref().ok().map(|report| report.status));
+    let message = result.as_ref().err().map(|error| Failure::of(error).message);
+    let status = status.unwrap_or(RunStatus::Completed);
+    let finished = state.finish_run(pipeline, &run, status, request.clock.now(), message.as_deref());
+    result?;
+    finished?;
+    report
 }
 
 /// Forgets a pipeline, or what one of its strategies did, so that the next run is a full load.
@@ -213,15 +233,12 @@ struct Prepared {
     notes: Vec<String>,
 }
 
-fn prepare(
-    request: &SyncRequest,
-    asked: &Asked,
-    engine: &Engine,
-    state: &mut State,
-    history: History,
-) -> Result<Prepared> {
-    let pipeline = &request.spec.name;
-    let survey = survey(request, asked, engine, Access::ReadWrite, history)?;
+fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Result<Prepared> {
+    let (asked, pipeline) = (request.asked(), &request.spec.name);
+    let history = state.history(pipeline)?;
+    let engine = Engine::open(&request.engine)?;
+    stop.reaches(engine.stopper());
+    let survey = survey(request, &asked, &engine, Access::ReadWrite, history)?;
     let mut facts = survey.facts;
     let lake = survey
         .lake
@@ -234,8 +251,14 @@ fn prepare(
             over.run
         ));
     }
-    let candidates = Candidates::of(&request.spec, asked)?;
-    let plan = plan::make(&request.spec, asked, &candidates, &facts, request.source.as_ref())?;
+    let candidates = Candidates::of(&request.spec, &asked)?;
+    let plan = plan::make(
+        &request.spec,
+        &asked,
+        &candidates,
+        &facts,
+        request.source.as_ref(),
+    )?;
     Ok(Prepared {
         plan,
         facts,
@@ -244,216 +267,42 @@ fn prepare(
     })
 }
 
-/// A run after its plan was made.
-struct Attempt<'a> {
-    request: &'a SyncRequest,
-    plan: &'a PipelinePlan,
-    facts: &'a Facts,
-    lake: &'a Lake,
-    run: &'a RunId,
-    log: &'a RunLog,
-    progress: &'a dyn Progress,
-    stop: &'a StopSignal,
+fn log_start(log: &RunLog, plan: &PipelinePlan) {
+    log.info(
+        "sync started",
+        json!({
+            "pipeline": plan.pipeline,
+            "strategy": plan.strategy,
+            "kind": plan.kind,
+            "reason": plan.reason,
+            "partitions": plan.partitions.len(),
+            "resumed": plan.resumes.is_some(),
+        }),
+    );
 }
 
-impl Attempt<'_> {
-    /// Writes the plan down before work starts.
-    fn freeze(&self, state: &mut State, started_at: Timestamp) -> Result<()> {
-        let plan = self.plan;
-        let partitions: Vec<NewPartition<'_>> = plan
-            .partitions
-            .iter()
-            .map(|partition| NewPartition {
-                id: &partition.id,
-                range: &partition.range,
-                expected_rows: partition.expected_rows,
-                watermark: partition.watermark,
-                changed_only: partition.changed_only,
-            })
-            .collect();
-        if plan.resumes.is_some() {
-            let first = plan
-                .reuse
-                .as_ref()
-                .map_or(partitions.len(), |reuse| reuse.first_catch_up);
-            return state.resume_run(&plan.pipeline, self.run, first, &partitions[first..]);
-        }
-        let run = NewRun {
-            pipeline: &plan.pipeline,
-            run: self.run,
-            strategy: &plan.strategy,
-            kind: plan.kind.as_str(),
-            plan_hash: &plan.hash,
-            started_at,
-            bound: plan.watermark,
-        };
-        state.begin_run(&run, &partitions)
-    }
-
-    /// A tally with what was known before.
-    fn new_tally(&self, notes: &[String]) -> Tally {
-        let (plan, facts) = (self.plan, self.facts);
-        let watermark = plan
-            .low
-            .zip(plan.shape.followed())
-            .map(|(value, cursor)| StoredWatermark {
-                value,
-                column: cursor.source.clone(),
-                strategy: plan.strategy.clone(),
-                last_key: facts.ledger.as_ref().map(|entry| entry.key.clone()),
-                table_id: facts.lake_table.as_ref().map(|table| table.table_id),
-                source: facts.source_identity.clone(),
-            });
-        let notes = notes.iter().chain(&plan.notes).cloned().collect();
-        Tally {
-            watermark,
-            notes,
-            ..Tally::default()
-        }
-    }
-
-    /// Carries the plan out, and cleans up.
-    fn execute(&self, state: &Mutex<State>, tally: &mut Tally) -> Result<()> {
-        let (meter, loose) = (Meter::default(), Mutex::default());
-        let stage = self.lake.stage(&self.plan.table, self.run)?;
-        let work = Work {
-            connector: self.request.source.as_ref(),
-            lake: self.lake,
-            plan: self.plan,
-            run: self.run,
-            stage: &stage,
-            state,
-            log: self.log,
-            meter: &meter,
-            progress: self.progress,
-            stop: self.stop,
-            clock: self.request.clock.as_ref(),
-            source_identity: &self.facts.source_identity,
-            loose: &loose,
-        };
-        let done = self
-            .plan
-            .partitions
-            .iter()
-            .filter(|partition| partition.done)
-            .count();
-        self.progress
-            .started(expected_rows(self.plan), self.plan.partitions.len(), done);
-        let (ended, end) = channel();
-        let (work_ref, meter_ref, tally_ref) = (&work, &meter, &mut *tally);
-        let result = std::thread::scope(move |scope| {
-            scope.spawn(move || meter_ref.report(self.progress, &end));
-            let result = strategy::execute(work_ref, tally_ref);
-            drop(ended);
-            result
-        });
-        work.discard_loose();
-        if result.is_ok() {
-            self.sweep(state, tally);
-        }
-        result
-    }
-
-    /// Removes what this run and earlier ones left behind. A sweep that fails is tried again by the next run.
-    fn sweep(&self, state: &Mutex<State>, tally: &Tally) {
-        let pipeline = &self.plan.pipeline;
-        let mut state = state.lock().expect("no holder of the state panics");
-        let left = state.staged_runs(pipeline).unwrap_or_default();
-        let only_this = left.iter().all(|run| run == self.run);
-        let nothing_staged = tally.commits.count == 0 && tally.bytes_staged == 0;
-        if only_this && nothing_staged && self.plan.resumes.is_none() {
-            return;
-        }
-        let policy = SweepPolicy {
-            own_runs: left,
-            older_than: Some(FORGOTTEN),
-        };
-        match self.lake.sweep(&self.plan.table, &policy) {
-            Ok(swept) => {
-                if swept.files > 0 {
-                    self.log.info(
-                        "unreferenced files swept",
-                        json!({ "files": swept.files, "bytes": swept.bytes }),
-                    );
-                }
-                if let Err(error) = state.prune(pipeline) {
-                    self.log
-                        .warn("state could not be pruned", json!({ "error": error.to_string() }));
-                }
-            }
-            Err(error) => self
-                .log
-                .warn("sweep failed", json!({ "error": error.to_string() })),
-        }
-    }
-
-    fn report(
-        &self,
-        tally: Tally,
-        status: RunStatus,
-        error: Option<Failure>,
-        (started_at, completed_at): (Timestamp, Timestamp),
-        resources: Resources,
-    ) -> SyncReport {
-        let plan = self.plan;
-        let skipped = plan
-            .partitions
-            .iter()
-            .filter(|partition| partition.done || partition.staged.is_some());
-        let partitions_skipped = match &plan.reuse {
-            // What was staged was thrown away after all.
-            Some(_) if tally.restarted => 0,
-            _ => skipped.count() as u64,
-        };
-        SyncReport {
-            run_id: self.run.clone(),
-            pipeline: plan.pipeline.clone(),
-            strategy: plan.strategy.clone(),
-            status,
-            started_at,
-            completed_at,
-            duration_seconds: completed_at.duration_since(started_at).as_secs_f64(),
-            rows_processed: tally.rows_processed,
-            rows_inserted: tally.rows_inserted,
-            rows_updated: tally.rows_updated,
-            rows_deleted: tally.rows_deleted,
-            partitions_total: plan.partitions.len() as u64,
-            partitions_processed: tally.partitions_processed,
-            partitions_skipped,
-            errors: u64::from(error.is_some()),
-            watermark: tally.watermark.map(|watermark| watermark.value.text()),
-            parity: tally.parity,
-            resources,
-            kind: plan.kind.as_str().to_owned(),
-            reason: plan.reason.clone(),
-            source: plan.source.clone(),
-            destination: plan.destination.clone(),
-            resumed: plan.resumes.is_some(),
-            snapshot: tally.snapshot,
-            commits: tally.commits,
-            bytes_staged: tally.bytes_staged,
-            partition_times: tally.partition_times,
-            notes: tally.notes,
-            error,
-        }
-    }
+fn log_end(log: &RunLog, report: &SyncReport) {
+    let level = if report.status == RunStatus::Completed {
+        Level::Info
+    } else {
+        Level::Error
+    };
+    log.write(
+        level,
+        "sync ended",
+        json!({
+            "status": report.status,
+            "rows": report.rows_processed,
+            "seconds": report.duration_seconds,
+            "error": report.error.as_ref().map(|error| &error.message),
+        }),
+    );
 }
 
-/// Rows that are expected in what is left to read; `None` if nobody knows.
-fn expected_rows(plan: &PipelinePlan) -> Option<u64> {
-    plan.partitions
-        .iter()
-        .filter(|partition| !partition.done)
-        .map(|partition| partition.expected_rows)
-        .sum()
-}
-
-fn status_of(result: &Result<()>, tally: &Tally) -> RunStatus {
-    match result {
-        Err(error) if error.kind() == ErrorKind::Cancelled => RunStatus::Interrupted,
-        Err(_) => RunStatus::Failed,
-        Ok(()) if tally.parity.status == ParityStatus::Mismatch => RunStatus::ParityMismatch,
-        Ok(()) => RunStatus::Completed,
+fn status_of(error: &Error) -> RunStatus {
+    match error.kind() {
+        ErrorKind::Cancelled => RunStatus::Interrupted,
+        _ => RunStatus::Failed,
     }
 }
 

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The largest visible cursor is never a bound for times: a transaction that began earlier may commit later. It is one
-//! for integers, and only where no transaction was open after it was read.
+//! for integers, and only where every transaction that is open after it was read began after it, too.
 
 use std::time::Duration;
 
@@ -143,6 +143,8 @@ fn integer_bound(point: &ReadPoint, tells_oldest: bool) -> Bound {
         );
     };
     let (certain, note) = match &point.oldest {
+        // Whoever took a smaller number had begun by the time the largest one was visible, and has ended since.
+        OldestTransaction::At(began) if *began > point.now => (true, None),
         OldestTransaction::At(began) => (
             false,
             Some(format!(

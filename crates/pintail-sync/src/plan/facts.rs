@@ -49,15 +49,17 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Takes the unfinished run away if all of its work is in: it only did not get to say so.
+    /// Takes the unfinished run away if all of its work is in: it only did not get to say so. A run that had no
+    /// work goes without a word.
     pub fn settle(&mut self, pipeline: &str) -> Option<UnfinishedRun> {
+        self.history.unfinished.take_if(|run| run.partitions.is_empty());
         let run = self.history.unfinished.as_ref()?;
         let key = |partition: &FrozenPartition| PartitionKey::new(pipeline, &run.run, &partition.id);
         let over = run
             .partitions
             .iter()
             .all(|partition| partition.empty || self.committed.contains(&key(partition)));
-        if over && !run.partitions.is_empty() {
+        if over {
             self.history.unfinished.take()
         } else {
             None

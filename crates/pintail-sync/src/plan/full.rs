@@ -1,10 +1,11 @@
 //! The plan of a full load: every row of one snapshot of the source, as one replacement of the table.
 
 use pintail_lake::connector::{SourceColumn, TableDescription};
-use pintail_model::{LogicalType, Range};
+use pintail_model::{CursorValue, LogicalType, Range};
 
-use super::{Choice, Draft, PipelinePlan, PlanKind, SOURCE, reuse};
+use super::{Choice, Draft, Facts, PipelinePlan, PlanKind, SOURCE, reuse};
 use crate::partition::{self, PARTITIONS_MAX};
+use crate::shape::Cursor;
 use crate::spec::{DeltaSpec, FullSpec, PipelineSpec, Role};
 use crate::watermark::{self, ClockSettings};
 
@@ -49,12 +50,16 @@ pub(super) fn plan(
             facts.capabilities.oldest_transaction,
         ) {
             Ok(bound) => {
-                plan.watermark = bound.watermark();
-                if plan.watermark.is_none() {
-                    plan.notes
-                        .push("this load sets no watermark, so a full load follows it again".to_owned());
+                plan.notes.extend(bound.notes.iter().cloned());
+                plan.watermark = bound.watermark().or_else(|| stored(facts, cursor));
+                match (bound.watermark(), plan.watermark) {
+                    (Some(_), _) => {}
+                    (None, Some(kept)) => plan.notes.push(format!("the watermark stays at {kept}")),
+                    (None, None) => {
+                        let note = "this load sets no watermark, so a full load follows it again";
+                        plan.notes.push(note.to_owned());
+                    }
                 }
-                plan.notes.extend(bound.notes);
             }
             Err(zone) => plan.notes.push(format!(
                 "time zone `{zone}` is not known: this load sets no watermark"
@@ -68,6 +73,15 @@ pub(super) fn plan(
         partition.watermark = plan.watermark;
     }
     plan
+}
+
+/// A watermark that holds for the cursor: what was visible below it then is visible in every later state.
+fn stored(facts: &Facts, cursor: &Cursor) -> Option<CursorValue> {
+    let stored = facts.history.watermark.as_ref()?;
+    let same = stored.column == cursor.source
+        && stored.source == facts.source_identity
+        && stored.value.cursor_type() == cursor.cursor_type;
+    same.then_some(stored.value)
 }
 
 /// Cuts a table, and says why where that is not plain.

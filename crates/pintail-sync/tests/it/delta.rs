@@ -207,7 +207,7 @@ fn rows_without_a_cursor_follow_the_policy() {
     assert_eq!(error.kind(), ErrorKind::Data);
     assert_eq!(
         error.to_string(),
-        "2 rows of table \"main.orders\" have no value in the cursor column `updated_at`"
+        "cannot follow table \"main.orders\": the cursor column `updated_at` is NULL in 2 rows"
     );
 
     let (skipped, shop) = check(NullCursor::Skip);

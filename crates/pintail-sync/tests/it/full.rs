@@ -1,7 +1,9 @@
 //! Full loads from end to end.
 
+use pintail_lake::connector::OldestTransaction;
 use pintail_model::ErrorKind;
 use pintail_sync::report::{ParitySource, ParityStatus};
+use pintail_sync::spec::{ColumnSource, ColumnSpec, DeclaredType};
 use pintail_sync::state::RunStatus;
 
 use crate::shop::Shop;
@@ -143,17 +145,8 @@ fn a_value_that_does_not_fit_is_named_by_column_and_nothing_is_committed() {
     shop.change(
         "update orders set item = 'hunter2' where id = 77; update orders set item = '5' where id <> 77",
     );
-    let columns = "id, item, updated_at"
-        .split(", ")
-        .map(|name| pintail_sync::spec::ColumnSpec {
-            source: pintail_sync::spec::ColumnSource::Column(name.to_owned()),
-            dest: name.to_owned(),
-            roles: std::collections::BTreeSet::new(),
-            data_type: (name == "item").then_some(pintail_sync::spec::DeclaredType::BigInt),
-            length: None,
-            nullable: None,
-        });
-    shop.spec.columns = columns.collect();
+    shop.spec.columns = ["id", "item", "updated_at"].map(|name| column(name, None)).into();
+    shop.spec.columns[1].data_type = Some(DeclaredType::BigInt);
     let error = shop.try_run(None).expect_err("a text is no number");
     assert_eq!(error.kind(), ErrorKind::Data);
     assert_eq!(
@@ -166,4 +159,46 @@ fn a_value_that_does_not_fit_is_named_by_column_and_nothing_is_committed() {
             .contains("hunter2")
     );
     assert_eq!((shop.commits(), shop.files()), (0, 0));
+}
+
+#[test]
+fn a_full_load_under_a_held_watermark_keeps_the_old_one() {
+    let shop = Shop::new(100);
+    shop.run(None);
+    shop.later(60);
+    shop.script(|script| {
+        let reason = "a prepared transaction waits".to_owned();
+        script.oldest = OldestTransaction::Held { reason };
+    });
+    let report = shop.run(Some("full"));
+    assert_eq!(report.watermark.as_deref(), Some("2024-01-15 14:00:00.999000+00"));
+    shop.script(|script| script.oldest = OldestTransaction::None);
+    let report = shop.run(None);
+    assert_eq!((report.strategy.as_str(), report.rows_processed), ("changes", 0));
+}
+
+#[test]
+fn a_declared_not_null_is_checked() {
+    let mut shop = Shop::new(100);
+    shop.change("update orders set item = null where id = 7");
+    shop.spec.columns = ["id", "item", "updated_at"].map(|name| column(name, None)).into();
+    shop.spec.columns[1].nullable = Some(false);
+    let error = shop.try_run(None).expect_err("there is a NULL");
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert_eq!(
+        error.to_string(),
+        "column `item` of table \"main.orders\" is declared `nullable: false`, and is NULL in 1 row of partition `all`"
+    );
+    assert_eq!((shop.commits(), shop.files()), (0, 0));
+}
+
+fn column(name: &str, data_type: Option<DeclaredType>) -> ColumnSpec {
+    ColumnSpec {
+        source: ColumnSource::Column(name.to_owned()),
+        dest: name.to_owned(),
+        roles: std::collections::BTreeSet::new(),
+        data_type,
+        length: None,
+        nullable: None,
+    }
 }

@@ -170,3 +170,24 @@ fn planning_changes_nothing() {
         0
     );
 }
+
+#[test]
+fn planning_for_a_catalogue_that_is_not_a_lake_yet_is_a_full_load() {
+    let copy = Copy::new("create table orders (id bigint primary key, updated_at timestamptz not null)");
+    let catalogue = PostgresServer::shared().fresh_database();
+    let mut request = copy.request();
+    let here = copy.folder.path();
+    let url = format!("ducklake:{}?data_path=lake", catalogue.url());
+    let to = Location::parse(&url, here).unwrap_or_else(|error| panic!("{error}"));
+    request.destination = pintail_connectors::registry::lake_location(&to.datastore).expect("a lake");
+    let plan = pintail_sync::plan(&request).unwrap_or_else(|error| panic!("{error}: {error:?}"));
+    assert_eq!(plan.reason, "the table is not in the lake yet");
+    let tables = catalogue
+        .client()
+        .query_one("select count(*) from pg_tables where schemaname = 'public'", &[])
+        .expect("a count");
+    assert_eq!(tables.get::<_, i64>(0), 0);
+    let report = pintail_sync::run(&request, &Unwatched, &StopSignal::new())
+        .unwrap_or_else(|error| panic!("{error}: {error:?}"));
+    assert_eq!(report.parity.status, ParityStatus::Ok);
+}

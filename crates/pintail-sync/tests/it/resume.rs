@@ -396,3 +396,29 @@ fn a_full_load_can_be_stopped_again_and_again() {
         (ParityStatus::Ok, "0")
     );
 }
+
+#[test]
+fn a_run_that_fails_before_it_reads_is_reported_too() {
+    let shop = Shop::empty();
+    shop.change("create table other (id bigint)");
+    let error = shop.try_run(None).expect_err("there is no such table");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let report = latest(&shop);
+    assert_eq!(
+        (report["status"].as_str(), report["errors"].as_u64()),
+        (Some("failed"), Some(1))
+    );
+    assert_eq!(report["error"]["kind"], "not_found");
+}
+
+#[test]
+fn the_second_of_two_runs_ends_at_once_and_leaves_the_report_of_the_first() {
+    let shop = Shop::new(100);
+    shop.run(None);
+    let state = shop.folder.path().join("state");
+    let now = "2024-01-15T14:00:00Z".parse().expect("an instant");
+    let _first = pintail_sync::lock::PipelineLock::take(&state, "orders", now).expect("a lock");
+    let error = shop.try_run(None).expect_err("another run holds the lock");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(latest(&shop)["status"], "completed");
+}

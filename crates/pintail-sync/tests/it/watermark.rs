@@ -197,6 +197,13 @@ fn integers_are_certain_only_while_nobody_else_may_commit() {
     check(unknown(), false, Some(41), ("42", true));
     check(unknown(), true, Some(41), ("42", false));
     check(OldestTransaction::At(instant(NOW)), true, Some(41), ("42", false));
+    // It began after the largest number was seen, so it takes greater ones.
+    check(
+        OldestTransaction::At(instant("2024-01-15T14:00:00.1Z")),
+        true,
+        Some(41),
+        ("42", true),
+    );
     check(OldestTransaction::None, true, None, ("nothing", false));
     check(OldestTransaction::None, true, Some(i64::MAX), ("nothing", false));
 }
