@@ -151,7 +151,7 @@ fn rows_without_a_cursor_end_a_delta_unless_the_pipeline_decides() {
     exit code 6
     --- stderr
     orders: reading about 2 rows in 1 partition
-    error: 2 rows of table "main.events" have no value in the cursor column `seen`
+    error: cannot follow table "main.events": the cursor column `seen` is NULL in 2 rows
     hint: Fill the column, or set `null_cursor` of the strategy: `include` reads these rows with every run, `skip` leaves them out.
     "#);
     assert_eq!(project.ask("select count(*) from shop.orders"), "2");
