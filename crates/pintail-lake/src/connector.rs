@@ -125,6 +125,26 @@ pub struct Scan {
     pub pushed_down: Option<String>,
 }
 
+/// Rows of a scan that may have arrived as another value, and only the source can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The column in the destination.
+    pub column: String,
+    /// True for every such row, in DuckDB's SQL over the columns of the destination.
+    pub suspicious: String,
+    /// Why a row is refused if the doubt is right. Holds no value.
+    pub reason: String,
+}
+
+/// A scan that is cheaper than [`Connector::scan`], because it leaves questions open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoubtfulScan {
+    /// The scan.
+    pub scan: Scan,
+    /// What has to be asked with [`Connector::confirm`] when rows met it, in the same snapshot.
+    pub doubts: Vec<Doubt>,
+}
+
 /// What a source says about time, read in a short transaction of its own **before** the snapshot is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadPoint {
@@ -208,6 +228,24 @@ pub trait Connector: Send + Sync {
 
     /// The SELECT that reads `request`. Pure.
     fn scan(&self, alias: &str, request: &ScanRequest) -> Scan;
+
+    /// A scan of `request` that is cheaper than [`Connector::scan`], for a caller that settles the doubts which come
+    /// with it; `None` if there is none. Pure.
+    fn doubtful_scan(&self, _alias: &str, _request: &ScanRequest) -> Option<DoubtfulScan> {
+        None
+    }
+
+    /// DuckDB SQL that yields one number, which is not 0 if a doubt about `column` of the source is right: among the
+    /// rows whose integer key is one of `keys`, or among all rows. Pure.
+    fn confirm(
+        &self,
+        _alias: &str,
+        _table: &TableName,
+        _column: &str,
+        _keys: Option<(&str, &[i64])>,
+    ) -> String {
+        "select 0".to_owned()
+    }
 
     /// DuckDB SQL that yields one number: how many rows of `table` lie in `range`, counted by the source itself and
     /// not through the path that [`Connector::scan`] takes. Pure.

@@ -14,6 +14,7 @@ use pintail_lake::{Call, Session, StagedFile, quote};
 use pintail_model::{ErrorKind, LeafChecksums};
 use serde_json::json;
 
+use crate::doubt;
 use crate::error::{Error, Result};
 use crate::plan::{PartitionPlan, PlanKind, SOURCE, statement};
 use crate::shape::Leaf;
@@ -120,6 +121,7 @@ fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> 
         0
     } else {
         check_nulls(work, session, partition, &path)?;
+        doubt::settle(work, session, partition, &path)?;
         make_durable(&path)?
     };
     let leaves = tap.map(|tap| tap.checksums()).unwrap_or_default();

@@ -15,6 +15,7 @@
 
 mod attempt;
 pub mod columns;
+mod doubt;
 pub mod error;
 mod fetch;
 mod file_name;

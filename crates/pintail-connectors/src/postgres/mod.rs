@@ -29,8 +29,8 @@ mod types;
 use jiff::Timestamp;
 use pintail_config::Datastore;
 use pintail_lake::connector::{
-    Attachment, Capabilities, Connector, ReadPoint, Scan, ScanRequest, SnapshotId, SourceColumn,
-    TableDescription,
+    Attachment, Capabilities, Connector, DoubtfulScan, ReadPoint, Scan, ScanRequest, SnapshotId,
+    SourceColumn, TableDescription,
 };
 use pintail_lake::{Result, Session};
 use pintail_model::{CursorType, LogicalType, Range, TableName};
@@ -112,6 +112,14 @@ impl Connector for PostgresSource {
 
     fn scan(&self, alias: &str, request: &ScanRequest) -> Scan {
         scan::scan(alias, request)
+    }
+
+    fn doubtful_scan(&self, alias: &str, request: &ScanRequest) -> Option<DoubtfulScan> {
+        scan::doubtful_scan(alias, request)
+    }
+
+    fn confirm(&self, alias: &str, table: &TableName, column: &str, keys: Option<(&str, &[i64])>) -> String {
+        scan::confirm(alias, table, column, keys)
     }
 
     fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {

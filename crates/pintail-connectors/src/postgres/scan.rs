@@ -10,7 +10,7 @@
 //! - A timestamp after the year 294246 wraps around to one before 290000 BC. Postgres has nothing that early, so the
 //!   engine sees it. (Two microseconds of the year 294247 would become an infinity; they are taken for one.)
 
-use pintail_lake::connector::{ColumnRead, Scan, ScanRequest};
+use pintail_lake::connector::{ColumnRead, Doubt, DoubtfulScan, Scan, ScanRequest};
 use pintail_lake::quote::{self, identifier, literal};
 use pintail_model::{LogicalType, Range, TableName};
 
@@ -34,12 +34,54 @@ pub(super) fn count(alias: &str, table: &TableName, range: &Range) -> String {
 
 pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
     let reads = reads(&request.columns);
-    let native = reads.iter().all(|read| matches!(read.route, Route::Native(_)));
-    if request.range == Range::Whole && native {
-        whole(alias, request, &reads)
+    if by_scanner(request, &reads) {
+        whole(alias, request, &reads, look_for_nan(alias, request, &reads))
     } else {
         pushed(alias, request, &reads)
     }
+}
+
+/// The whole scan without its question about NaN. A NaN arrives as 0, so only rows with 0 are in doubt: hardly any in
+/// most tables, and Postgres finds them by their key.
+pub(super) fn doubtful_scan(alias: &str, request: &ScanRequest) -> Option<DoubtfulScan> {
+    let reads = reads(&request.columns);
+    let numbers = || reads.iter().filter(|read| read.may_be_nan());
+    if !by_scanner(request, &reads) || numbers().next().is_none() {
+        return None;
+    }
+    let doubt = |read: &Read<'_>| Doubt {
+        column: read.request.column.name.clone(),
+        suspicious: format!("{} = 0", identifier(&read.request.column.name)),
+        reason: format!(
+            "column \"{}\" holds NaN, which a decimal cannot hold",
+            read.request.source.name
+        ),
+    };
+    Some(DoubtfulScan {
+        scan: whole(alias, request, &reads, Guards::default()),
+        doubts: numbers().map(doubt).collect(),
+    })
+}
+
+/// Whether a number of `column` is NaN, among rows with one of `keys` or among all.
+pub(super) fn confirm(alias: &str, table: &TableName, column: &str, keys: Option<(&str, &[i64])>) -> String {
+    let among = match keys {
+        Some((key, keys)) => {
+            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            format!("{} in ({}) and ", identifier(key), keys.join(", "))
+        }
+        None => String::new(),
+    };
+    let sql = format!(
+        "select 1 as found from {} where {among}{} limit 1",
+        qualified(table),
+        is_nan(&identifier(column))
+    );
+    format!("select count(*) from {}", query(alias, &sql))
+}
+
+fn by_scanner(request: &ScanRequest, reads: &[Read<'_>]) -> bool {
+    request.range == Range::Whole && reads.iter().all(|read| matches!(read.route, Route::Native(_)))
 }
 
 /// A column on its way.
@@ -66,9 +108,26 @@ fn reads(columns: &[ColumnRead]) -> Vec<Read<'_>> {
         .collect()
 }
 
-fn whole(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Scan {
-    let mut guards = Guards::default();
+fn whole(alias: &str, request: &ScanRequest, reads: &[Read<'_>], mut guards: Guards) -> Scan {
     let mut outputs = Vec::new();
+    for read in reads {
+        let value = format!("s.{}", identifier(&read.request.source.name));
+        outputs.push(read.output(&value, &mut guards));
+    }
+    Scan {
+        sql: format!(
+            "select\n  {}\nfrom {} as s{}",
+            outputs.join(",\n  "),
+            quote::table(alias, &request.table, "public"),
+            guards.clause()
+        ),
+        pushed_down: None,
+    }
+}
+
+/// Lets a whole scan fail if a number is NaN, which takes a pass over the table.
+fn look_for_nan(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Guards {
+    let mut guards = Guards::default();
     let numbers: Vec<String> = reads
         .iter()
         .filter(|read| read.may_be_nan())
@@ -88,19 +147,7 @@ fn whole(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Scan {
             ),
         );
     }
-    for read in reads {
-        let value = format!("s.{}", identifier(&read.request.source.name));
-        outputs.push(read.output(&value, &mut guards));
-    }
-    Scan {
-        sql: format!(
-            "select\n  {}\nfrom {} as s{}",
-            outputs.join(",\n  "),
-            quote::table(alias, &request.table, "public"),
-            guards.clause()
-        ),
-        pushed_down: None,
-    }
+    guards
 }
 
 fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Scan {

@@ -16,7 +16,7 @@ mod reuse;
 mod show;
 pub mod statement;
 
-use pintail_lake::connector::{Connector, Scan, ScanRequest};
+use pintail_lake::connector::{Connector, Doubt, DoubtfulScan, Scan, ScanRequest};
 use pintail_model::{CursorValue, Range, RunId, TableName, checksum};
 use serde::Serialize;
 
@@ -147,6 +147,8 @@ pub struct PartitionPlan {
     pub staged: Option<StagedRecord>,
     /// How it is read.
     pub scan: Scan,
+    /// What has to be asked of the source once it is staged.
+    pub doubts: Vec<Doubt>,
     /// How the source counts it.
     pub count: String,
 }
@@ -260,7 +262,14 @@ impl Draft<'_> {
             columns: self.facts.shape.columns.clone(),
             range,
         };
-        let scan = self.connector.scan(SOURCE, &request);
+        let DoubtfulScan { scan, doubts } =
+            self.connector.doubtful_scan(SOURCE, &request).unwrap_or_else(|| {
+                let scan = self.connector.scan(SOURCE, &request);
+                DoubtfulScan {
+                    scan,
+                    doubts: Vec::new(),
+                }
+            });
         let count = self.connector.count(SOURCE, &request.table, &request.range);
         PartitionPlan {
             id: partition::id(&request.range),
@@ -271,6 +280,7 @@ impl Draft<'_> {
             done: false,
             staged: None,
             scan,
+            doubts,
             count,
         }
     }
