@@ -327,9 +327,9 @@ impl Case<'_> {
             let mut next = candidates.last().expect("there is a first one").clone();
             let recorded = bring(&mut next, snapshot, partition, self.lake.watermark);
             if recorded {
-                candidates = vec![next]
+                candidates = vec![next];
             } else {
-                candidates.push(next)
+                candidates.push(next);
             }
         }
         match candidates
