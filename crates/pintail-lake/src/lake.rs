@@ -416,6 +416,20 @@ impl Lake {
                 "A DuckDB-file catalogue takes one process at a time. Wait for the other one, or use a SQLite or Postgres catalogue.",
             );
         }
+        if text.contains("file is not a database") || text.contains("not a valid DuckDB database file") {
+            return Error::refused(
+                ErrorKind::Invalid,
+                format!("the catalogue of lake `{address}` is a file of another kind"),
+                "Name the file of a lake's catalogue, or one that does not exist yet. Nothing was changed.",
+            );
+        }
+        if text.contains("unable to open database file") {
+            return Error::refused(
+                ErrorKind::Unavailable,
+                format!("the catalogue file of lake `{address}` cannot be opened"),
+                "Check that the file and its folder can be read and written by this user.",
+            );
+        }
         if source.class == FaultClass::Other && text.contains("database is locked") {
             return Error::refused(
                 ErrorKind::Unavailable,
@@ -437,6 +451,8 @@ fn making(error: &Error) -> bool {
     };
     let text = source.raw_text();
     text.contains("database is locked")
+        || (text.contains("Failed to probe DuckLake metadata")
+            && text.contains("Current transaction is aborted"))
         || (text.contains("Failed to initialize DuckLake")
             && (text.contains("already exists") || text.contains("duplicate key")))
 }

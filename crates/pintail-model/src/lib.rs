@@ -25,3 +25,6 @@ pub use name::TableName;
 pub use partition::Range;
 pub use secret::Secret;
 pub use types::{Column, LogicalType};
+
+/// Names the checkout that this was compiled in, for cargo alone: see `.cargo/config.toml`.
+const _: Option<&str> = option_env!("PINTAIL_CHECKOUT");

@@ -33,14 +33,15 @@ pub(super) struct Tally {
     pub(super) kept: u64,
 }
 
+/// So many cases stop some run and go on with it, whatever the seed.
+const MANY: u64 = 500;
+
 impl Tally {
-    /// Whether everything that is to be tested took place.
-    pub(super) fn covers(&self) -> bool {
-        self.deltas > 0
-            && self.resumed > 0
-            && self.stopped > 0
-            && self.late_commits > 0
-            && self.partitions > self.runs
+    /// Whether everything took place that so many cases cannot do without. One case in twenty-five or so goes on
+    /// with what a stopped run had staged, so that only many cases have to: `resume.rs` tests it case by case.
+    pub(super) fn covers(&self, cases: u64) -> bool {
+        let common = self.deltas > 0 && self.late_commits > 0 && self.partitions > self.runs;
+        common && (cases < MANY || self.stopped > 0 && self.resumed > 0)
     }
 }
 

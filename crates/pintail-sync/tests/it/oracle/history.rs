@@ -288,7 +288,7 @@ impl Maker {
             1 => Some("delta"),
             _ => None,
         };
-        let stop = (!first && self.random.u8(..5) == 0).then(|| match self.random.u8(..7) {
+        let stop = (!first && self.random.u8(..3) == 0).then(|| match self.random.u8(..7) {
             0 => StopAt::Phase(Phase::Planning),
             1 => StopAt::Phase(Phase::Reading),
             2 => StopAt::Phase(Phase::Committing),
