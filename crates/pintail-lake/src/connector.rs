@@ -236,11 +236,12 @@ pub trait Connector: Send + Sync {
     }
 
     /// DuckDB SQL that yields one number, which is not 0 if a doubt about `column` of the source is right: among the
-    /// rows whose integer key is one of `keys`, or among all rows. Pure.
+    /// rows of `range` whose integer key is one of `keys`, or among all of `range`. Pure.
     fn confirm(
         &self,
         _alias: &str,
         _table: &TableName,
+        _range: &Range,
         _column: &str,
         _keys: Option<(&str, &[i64])>,
     ) -> String {

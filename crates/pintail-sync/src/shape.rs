@@ -94,6 +94,18 @@ impl Shape {
             .collect()
     }
 
+    /// The key in the destination and in the source, if it is one integer column that is carried as such.
+    #[must_use]
+    pub fn integer_key(&self) -> Option<(&str, &str)> {
+        let [key] = self.key.as_slice() else {
+            return None;
+        };
+        let read = self.columns.iter().find(|read| read.column.name == *key)?;
+        let integer = |kind| matches!(kind, LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64);
+        let carried = read.source.logical_type.is_some_and(integer) && integer(read.column.logical_type);
+        carried.then_some((read.column.name.as_str(), read.source.name.as_str()))
+    }
+
     /// The cursor, if rows can be followed by it: that takes a key too.
     #[must_use]
     pub fn followed(&self) -> Option<&Cursor> {

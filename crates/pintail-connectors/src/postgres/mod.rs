@@ -118,8 +118,15 @@ impl Connector for PostgresSource {
         scan::doubtful_scan(alias, request)
     }
 
-    fn confirm(&self, alias: &str, table: &TableName, column: &str, keys: Option<(&str, &[i64])>) -> String {
-        scan::confirm(alias, table, column, keys)
+    fn confirm(
+        &self,
+        alias: &str,
+        table: &TableName,
+        range: &Range,
+        column: &str,
+        keys: Option<(&str, &[i64])>,
+    ) -> String {
+        scan::confirm(alias, table, range, column, keys)
     }
 
     fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {

@@ -5,8 +5,8 @@
 //! - **pushed down**: `postgres_query` with a SELECT of ours, over one connection. It takes ranges and casts.
 //!
 //! The scanner delivers two kinds of value as another one, in silence. Both become errors here:
-//! - `NaN` in a `numeric` arrives as 0. Only Postgres can tell: a pushed-down statement makes Postgres itself refuse
-//!   the row at nearly no cost, the whole scan asks with a query of its own under the same snapshot.
+//! - `NaN` in a `numeric` arrives as 0. Only Postgres can tell: [`scan`] makes it refuse such rows, which it has to
+//!   look at one by one; [`doubtful_scan`] leaves the question open for rows with 0.
 //! - A timestamp after the year 294246 wraps around to one before 290000 BC. Postgres has nothing that early, so the
 //!   engine sees it. (Two microseconds of the year 294247 would become an infinity; they are taken for one.)
 
@@ -37,18 +37,17 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
     if by_scanner(request, &reads) {
         whole(alias, request, &reads, look_for_nan(alias, request, &reads))
     } else {
-        pushed(alias, request, &reads)
+        let refusals: Vec<String> = reads.iter().filter_map(Read::refuse_nan).collect();
+        pushed(alias, request, &reads, &refusals)
     }
 }
 
-/// The whole scan without its question about NaN. A NaN arrives as 0, so only rows with 0 are in doubt: hardly any in
-/// most tables, and Postgres finds them by their key.
+/// The scan without its question about NaN. A NaN arrives as 0, so only rows with 0 are in doubt: hardly any in most
+/// tables, and Postgres finds them by their key.
 pub(super) fn doubtful_scan(alias: &str, request: &ScanRequest) -> Option<DoubtfulScan> {
     let reads = reads(&request.columns);
     let numbers = || reads.iter().filter(|read| read.may_be_nan());
-    if !by_scanner(request, &reads) || numbers().next().is_none() {
-        return None;
-    }
+    numbers().next()?;
     let doubt = |read: &Read<'_>| Doubt {
         column: read.request.column.name.clone(),
         suspicious: format!("{} = 0", identifier(&read.request.column.name)),
@@ -57,25 +56,38 @@ pub(super) fn doubtful_scan(alias: &str, request: &ScanRequest) -> Option<Doubtf
             read.request.source.name
         ),
     };
+    let scan = if by_scanner(request, &reads) {
+        whole(alias, request, &reads, Guards::default())
+    } else {
+        pushed(alias, request, &reads, &[])
+    };
     Some(DoubtfulScan {
-        scan: whole(alias, request, &reads, Guards::default()),
+        scan,
         doubts: numbers().map(doubt).collect(),
     })
 }
 
-/// Whether a number of `column` is NaN, among rows with one of `keys` or among all.
-pub(super) fn confirm(alias: &str, table: &TableName, column: &str, keys: Option<(&str, &[i64])>) -> String {
-    let among = match keys {
-        Some((key, keys)) => {
-            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-            format!("{} in ({}) and ", identifier(key), keys.join(", "))
-        }
-        None => String::new(),
-    };
+/// Whether a number of `column` is NaN, among the rows of `range`: those with one of `keys`, or all.
+pub(super) fn confirm(
+    alias: &str,
+    table: &TableName,
+    range: &Range,
+    column: &str,
+    keys: Option<(&str, &[i64])>,
+) -> String {
+    let named = keys.map(|(key, keys)| {
+        let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        format!("{} in ({})", identifier(key), keys.join(", "))
+    });
+    let conditions: Vec<String> = condition(range)
+        .into_iter()
+        .chain(named)
+        .chain([is_nan(&identifier(column))])
+        .collect();
     let sql = format!(
-        "select 1 as found from {} where {among}{} limit 1",
+        "select 1 as found from {} where {} limit 1",
         qualified(table),
-        is_nan(&identifier(column))
+        conditions.join(" and ")
     );
     format!("select count(*) from {}", query(alias, &sql))
 }
@@ -150,10 +162,9 @@ fn look_for_nan(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Guard
     guards
 }
 
-fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Scan {
+fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>], refusals: &[String]) -> Scan {
     let columns: Vec<String> = reads.iter().map(Read::in_postgres).collect();
     let mut conditions: Vec<String> = condition(&request.range).into_iter().collect();
-    let refusals: Vec<String> = reads.iter().filter_map(Read::refuse_nan).collect();
     if !refusals.is_empty() {
         conditions.push(format!("case {} else true end", refusals.join(" ")));
     }

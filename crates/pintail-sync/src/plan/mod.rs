@@ -16,7 +16,7 @@ mod reuse;
 mod show;
 pub mod statement;
 
-use pintail_lake::connector::{Connector, Doubt, DoubtfulScan, Scan, ScanRequest};
+use pintail_lake::connector::{Connector, DoubtfulScan, Scan, ScanRequest};
 use pintail_model::{CursorValue, Range, RunId, TableName, checksum};
 use serde::Serialize;
 
@@ -148,9 +148,22 @@ pub struct PartitionPlan {
     /// How it is read.
     pub scan: Scan,
     /// What has to be asked of the source once it is staged.
-    pub doubts: Vec<Doubt>,
+    pub questions: Vec<Question>,
     /// How the source counts it.
     pub count: String,
+}
+
+/// What is asked of the source if staged rows met a [doubt](pintail_lake::connector::Doubt).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The column in the source.
+    pub column: String,
+    /// Which staged rows are in doubt: a condition of the engine.
+    pub suspicious: String,
+    /// Whether the doubt is right for any row of the partition.
+    pub all: String,
+    /// Why a row is refused then.
+    pub reason: String,
 }
 
 /// Makes a plan.
@@ -270,6 +283,23 @@ impl Draft<'_> {
                     doubts: Vec::new(),
                 }
             });
+        let questions = doubts.into_iter().map(|doubt| {
+            let read = request
+                .columns
+                .iter()
+                .find(|read| read.column.name == doubt.column)
+                .expect("a doubt is about a column of the request");
+            let column = read.source.name.clone();
+            Question {
+                all: self
+                    .connector
+                    .confirm(SOURCE, &request.table, &request.range, &column, None),
+                column,
+                suspicious: doubt.suspicious,
+                reason: doubt.reason,
+            }
+        });
+        let questions = questions.collect();
         let count = self.connector.count(SOURCE, &request.table, &request.range);
         PartitionPlan {
             id: partition::id(&request.range),
@@ -280,7 +310,7 @@ impl Draft<'_> {
             done: false,
             staged: None,
             scan,
-            doubts,
+            questions,
             count,
         }
     }

@@ -62,6 +62,19 @@ impl PipelinePlan {
                 sql: sql.clone(),
             });
         }
+        let key = self.shape.integer_key().map(|(staged, _)| staged);
+        for question in &partition.questions {
+            statements.push(Statement {
+                side: Side::Engine,
+                purpose: "look for rows in doubt",
+                sql: statement::in_doubt(key, &file, &question.suspicious),
+            });
+            statements.push(Statement {
+                side: Side::Source,
+                purpose: "if there are any, ask about them, by key where they are few",
+                sql: question.all.clone(),
+            });
+        }
         if self.parity && self.kind == PlanKind::Delta {
             let sql = partition.count.clone();
             statements.push(Statement {

@@ -22,6 +22,20 @@ pub fn stage(scan: &str, columns: &[&str], filter: Option<&str>, file: &str) -> 
     )
 }
 
+/// Rows in doubt that are named to the source at most: with more of them a pass over the partition is cheaper.
+pub const IN_DOUBT_MAX: usize = 2_000;
+
+/// The keys of staged rows that are in doubt: NULL without an integer key, and one more than are named at most.
+#[must_use]
+pub fn in_doubt(key: Option<&str>, staged: &str, suspicious: &str) -> String {
+    let key = key.map_or_else(|| "null".to_owned(), quote::identifier);
+    format!(
+        "select {key}::bigint\nfrom read_parquet({})\nwhere {suspicious}\nlimit {}",
+        quote::literal(staged),
+        IN_DOUBT_MAX + 1
+    )
+}
+
 /// Writes those staged rows anew that no row of the lake is equal to.
 #[must_use]
 pub fn changed(table: &str, columns: &[&str], key: &[String], staged: &str, file: &str) -> String {

@@ -191,3 +191,45 @@ fn planning_for_a_catalogue_that_is_not_a_lake_yet_is_a_full_load() {
         .unwrap_or_else(|error| panic!("{error}: {error:?}"));
     assert_eq!(report.parity.status, ParityStatus::Ok);
 }
+
+#[test]
+fn not_a_number_is_refused_however_the_table_is_read() {
+    // Far more zeros than are asked about by key in the first table, none in the second.
+    for zeros in ["where id % 4 > 0", "where false"] {
+        let mut copy = Copy::new(&format!(
+            "create table orders (id bigint primary key, total numeric(12,2) not null default 1, note text,
+                 updated_at timestamptz not null default now() - interval '1 day');
+             insert into orders (id, note) select id, repeat('x', 100) from generate_series(1, 20000) as ids (id);
+             update orders set total = 0 {zeros};
+             analyze orders"
+        ));
+        let report = copy.run();
+        assert_eq!(
+            (report.rows_inserted, report.parity.status),
+            (20_000, ParityStatus::Ok)
+        );
+        copy.database.execute(
+            "update orders set total = 'NaN', updated_at = now() where id = 12345; select pg_sleep(0.05)",
+        );
+        for (strategy, partitions) in [("delta", None), ("full", None), ("full", Some(8))] {
+            copy.partitions = partitions;
+            let request = SyncRequest {
+                strategy: Some(strategy.to_owned()),
+                ..copy.request()
+            };
+            let error = pintail_sync::run(&request, &Unwatched, &StopSignal::new()).expect_err("a NaN");
+            assert_eq!(error.kind(), ErrorKind::Data, "{error:?}");
+            let shown = error.to_string();
+            assert!(
+                shown.contains("public.orders") && shown.contains("`total`") && shown.contains("partition `"),
+                "{shown}"
+            );
+        }
+        copy.database.execute(
+            "update orders set total = 0, updated_at = now() where id = 12345; select pg_sleep(0.05)",
+        );
+        copy.partitions = None;
+        let report = copy.run();
+        assert_eq!((report.rows_updated, report.parity.status), (1, ParityStatus::Ok));
+    }
+}

@@ -1,7 +1,7 @@
 //! A value arrives as it is, or the scan fails.
 
-use pintail_lake::Call;
-use pintail_lake::connector::ScanRequest;
+use pintail_lake::connector::{Doubt, DoubtfulScan, Scan, ScanRequest};
+use pintail_lake::{Call, Session};
 use pintail_model::Range;
 
 use super::attached::{ALIAS, read_as, shown_text, whole_text};
@@ -33,8 +33,19 @@ pub fn arrive_as_they_are(fixture: &dyn Fixture) {
     }
 }
 
+/// A sample arrives as it is by either kind of scan, and no doubt about it is right.
 fn check_sample(attached: &Attached, sample: &Sample, request: &ScanRequest) {
-    let scan = attached.connector().scan(ALIAS, request);
+    let connector = attached.connector();
+    check_scan(attached, sample, request, &connector.scan(ALIAS, request));
+    if let Some(DoubtfulScan { scan, doubts }) = connector.doubtful_scan(ALIAS, request) {
+        check_scan(attached, sample, request, &scan);
+        for doubt in doubts {
+            assert!(!is_right(attached, request, &doubt), "{sample:?}: {doubt:?}");
+        }
+    }
+}
+
+fn check_scan(attached: &Attached, sample: &Sample, request: &ScanRequest, scan: &Scan) {
     let sql = format!(
         "select typeof(value), value::varchar from ({}) order by id",
         scan.sql
@@ -94,8 +105,49 @@ pub fn that_do_not_fit_fail_the_scan(fixture: &dyn Fixture) {
             // A word such as NaN tells nothing about the data.
             let telling = value.contains(|letter: char| letter.is_ascii_digit());
             assert!(!telling || !shown.contains(value), "{unfit:?} is shown: {shown}");
+            assert!(is_doubted(&attached, &request), "{unfit:?}, {:?}", request.range);
         }
     }
+}
+
+/// Whether a scan that leaves questions open fails, or leads to one whose answer is yes.
+fn is_doubted(attached: &Attached, request: &ScanRequest) -> bool {
+    let Some(DoubtfulScan { scan, doubts }) = attached.connector().doubtful_scan(ALIAS, request) else {
+        return true;
+    };
+    let suspicious = |session: &Session, doubt: &Doubt| {
+        // Not in the WHERE clause: from there it could be evaluated by the source.
+        let sql = format!("select bool_or({}) from ({})", doubt.suspicious, scan.sql);
+        session
+            .query(Call::new("look for rows in doubt"), &sql)
+            .map(|rows| rows[0].boolean(0))
+    };
+    doubts.iter().any(|doubt| {
+        attached
+            .reading(|session| suspicious(session, doubt))
+            .map_or(true, |met| met && is_right(attached, request, doubt))
+    }) || attached
+        .reading(|session| session.query(Call::new("read a table"), &scan.sql))
+        .is_err()
+}
+
+/// What the source says to a doubt, the same with the keys of all rows as without.
+fn is_right(attached: &Attached, request: &ScanRequest, doubt: &Doubt) -> bool {
+    let read = request
+        .columns
+        .iter()
+        .find(|read| read.column.name == doubt.column);
+    let column = &read.expect("a doubt is about a column that is read").source.name;
+    let keys: Vec<i64> = (0..64).collect();
+    let [all, named] = [None, Some(("id", keys.as_slice()))].map(|keys| {
+        let sql = attached
+            .connector()
+            .confirm(ALIAS, &request.table, &request.range, column, keys);
+        let answer = attached.reading(|session| session.query(Call::new("ask about rows in doubt"), &sql));
+        answer.unwrap_or_else(|error| panic!("{}\n{sql}", whole_text(&error)))[0].integer(0) > Some(0)
+    });
+    assert_eq!(all, named, "{doubt:?}");
+    all
 }
 
 /// A whole table may be read in another way than a part of it.
