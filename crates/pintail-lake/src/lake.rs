@@ -212,6 +212,11 @@ impl Lake {
         }
     }
 
+    /// DuckLake's number of a table: another one after it was dropped and made anew.
+    pub fn table_id(&self, session: &Session, name: &TableName) -> Result<Option<i64>> {
+        Ok(metadata::place(self, session, name)?.map(|place| place.table_id))
+    }
+
     /// Describes a table whose place is known.
     pub(crate) fn table_at(&self, session: &Session, name: &TableName, place: Place) -> Result<LakeTable> {
         let label = format!("look up table \"{name}\" of the lake");

@@ -113,7 +113,8 @@ pub(crate) fn install(lake: &Lake) -> Result<()> {
     let made = session.batch(
         call,
         &format!(
-            "create schema if not exists {ALIAS}.pintail;
+            "begin;
+             create schema if not exists {ALIAS}.pintail;
              create table if not exists {ALIAS}.pintail.ledger (
                  partition_key varchar not null,
                  pipeline varchar not null,
@@ -128,8 +129,11 @@ pub(crate) fn install(lake: &Lake) -> Result<()> {
                  position bigint not null,
                  committed_at timestamp with time zone not null
              );
+             commit;
+             begin;
              call {ALIAS}.set_option('data_inlining_row_limit', 1000000, schema => 'pintail', table_name => 'ledger');
-             call {ALIAS}.set_option('auto_compact', false, schema => 'pintail', table_name => 'ledger')"
+             call {ALIAS}.set_option('auto_compact', false, schema => 'pintail', table_name => 'ledger');
+             commit"
         ),
     );
     match made {

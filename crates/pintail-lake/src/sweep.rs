@@ -14,6 +14,7 @@ use crate::commit::{guard, lease};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::metadata::{self, Files};
+use crate::session::Session;
 
 /// What a sweep may remove.
 #[derive(Debug, Clone, Default)]
@@ -51,16 +52,24 @@ pub(crate) fn sweep(lake: &Lake, table: &TableName, policy: &SweepPolicy) -> Res
     // No commit of ours is under way while we hold the lease, so what the catalogue does not know now is not ours
     // to come, except for what live runs have staged.
     let _lease = lease::acquire(lake, table)?;
+    session.begin()?;
+    let swept = sweep_folder(lake, &session, &folder, policy);
+    session.rollback();
+    swept
+}
+
+/// Sweeps under a lease, in a transaction that began under it.
+fn sweep_folder(lake: &Lake, session: &Session, folder: &Path, policy: &SweepPolicy) -> Result<Swept> {
     // A link of the guard may be all that is left of a file.
-    guard::recover(lake, &session, &folder)?;
-    let referenced = metadata::files(lake, &session, &folder, Files::Any)?;
+    guard::recover(lake, session, folder)?;
+    let referenced = metadata::files(lake, session, folder, Files::Any)?;
     // Replaced delete files and expired data files have the age of their making.
     let resting = match policy.older_than {
-        Some(limit) => metadata::given_up_within(lake, &session, limit)?,
+        Some(limit) => metadata::given_up_within(lake, session, limit)?,
         None => BTreeSet::new(),
     };
     let mut swept = Swept::default();
-    for file in files_below(&folder) {
+    for file in files_below(folder) {
         if referenced.contains(&file) || resting.contains(&file) {
             continue;
         }
@@ -86,7 +95,7 @@ pub(crate) fn sweep(lake: &Lake, table: &TableName, policy: &SweepPolicy) -> Res
             swept.bytes += found.len();
         }
     }
-    remove_empty_folders(&folder);
+    remove_empty_folders(folder);
     Ok(swept)
 }
 

@@ -16,6 +16,7 @@
 use pintail_model::{PartitionKey, TableName};
 use serde::Serialize;
 
+use super::lease::Lease;
 use crate::error::{Error, Result};
 use crate::lake::{ALIAS, Lake};
 use crate::ledger::{self, LedgerEntry};
@@ -57,15 +58,15 @@ pub(crate) fn extra_info(
     Ok(serde_json::to_string(&info).expect("texts and numbers always make JSON"))
 }
 
-/// The next number of a catalogue without a fence table: one more than the ledger knows.
-pub(crate) fn next_in_ledger(lake: &Lake, table: &TableName) -> Result<i64> {
-    if *table == ledger::ledger_table() {
-        return Ok(0);
+/// The fencing number of a commit: the lease's, or in a catalogue without a fence table one more than the ledger
+/// knows. `session` is in the transaction that commits.
+pub(crate) fn number(session: &Session, lease: &Lease, table: &TableName) -> Result<i64> {
+    if let Some(granted) = lease.granted() {
+        return Ok(granted);
     }
-    let session = lake.session()?;
     let sql = format!("select coalesce(max(fence), 0) + 1 from {ALIAS}.pintail.ledger where target = ?");
     let rows = session.query_with(
-        Call::new("read the fence of the lake"),
+        Call::new("read the fence of the lake").protected(),
         &sql,
         &[&ledger::target(table)],
     )?;
@@ -73,10 +74,7 @@ pub(crate) fn next_in_ledger(lake: &Lake, table: &TableName) -> Result<i64> {
 }
 
 /// Counts the fence of `table` up, on Postgres. From here on, commits under an earlier number are refused.
-pub(crate) fn grant(lake: &Lake, table: &TableName) -> Result<i64> {
-    let Catalogue::Postgres { metadata_schema, .. } = &lake.location().catalogue else {
-        return next_in_ledger(lake, table);
-    };
+pub(crate) fn grant(lake: &Lake, table: &TableName, metadata_schema: &str) -> Result<i64> {
     let grant = format!(
         "select {}.pintail_grant({})",
         quote::identifier(metadata_schema),

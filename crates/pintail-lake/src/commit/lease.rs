@@ -28,14 +28,15 @@ use crate::session::{Call, Session};
 
 /// The right to commit, until it is dropped.
 pub(crate) struct Lease {
-    fence: i64,
+    granted: Option<i64>,
     _held: Held,
 }
 
 impl Lease {
-    /// The fencing number: greater than that of every earlier lease on the same table.
-    pub(crate) fn fence(&self) -> i64 {
-        self.fence
+    /// The fencing number that the catalogue gave: greater than that of every earlier lease on the same table. `None`
+    /// where the ledger counts: see [`fence::number`].
+    pub(crate) fn granted(&self) -> Option<i64> {
+        self.granted
     }
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
                 );
             }
             Ok(Lease {
-                fence: fence::next_in_ledger(lake, table)?,
+                granted: None,
                 _held: Held::File { _file: file },
             })
         }
@@ -87,7 +88,7 @@ pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
                 return Err(busy(table, wait));
             };
             Ok(Lease {
-                fence: fence::next_in_ledger(lake, table)?,
+                granted: None,
                 _held: Held::Process { _slot: slot },
             })
         }
@@ -95,7 +96,7 @@ pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
             let session = lock_table(lake, table, metadata_schema, wait)?;
             // Counted up outside of the lease's own transaction, so that the trigger of the commit can see it.
             Ok(Lease {
-                fence: fence::grant(lake, table)?,
+                granted: Some(fence::grant(lake, table, metadata_schema)?),
                 _held: Held::Session(session),
             })
         }

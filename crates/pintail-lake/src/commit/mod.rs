@@ -430,9 +430,10 @@ impl Attempt {
         };
         add_files(session, request.table, &files)?;
         let entries: Vec<&LedgerEntry> = parts.iter().map(|part| &part.entry).collect();
+        let number = fence::number(session, lease, request.table)?;
         let call = Call::new("write the ledger of the lake").protected();
-        session.batch(call, &ledger::insert(request.table, &entries, lease.fence()))?;
-        let extra = fence::extra_info(session, request.table, lease.fence(), &entries)?;
+        session.batch(call, &ledger::insert(request.table, &entries, number))?;
+        let extra = fence::extra_info(session, request.table, number, &entries)?;
         let message = format!(
             "call {ALIAS}.set_commit_message({}, {}, extra_info => {})",
             quote::literal(request.author),

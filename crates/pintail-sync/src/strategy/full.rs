@@ -4,7 +4,7 @@ use pintail_lake::{Change, CommitPart};
 use pintail_model::LeafChecksums;
 
 use super::reuse::{self, Gathered};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fetch::{self, Staged};
 use crate::parity;
 use crate::populate;
@@ -128,11 +128,7 @@ fn add_up(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) {
 fn record(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()> {
     let plan = work.plan;
     let session = work.lake.session()?;
-    let table_id = work
-        .lake
-        .table(&session, &plan.table)
-        .map_err(Error::from)?
-        .map(|table| table.table_id);
+    let table_id = work.lake.table_id(&session, &plan.table)?;
     let last = staged
         .last()
         .map(|staged| work.key(&plan.partitions[staged.position]));
