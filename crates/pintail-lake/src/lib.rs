@@ -29,7 +29,7 @@ pub mod tap;
 mod watchdog;
 
 pub use commit::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile};
-pub use engine::{Engine, EngineSettings, Stopper};
+pub use engine::{Callers, Engine, EngineSettings, Stopper};
 pub use error::{Error, Fault, FaultClass, Result};
 pub use extension::DUCKDB_VERSION;
 pub use lake::{Access, Lake, LakeColumn, LakeTable, LeaseSettings, StageFolder};

@@ -55,6 +55,7 @@ pub(crate) fn stage_all(
     };
     let (first, others) = sessions.split_first_mut().expect("a snapshot has a session");
     let others = others.iter_mut().take(positions.len().saturating_sub(1));
+    let _callers = work.lake.engine().callers(1 + others.len())?;
     let results: Vec<Result<Vec<Staged>>> = std::thread::scope(|scope| {
         let worker = &worker;
         let threads: Vec<_> = others

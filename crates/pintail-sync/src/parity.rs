@@ -148,6 +148,7 @@ pub(crate) fn without_newer(
         same_key.join(" and ")
     );
     let sql = format!("select count(*) from read_parquet({file}) as staged where {newer}");
+    let _callers = work.lake.engine().callers(1)?;
     let found = work
         .lake
         .session()?
@@ -187,6 +188,7 @@ fn leaves(work: &Work<'_>, statement: impl FnOnce(&str) -> String) -> Result<Lea
     let filter = tap.filter(leaf.as_deref(), &work.plan.shape.names());
     let label = format!("read table \"{}\" of the lake again", work.plan.table);
     let session = work.lake.session()?;
+    let _callers = work.lake.engine().callers(1)?;
     session.query(Call::new(&label), &statement(&filter))?;
     Ok(tap.checksums())
 }

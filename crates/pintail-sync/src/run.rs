@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use pintail_lake::connector::Connector;
-use pintail_lake::{Access, Engine, EngineSettings, Lake, LakeLocation};
+use pintail_lake::{Access, Callers, Engine, EngineSettings, Lake, LakeLocation};
 use pintail_model::{Clock, ErrorKind, RunId};
 use serde_json::json;
 
@@ -118,6 +118,7 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
     };
     let asked = request.asked();
     let engine = Engine::open(&request.engine)?;
+    let _alone = engine.callers(usize::MAX)?;
     let mut survey = survey(request, &asked, &engine, Access::ReadOnly, history)?;
     survey.facts.settle(&request.spec.name);
     let candidates = Candidates::of(&request.spec, &asked)?;
@@ -182,6 +183,7 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
         facts,
         lake,
         notes,
+        ..
     } = &prepared;
     log_start(&log, plan);
     let attempt = Attempt {
@@ -231,6 +233,7 @@ struct Prepared {
     facts: Facts,
     lake: Lake,
     notes: Vec<String>,
+    _alone: Callers,
 }
 
 fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Result<Prepared> {
@@ -238,6 +241,8 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
     let history = state.history(pipeline)?;
     let engine = Engine::open(&request.engine)?;
     stop.reaches(engine.stopper());
+    // Most statements are look-ups; those that are not ask for the engine's threads.
+    let alone = engine.callers(usize::MAX)?;
     let survey = survey(request, &asked, &engine, Access::ReadWrite, history)?;
     let mut facts = survey.facts;
     let lake = survey
@@ -264,6 +269,7 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
         facts,
         lake,
         notes,
+        _alone: alone,
     })
 }
 

@@ -419,6 +419,10 @@ impl Attempt {
             check_keys(session, request.table, key, &files)?;
         }
 
+        // Large tables are searched for keys by all threads of the engine.
+        let _callers = matches!(request.change, Change::Upsert { .. })
+            .then(|| lake.engine().callers(1))
+            .transpose()?;
         let exists = self.prepare_table(lake, session, request, place)?;
         let counts = if exists {
             self.remove_rows(lake, session, request, &mut files)?

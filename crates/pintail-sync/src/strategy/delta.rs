@@ -149,6 +149,7 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> 
         &path.to_string_lossy(),
     );
     let label = format!("compare partition `{}` with the lake", partition.id);
+    let _callers = work.lake.engine().callers(1)?;
     let rows = work.lake.session()?.execute(Call::new(&label), &sql)?;
     if rows == 0 {
         work.discard(&path);

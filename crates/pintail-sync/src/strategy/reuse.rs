@@ -177,6 +177,7 @@ fn unchanged(
         "keep the rows of partition `{}` that have not changed",
         partition.id
     );
+    let _callers = work.lake.engine().callers(1)?;
     let rows = work.lake.session()?.execute(Call::new(&label), &sql)?;
     if tap.as_ref().is_some_and(|tap| tap.rows() != rows) {
         return Err(Error::Refused {
@@ -220,6 +221,7 @@ fn keys_twice(work: &Work<'_>, load: &[Staged]) -> Result<u64> {
     let names = quote::identifiers(&work.plan.shape.key);
     let all = statement::parquet(&files);
     let sql = format!("select count(*) from (select 1 from {all} group by {names} having count(*) > 1)");
+    let _callers = work.lake.engine().callers(1)?;
     let found = work
         .lake
         .session()?
