@@ -323,11 +323,7 @@ impl Lake {
         };
         if access == Access::ReadOnly {
             return match file {
-                Some(path) if !path.exists() => Err(Error::refused(
-                    ErrorKind::NotFound,
-                    format!("lake `{}` does not exist", self.location.address()),
-                    "Check the path; `pintail copy` and `pintail run` make a lake when they first write to it.",
-                )),
+                Some(path) if !path.exists() => Err(self.absent()),
                 _ => Ok(()),
             };
         }
@@ -396,13 +392,25 @@ impl Lake {
         }
     }
 
-    /// Turns the two refusals that a user can do something about into words.
+    /// There is no lake, or a process died before it was made.
+    fn absent(&self) -> Error {
+        Error::refused(
+            ErrorKind::NotFound,
+            format!("lake `{}` does not exist", self.location.address()),
+            "Check the path; `pintail copy` and `pintail run` make a lake when they first write to it.",
+        )
+    }
+
+    /// Turns the refusals that a user can do something about into words.
     fn explain(&self, error: Error) -> Error {
         let Error::Statement { source, .. } = &error else {
             return error;
         };
         let address = self.location.address();
         let text = source.raw_text();
+        if text.contains("creating a new DuckLake is explicitly disabled") {
+            return self.absent();
+        }
         if text.contains("version")
             && (text.contains("AUTOMATIC_MIGRATION")
                 || text.contains("newer")

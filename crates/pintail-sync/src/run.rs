@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use pintail_lake::connector::Connector;
-use pintail_lake::{Access, Callers, Engine, EngineSettings, Lake, LakeLocation};
+use pintail_lake::{Access, Callers, Engine, EngineSettings, Lake, LakeLocation, SweepPolicy};
 use pintail_model::{Clock, ErrorKind, RunId};
 use serde_json::json;
 
@@ -250,6 +250,7 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
         .expect("a lake that is written to is made where it is missing");
     let mut notes = Vec::new();
     if let Some(over) = facts.settle(pipeline) {
+        sweep_after(&lake, request, &over.run);
         state.finish_run(pipeline, &over.run, RunStatus::Completed, facts.now, None)?;
         notes.push(format!(
             "run {} had brought everything in before it was cut off",
@@ -271,6 +272,18 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
         notes,
         _alone: alone,
     })
+}
+
+/// Removes what a run had staged and did not commit before it was cut off. Once it counts as completed, nobody knows
+/// that these files were its own: then they stay until they are old.
+fn sweep_after(lake: &Lake, request: &SyncRequest, run: &RunId) {
+    let policy = SweepPolicy {
+        own_runs: vec![run.clone()],
+        older_than: None,
+    };
+    if let Err(error) = lake.sweep(&request.spec.destination.table, &policy) {
+        tracing::warn!(%run, %error, "what a run left behind could not be swept");
+    }
 }
 
 fn log_start(log: &RunLog, plan: &PipelinePlan) {

@@ -123,16 +123,9 @@ fn read_point(
 fn attach(engine: &Engine, request: &SyncRequest, access: Access) -> Result<Option<Lake>> {
     match Lake::attach(engine, &request.destination, access) {
         Ok(lake) => Ok(Some(lake)),
-        Err(error) if access == Access::ReadOnly && absent(&error) => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound && access == Access::ReadOnly => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Whether there is no lake yet. A database without one answers with an error of its own.
-fn absent(error: &pintail_lake::Error) -> bool {
-    let disabled = "creating a new DuckLake is explicitly disabled";
-    error.kind() == ErrorKind::NotFound
-        || matches!(error, pintail_lake::Error::Statement { source, .. } if source.raw_text().contains(disabled))
 }
 
 #[derive(Default)]

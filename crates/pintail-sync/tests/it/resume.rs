@@ -163,8 +163,11 @@ fn a_run_that_was_cut_off_after_its_last_commit_is_found_to_be_over() {
     let shop = Shop::new(100);
     let report = shop.run(None);
     unfinish(&shop, &report);
+    let (committed, folder) = (shop.files(), format!("lake/main/orders/{}", report.run_id));
+    std::fs::write(shop.folder.path().join(folder).join("all-9.parquet"), "rows").expect("a staged file");
     shop.later(60);
     let next = shop.run(None);
+    assert_eq!(shop.files(), committed, "what it staged and did not commit stays");
     assert_eq!((next.strategy.as_str(), next.resumed), ("changes", false));
     assert_eq!(
         next.notes,

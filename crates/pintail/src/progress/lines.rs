@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use pintail_sync::Progress;
+use pintail_sync::{Phase, Progress};
 
 use crate::numbers;
 use crate::terminal;
@@ -104,5 +104,9 @@ impl Progress for Lines {
                 self.label
             ));
         }
+    }
+
+    fn phase(&self, phase: Phase) {
+        tracing::debug!(?phase, "phase began");
     }
 }

@@ -2,6 +2,7 @@
 //! The binary as its users see it: what it prints, what it leaves, and the code with which it ends.
 
 mod configuration;
+mod crash;
 mod demo;
 mod doctor;
 mod examples;

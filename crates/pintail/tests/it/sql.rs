@@ -177,3 +177,23 @@ fn statements_that_are_no_queries_answer_too() {
             .is_object()
     );
 }
+
+#[test]
+fn a_lake_that_nobody_made_is_not_found() {
+    let project = Project::empty();
+    assert_snapshot!(project.pintail(&["sql", LAKE, "select 1"]), @"
+    exit code 3
+    --- stderr
+    error: lake `ducklake:sqlite:[FOLDER]/lake.sqlite?data_path=[FOLDER]/lake` does not exist
+    hint: Check the path; `pintail copy` and `pintail run` make a lake when they first write to it.
+    ");
+    let database = PostgresServer::shared().fresh_database();
+    let lake = format!("ducklake:{}?data_path=lake", database.url());
+    let seen = project.pintail(&["sql", &lake, "select 1"]);
+    assert_snapshot!(seen.to_string().replace(database.name(), "fresh"), @"
+    exit code 3
+    --- stderr
+    error: lake `ducklake:postgres://postgres@127.0.0.1:[PORT]/fresh?data_path=[FOLDER]/lake` does not exist
+    hint: Check the path; `pintail copy` and `pintail run` make a lake when they first write to it.
+    ");
+}

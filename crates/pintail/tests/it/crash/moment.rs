@@ -1,0 +1,142 @@
+//! When a run is killed: soon after something that it said, and what it was doing when it died.
+
+use std::fmt;
+use std::time::Duration;
+
+use fastrand::Rng;
+use pintail_testkit::Process;
+
+use super::scene::LIMIT;
+
+/// What a run was doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It started, looked at both sides and planned.
+    Planning,
+    /// It read the source into files.
+    Staging,
+    /// It worked on a commit.
+    Committing,
+    /// A commit was in, and the run wrote that down, compared, swept or ended.
+    Recording,
+}
+
+const STAGES: [Stage; 4] = [
+    Stage::Planning,
+    Stage::Staging,
+    Stage::Committing,
+    Stage::Recording,
+];
+
+/// What stands on stderr when a stage begins, at the level `debug`.
+const SIGNS: [(&str, Stage); 5] = [
+    ("phase began phase=Planning", Stage::Planning),
+    ("phase began phase=Reading", Stage::Staging),
+    ("phase began phase=Committing", Stage::Committing),
+    (" INFO committed ", Stage::Recording),
+    (" INFO sync ended ", Stage::Recording),
+];
+
+impl Stage {
+    fn sign(self) -> &'static str {
+        let (sign, _) = SIGNS
+            .iter()
+            .find(|(_, stage)| *stage == self)
+            .expect("every stage has a sign");
+        sign
+    }
+
+    /// The stage in which whoever said this was.
+    fn of(stderr: &str) -> Self {
+        let stage = |line: &str| {
+            SIGNS
+                .iter()
+                .find(|(sign, _)| line.contains(sign))
+                .map(|(_, stage)| *stage)
+        };
+        stderr.lines().rev().find_map(stage).unwrap_or(Self::Planning)
+    }
+}
+
+/// A moment of a run: so long after a stage began, or after partitions were done and it begins again.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    stage: Stage,
+    partition: Option<u8>,
+    delay: Duration,
+}
+
+impl Moment {
+    /// A moment in one of the stages that were hit least, mostly. `usual` is how long an undisturbed run takes.
+    pub(crate) fn choose(random: &mut Rng, hits: Hits, usual: Duration) -> Self {
+        let least = STAGES
+            .into_iter()
+            .min_by_key(|stage| hits.of(*stage))
+            .expect("four stages");
+        let stage = if random.bool() {
+            least
+        } else {
+            STAGES[random.usize(..STAGES.len())]
+        };
+        // Where nothing takes long, most of the moments are early.
+        let share = match stage {
+            Stage::Planning => 0.4,
+            Stage::Staging | Stage::Committing => 0.15,
+            Stage::Recording => 0.05,
+        };
+        let delay = usual.mul_f64(share * random.f64() * random.f64());
+        let partition = (stage != Stage::Planning && random.bool()).then(|| random.u8(1..6));
+        Self {
+            stage,
+            partition,
+            delay,
+        }
+    }
+
+    /// Waits for the moment. False if the run ended before.
+    pub(crate) fn wait(&self, run: &mut Process) -> bool {
+        let begun = match (self.stage, self.partition) {
+            // It says nothing before it plans, and may be killed before that.
+            (Stage::Planning, _) => true,
+            (_, Some(partition)) => run.wait_for_output(&format!(": partition {partition} of"), LIMIT),
+            (stage, None) => run.wait_for_output(stage.sign(), LIMIT),
+        };
+        begun && run.wait(self.delay).is_none()
+    }
+}
+
+/// How many kills hit which stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Hits([u64; STAGES.len()]);
+
+impl Hits {
+    pub(crate) fn all(self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(crate) fn of(self, stage: Stage) -> u64 {
+        self.0[stage as usize]
+    }
+
+    /// Counts the kill of a run that said this.
+    pub(crate) fn add(&mut self, stderr: &str) {
+        self.0[Stage::of(stderr) as usize] += 1;
+    }
+
+    /// Fails if a stage was hardly ever hit.
+    #[track_caller]
+    pub(crate) fn assert_spread(self) {
+        let missed = STAGES.into_iter().find(|stage| self.of(*stage) < self.all() / 10);
+        assert_eq!(missed, None, "the kills are not spread: {self}");
+    }
+}
+
+impl fmt::Display for Hits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [planning, staging, committing, recording] = self.0;
+        write!(
+            f,
+            "{planning} before reading, {staging} while staging, {committing} while committing, {recording} after a commit"
+        )
+    }
+}

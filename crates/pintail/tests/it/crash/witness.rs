@@ -1,0 +1,177 @@
+//! Somebody who was not there looks at the lake, with an engine of their own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pintail_lake::{
+    Access, Call, Catalogue, Engine, EngineSettings, Lake, LakeLocation, Session, SweepPolicy,
+};
+use pintail_model::{ErrorKind, TableName};
+
+use super::orders::{COLUMNS, Orders};
+
+/// A lake that is attached.
+pub(crate) struct Witness {
+    lake: Lake,
+    session: Session,
+}
+
+impl Witness {
+    /// Attaches a lake; `None` if nobody has made it.
+    #[track_caller]
+    pub(crate) fn of(location: &LakeLocation, access: Access) -> Option<Self> {
+        let settings = EngineSettings {
+            threads: 1,
+            ..EngineSettings::default()
+        };
+        let engine = Engine::open(&settings).expect("an engine");
+        let lake = match Lake::attach(&engine, location, access) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            attached => attached.unwrap_or_else(|error| panic!("{error}: {error:?}")),
+        };
+        let session = lake.session().expect("a session");
+        Some(Self { lake, session })
+    }
+
+    /// Every row; none of a table that does not exist.
+    #[track_caller]
+    pub(crate) fn orders(&self) -> Orders {
+        let table = self
+            .lake
+            .table(&self.session, &orders())
+            .expect("the lake's catalogue");
+        let Some(table) = table else {
+            return Orders::default();
+        };
+        let sql = format!("select {COLUMNS} from {}", self.lake.qualified(&orders()));
+        let rows = self.query(&sql);
+        assert_eq!(
+            table.rows,
+            rows.len() as u64,
+            "rows by metadata, rows that can be read"
+        );
+        let integer = |row: &pintail_lake::Row, index| row.integer(index).expect("an integer");
+        Orders::of(
+            rows.iter()
+                .map(|row| (integer(row, 0), row.text(1).map(str::to_owned), integer(row, 2))),
+        )
+    }
+
+    /// Fails if a partition came in twice.
+    #[track_caller]
+    pub(crate) fn assert_once(&self, context: &str) {
+        let keys = self.texts("select partition_key from lake.pintail.ledger");
+        let committed = self.texts(
+            "select unnest((commit_extra_info::json -> 'keys')::varchar[])
+             from lake.snapshots()
+             where author = 'pintail'",
+        );
+        assert_eq!(
+            committed, keys,
+            "{context}: partitions of all commits, partitions of the ledger"
+        );
+        let twice = keys.windows(2).find(|pair| pair[0] == pair[1]);
+        assert_eq!(twice, None, "{context}: a partition came in twice");
+    }
+
+    /// Fails if a file is missing, or if one is there to which nobody refers, beside what a killed commit of DuckLake
+    /// wrote itself: only a sweep of old files may take that.
+    #[track_caller]
+    pub(crate) fn assert_no_staged_files(&self, context: &str) {
+        let of_ducklake = |file: &PathBuf| {
+            let name = file
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            name.starts_with("ducklake-") || file.components().any(|part| part.as_os_str() == "pintail-guard")
+        };
+        let mut strays = self.strays(context);
+        strays.retain(|file| !of_ducklake(file));
+        assert!(strays.is_empty(), "{context}: nobody refers to {strays:?}");
+    }
+
+    /// Fails if a sweep of everything leaves a file to which nobody refers, or takes one that is needed.
+    #[track_caller]
+    pub(crate) fn assert_swept(&self, context: &str) {
+        let policy = SweepPolicy {
+            own_runs: Vec::new(),
+            older_than: Some(Duration::ZERO),
+        };
+        self.lake.sweep(&orders(), &policy).expect("a sweep");
+        let strays = self.strays(context);
+        assert!(
+            strays.is_empty(),
+            "{context}: after a sweep, nobody refers to {strays:?}"
+        );
+    }
+
+    /// Files to which no snapshot refers. Fails if one to which a snapshot does is missing.
+    #[track_caller]
+    fn strays(&self, context: &str) -> Vec<PathBuf> {
+        let (known, mut found) = (self.references(), files_below(&self.lake.location().data_path));
+        let missing: Vec<_> = known.iter().filter(|file| !found.contains(file)).collect();
+        assert!(
+            missing.is_empty(),
+            "{context}: the catalogue refers to {missing:?}"
+        );
+        found.retain(|file| !known.contains(file));
+        found
+    }
+
+    /// Every file that any snapshot needs.
+    fn references(&self) -> Vec<PathBuf> {
+        let schema = match &self.lake.location().catalogue {
+            Catalogue::Postgres { metadata_schema, .. } => metadata_schema,
+            Catalogue::Sqlite(_) | Catalogue::DuckDb(_) => "main",
+        };
+        let of = |kind| format!("select path from __ducklake_metadata_lake.{schema}.ducklake_{kind}_file");
+        let paths = self.texts(&[of("data"), of("delete")].join(" union "));
+        // The only table with files lies in the schema `main`; an absolute path replaces what it is joined to.
+        paths
+            .iter()
+            .map(|path| self.lake.location().data_path.join("main/orders").join(path))
+            .collect()
+    }
+
+    /// The texts that a query yields, in order.
+    #[track_caller]
+    fn texts(&self, sql: &str) -> Vec<String> {
+        let rows = self.query(sql);
+        let mut texts: Vec<String> = rows
+            .iter()
+            .map(|row| row.text(0).expect("a text").to_owned())
+            .collect();
+        texts.sort_unstable();
+        texts
+    }
+
+    #[track_caller]
+    fn query(&self, sql: &str) -> Vec<pintail_lake::Row> {
+        self.session
+            .query(Call::new("look"), sql)
+            .unwrap_or_else(|error| match &error {
+                pintail_lake::Error::Statement { source, .. } => panic!("{sql}: {}", source.raw_text()),
+                other => panic!("{sql}: {other:?}"),
+            })
+    }
+}
+
+fn orders() -> TableName {
+    TableName::bare("orders")
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+        {
+            if path.is_dir() { &mut folders } else { &mut files }.push(path);
+        }
+    }
+    files
+}
