@@ -182,6 +182,7 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
         facts,
         lake,
         notes,
+        repaired,
     } = &prepared;
     log_start(&log, plan);
     let attempt = Attempt {
@@ -196,6 +197,7 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     };
     attempt.freeze(&mut state, started_at)?;
     let mut tally = attempt.new_tally(notes);
+    tally.commits.repaired = u64::from(*repaired);
     let state = Mutex::new(state);
     let result = attempt
         .execute(&state, &mut tally)
@@ -231,6 +233,8 @@ struct Prepared {
     facts: Facts,
     lake: Lake,
     notes: Vec<String>,
+    /// Files of the lake that were put back.
+    repaired: u32,
 }
 
 fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Result<Prepared> {
@@ -251,6 +255,12 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
             over.run
         ));
     }
+    if survey.repaired > 0 {
+        notes.push(format!(
+            "an earlier run did not learn that its last commit is in: {} files of it were put back",
+            survey.repaired
+        ));
+    }
     let candidates = Candidates::of(&request.spec, &asked)?;
     let plan = plan::make(
         &request.spec,
@@ -264,6 +274,7 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
         facts,
         lake,
         notes,
+        repaired: survey.repaired,
     })
 }
 

@@ -141,17 +141,27 @@ pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitO
     check_request(request)?;
     let mut asked = 0;
     let mut repaired = 0;
-    let mut before: Option<Attempt> = None;
+    // The last attempt that was sent and that the ledger did not know. A server may still be about to commit it, and
+    // only the next lease decides: until then its links stay.
+    let mut undecided: Option<Attempt> = None;
     loop {
-        let lease = lease::acquire(lake, request.table)?;
+        let lease = lease::acquire(lake, request.table).map_err(|error| match undecided {
+            Some(_) => cannot_tell(request, &error),
+            None => error,
+        })?;
         let mut attempt = Attempt::default();
         let result = attempt.run(lake, request, &lease);
         repaired += attempt.repaired;
+        if attempt.found_absent
+            && let Some(mut older) = undecided.take()
+        {
+            older.release();
+        }
         let error = match result {
             Ok(outcome) => {
                 attempt.release();
-                let outcome = match before {
-                    Some(before) => before.settle(lake, outcome)?,
+                let outcome = match undecided {
+                    Some(older) => older.settle(lake, outcome)?,
                     None => outcome,
                 };
                 return Ok(CommitOutcome {
@@ -166,7 +176,10 @@ pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitO
         drop(lease);
         if attempt.sent.is_none() && !worth_repeating(&error) {
             attempt.release();
-            return Err(error);
+            return Err(match undecided {
+                Some(_) => cannot_tell(request, &error),
+                None => error,
+            });
         }
         asked += 1;
         tracing::warn!(table = %request.table, asked, error = %error, "commit failed, asking the ledger");
@@ -177,20 +190,36 @@ pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitO
                 ..outcome
             });
         }
-        // A server may still be about to commit. Then the links stay until the next lease: with that, nothing of the
-        // table is undecided any more.
         let server = matches!(lake.location().catalogue, Catalogue::Postgres { .. });
-        if attempt.sent.is_none() || !server {
+        if attempt.sent.is_some() && server {
+            undecided = Some(attempt);
+        } else {
             attempt.release();
         }
         if asked >= ATTEMPTS {
             return Err(error);
         }
-        let recovered = attempt.recovered;
-        if let Some(mut older) = before.replace(attempt).filter(|_| recovered) {
-            older.release();
-        }
     }
+}
+
+/// The ledger has to say what became of the request, and could not be read because of `error`.
+fn cannot_tell(request: &CommitRequest<'_>, error: &Error) -> Error {
+    tracing::warn!(table = %request.table, error = %error, "a commit stays undecided");
+    let (kind, why) = match error.kind() {
+        ErrorKind::Cancelled => (
+            ErrorKind::Cancelled,
+            "stopped on request before the ledger was read",
+        ),
+        _ => (ErrorKind::Unavailable, "the catalogue does not answer"),
+    };
+    Error::refused(
+        kind,
+        format!(
+            "cannot tell whether the commit to table \"{}\" took place: {why}",
+            request.table
+        ),
+        "Run again when the catalogue answers: what is in the ledger is not committed a second time.",
+    )
 }
 
 /// Refuses what would be committed twice by one commit.
@@ -237,14 +266,7 @@ fn ask(lake: &Lake, request: &CommitRequest<'_>, attempt: &mut Attempt) -> Resul
         tracing::warn!(table = %request.table, error = %error, "ledger could not be asked");
         let over = ended(&error) || Instant::now() >= deadline;
         if over || !lake.engine().pause(pause) {
-            return Err(Error::refused(
-                ErrorKind::Unavailable,
-                format!(
-                    "cannot tell whether the commit to table \"{}\" took place: the catalogue does not answer",
-                    request.table
-                ),
-                "Run again when it does: what is in the ledger is not committed a second time.",
-            ));
+            return Err(cannot_tell(request, &error));
         }
         pause = (pause * 2).min(Duration::from_secs(2));
     }
@@ -268,7 +290,7 @@ fn ask_once(
         return Ok(None);
     }
     if let Some(place) = metadata::place(lake, &session, request.table)? {
-        attempt.repaired += guard::recover(lake, &session, &place.folder)?;
+        attempt.repaired += guard::put_back(lake, &session, &place.folder)?;
         guard::check_files(lake, &session, request.table, &place.folder)?;
     }
     let outcome = sent.settled(lake, &session)?;
@@ -282,8 +304,8 @@ struct Attempt {
     /// COMMIT was sent: its outcome is unknown until it is known.
     sent: Option<Sent>,
     guard: Option<guard::Guard>,
-    /// What earlier commits left was finished under this attempt's lease.
-    recovered: bool,
+    /// Under this attempt's lease, something of the request was not in the ledger: no earlier attempt came in.
+    found_absent: bool,
     /// Files that were put back.
     repaired: u32,
 }
@@ -384,9 +406,8 @@ impl Attempt {
         // First of all, and also where nothing is left to commit: without these files the table is unreadable.
         let place = metadata::place(lake, session, request.table)?;
         if let Some(place) = &place {
-            self.repaired = guard::recover(lake, session, &place.folder)?;
+            self.repaired = guard::recover(lake, session, &place.folder, lease)?;
         }
-        self.recovered = true;
         let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
         // Read inside the transaction: on SQLite this read is what makes a stale committer fail.
         let known = ledger::known(session, &keys)?;
@@ -403,6 +424,7 @@ impl Attempt {
         if parts.is_empty() {
             return Ok((outcome, String::new()));
         }
+        self.found_absent = true;
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(
                 ErrorKind::Conflict,
