@@ -18,7 +18,8 @@
 //!   the ledger is asked on a fresh session and the text of the error is not read.
 //! - **Readable.** If the answer to a COMMIT is lost, DuckLake deletes delete files that it has just published. They
 //!   are kept as hard links before every COMMIT and put back ([`guard`]).
-//! - **Nothing is left** of a refused commit but the staged files, which can be committed again or swept.
+//! - **Nothing is left** of a refused commit but the staged files, which can be committed again, and what DuckLake could
+//!   not write to its end: both can be swept.
 //!
 //! Who guarantees it, by catalogue (`docs/concepts/commit-protocol.md` has the evidence):
 //!
