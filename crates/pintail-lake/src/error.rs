@@ -177,6 +177,10 @@ impl FaultClass {
         if has("authentication failed") || has("no password supplied") || has("permission denied for") {
             return Self::Login;
         }
+        // SQLite's words for a catalogue whose disk or folder fails it.
+        if has("disk I/O error") || has("unable to open database file") {
+            return Self::Input;
+        }
         class
     }
 
@@ -230,6 +234,7 @@ impl FaultClass {
             Self::Ended => {
                 "a fault inside DuckDB ended this engine (details may hold values and are not shown)"
             }
+            Self::Input => "a file or a connection failed (details may hold values and are not shown)",
             Self::Full => "the disk is full (details may hold values and are not shown)",
             Self::Permission => {
                 "a file or folder may not be used (details may hold values and are not shown)"

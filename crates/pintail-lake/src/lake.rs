@@ -279,6 +279,15 @@ impl Lake {
         commit::commit(self, request)
     }
 
+    /// Puts back files that the catalogue refers to and DuckLake deleted after an answer to COMMIT was lost, where the
+    /// committer died before it could, or could not ask. Without them the table is unreadable. Returns their number.
+    ///
+    /// Commits do this first of all; who only reads what others committed calls it before. May be called at any time,
+    /// and costs a look at a folder where nothing is to be done.
+    pub fn repair(&self, session: &Session, table: &LakeTable) -> Result<u32> {
+        commit::guard::put_back(self, session, &table.folder)
+    }
+
     /// The ledger.
     #[must_use]
     pub fn ledger(&self) -> Ledger {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use pintail_model::{RunId, TableName};
 
-use crate::commit::{guard, lease};
+use crate::commit::guard;
+use crate::commit::lease::{self, Lease};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::metadata::{self, Files};
@@ -51,17 +52,23 @@ pub(crate) fn sweep(lake: &Lake, table: &TableName, policy: &SweepPolicy) -> Res
     }
     // No commit of ours is under way while we hold the lease, so what the catalogue does not know now is not ours
     // to come, except for what live runs have staged.
-    let _lease = lease::acquire(lake, table)?;
+    let lease = lease::acquire(lake, table)?;
     session.begin()?;
-    let swept = sweep_folder(lake, &session, &folder, policy);
+    let swept = sweep_folder(lake, &session, &lease, &folder, policy);
     session.rollback();
     swept
 }
 
 /// Sweeps under a lease, in a transaction that began under it.
-fn sweep_folder(lake: &Lake, session: &Session, folder: &Path, policy: &SweepPolicy) -> Result<Swept> {
+fn sweep_folder(
+    lake: &Lake,
+    session: &Session,
+    lease: &Lease,
+    folder: &Path,
+    policy: &SweepPolicy,
+) -> Result<Swept> {
     // A link of the guard may be all that is left of a file.
-    guard::recover(lake, session, folder)?;
+    guard::recover(lake, session, folder, lease)?;
     let referenced = metadata::files(lake, session, folder, Files::Any)?;
     // Replaced delete files and expired data files have the age of their making.
     let resting = match policy.older_than {

@@ -1,10 +1,18 @@
 //! Interrupts calls that miss their deadline, and all calls when an engine is told to stop.
+//!
+//! DuckDB forgets an interrupt at the beginning of every statement and of every preparation of one, and a call consists
+//! of several. So a call is interrupted again and again until it returns. No interrupt reaches a later call of the same
+//! session: only calls in the books are interrupted, under the lock of the books, and DuckDB forgets what a call leaves
+//! behind when the next one prepares its first statement.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use duckdb::InterruptHandle;
+
+/// How long a call that was interrupted may go on before it is interrupted again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// One thread per engine that sleeps until the next deadline. It ends with the engine.
 pub(crate) struct Watchdog {
@@ -28,10 +36,19 @@ struct Calls {
 }
 
 struct Running {
-    deadline: Instant,
     interrupt: Arc<InterruptHandle>,
     protected: bool,
-    late: bool,
+    /// When it is interrupted next.
+    due: Instant,
+    why: Why,
+    interrupted: bool,
+}
+
+/// Why a call is interrupted. The first reason counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Deadline,
+    Stop,
 }
 
 /// A call under watch. Leaving tells how it ended.
@@ -76,10 +93,11 @@ impl Watchdog {
         calls.running.insert(
             id,
             Running {
-                deadline,
                 interrupt: Arc::clone(interrupt),
                 protected,
-                late: false,
+                due: deadline,
+                why: Why::Deadline,
+                interrupted: false,
             },
         );
         drop(calls);
@@ -94,10 +112,14 @@ impl Watchdog {
     pub(crate) fn stop(&self) {
         let mut calls = self.state.lock();
         calls.stopped = true;
-        for running in calls.running.values().filter(|running| !running.protected) {
-            running.interrupt.interrupt();
+        for running in calls.running.values_mut() {
+            if !running.protected && !running.interrupted {
+                running.due = Instant::now();
+                running.why = Why::Stop;
+            }
         }
         drop(calls);
+        self.state.changed.notify_one();
         self.state.stop_asked.notify_all();
     }
 
@@ -130,7 +152,7 @@ impl Watch<'_> {
     pub(crate) fn leave(self) -> Ending {
         let running = self.shared.lock().running.remove(&self.id);
         Ending {
-            late: running.is_some_and(|running| running.late),
+            late: running.is_some_and(|running| running.interrupted && running.why == Why::Deadline),
         }
     }
 }
@@ -144,24 +166,16 @@ impl Shared {
         let mut calls = self.lock();
         while !calls.closed {
             let now = Instant::now();
-            for running in calls
-                .running
-                .values_mut()
-                .filter(|running| !running.late && running.deadline <= now)
-            {
-                running.late = true;
+            for running in calls.running.values_mut().filter(|running| running.due <= now) {
                 running.interrupt.interrupt();
+                running.interrupted = true;
+                running.due = now + AGAIN;
             }
-            let next = calls
-                .running
-                .values()
-                .filter(|running| !running.late)
-                .map(|running| running.deadline)
-                .min();
+            let next = calls.running.values().map(|running| running.due).min();
             calls = match next {
-                Some(deadline) => {
+                Some(due) => {
                     self.changed
-                        .wait_timeout(calls, deadline.saturating_duration_since(now))
+                        .wait_timeout(calls, due.saturating_duration_since(now))
                         .expect("no holder of this lock panics")
                         .0
                 }

@@ -139,8 +139,9 @@ impl Attempt<'_> {
         let mut state = state.lock().expect("no holder of the state panics");
         let left = state.staged_runs(pipeline).unwrap_or_default();
         let only_this = left.iter().all(|run| run == self.run);
-        let nothing_staged = tally.commits.count == 0 && tally.bytes_staged == 0;
-        if only_this && nothing_staged && self.plan.resumes.is_none() {
+        let nothing_written =
+            tally.commits.count == 0 && tally.commits.repaired == 0 && tally.bytes_staged == 0;
+        if only_this && nothing_written && self.plan.resumes.is_none() {
             return;
         }
         let policy = SweepPolicy {

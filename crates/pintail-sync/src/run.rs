@@ -183,6 +183,7 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
         facts,
         lake,
         notes,
+        repaired,
         ..
     } = &prepared;
     log_start(&log, plan);
@@ -198,6 +199,7 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     };
     attempt.freeze(&mut state, started_at)?;
     let mut tally = attempt.new_tally(notes);
+    tally.commits.repaired = u64::from(*repaired);
     let state = Mutex::new(state);
     let result = attempt
         .execute(&state, &mut tally)
@@ -234,6 +236,8 @@ struct Prepared {
     lake: Lake,
     notes: Vec<String>,
     _alone: Callers,
+    /// Files of the lake that were put back.
+    repaired: u32,
 }
 
 fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Result<Prepared> {
@@ -257,6 +261,12 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
             over.run
         ));
     }
+    if survey.repaired > 0 {
+        notes.push(format!(
+            "an earlier run did not learn that its last commit is in: {} files of it were put back",
+            survey.repaired
+        ));
+    }
     let candidates = Candidates::of(&request.spec, &asked)?;
     let plan = plan::make(
         &request.spec,
@@ -271,6 +281,7 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
         lake,
         notes,
         _alone: alone,
+        repaired: survey.repaired,
     })
 }
 

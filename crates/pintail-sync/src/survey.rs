@@ -1,7 +1,8 @@
 //! Looking at both sides before a plan is made.
 //!
 //! The source's clock is read early and its open transactions late, with everything else in between: see
-//! [`watermark::join`]. Nothing is written.
+//! [`watermark::join`]. Nothing is written, but a lake that is to be written to is made where it is missing, and made
+//! readable where a lost answer left it otherwise.
 
 use pintail_lake::connector::{Connector, ReadPoint, TableDescription};
 use pintail_lake::{Access, Engine, Lake, LedgerEntry, Session};
@@ -20,6 +21,8 @@ pub(crate) struct Survey {
     pub(crate) facts: Facts,
     /// The lake; `None` if it does not exist and was only to be looked at.
     pub(crate) lake: Option<Lake>,
+    /// Files of the lake's table that an earlier run could not put back after a lost answer, and that are back now.
+    pub(crate) repaired: u32,
 }
 
 pub(crate) fn survey(
@@ -52,7 +55,7 @@ pub(crate) fn survey(
 
     let lake = attach(engine, request, access)?;
     let found = match &lake {
-        Some(lake) => in_lake(lake, request, &history)?,
+        Some(lake) => in_lake(lake, request, access, &history)?,
         None => InLake::default(),
     };
 
@@ -74,7 +77,11 @@ pub(crate) fn survey(
         history,
         committed: found.committed,
     };
-    Ok(Survey { facts, lake })
+    Ok(Survey {
+        facts,
+        lake,
+        repaired: found.repaired,
+    })
 }
 
 /// One text for a table of a source. Addresses of files are `system:path`; their paths are made absolute, so that a
@@ -133,11 +140,17 @@ struct InLake {
     table: Option<pintail_lake::LakeTable>,
     ledger: Option<LedgerEntry>,
     committed: Vec<PartitionKey>,
+    repaired: u32,
 }
 
-fn in_lake(lake: &Lake, request: &SyncRequest, history: &History) -> Result<InLake> {
+fn in_lake(lake: &Lake, request: &SyncRequest, access: Access, history: &History) -> Result<InLake> {
     let (spec, session) = (&request.spec, lake.session()?);
     let table = lake.table(&session, &spec.destination.table)?;
+    // Where the last commit is in and nobody learnt it, no other one may follow that would do this.
+    let repaired = match &table {
+        Some(table) if access == Access::ReadWrite => lake.repair(&session, table)?,
+        _ => 0,
+    };
     let unfinished = history.unfinished.as_ref();
     let keys: Vec<PartitionKey> = unfinished
         .iter()
@@ -161,5 +174,6 @@ fn in_lake(lake: &Lake, request: &SyncRequest, history: &History) -> Result<InLa
         table,
         ledger,
         committed: committed.into_iter().map(|entry| entry.key).collect(),
+        repaired,
     })
 }

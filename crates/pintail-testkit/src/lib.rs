@@ -18,5 +18,5 @@ mod proxy;
 
 pub use self::postgres::{Database, PostgresOptions, PostgresServer, StartError};
 pub use canary::{assert_no_canary, assert_no_canary_in_folder};
-pub use process::Process;
+pub use process::{Process, limit_file_sizes};
 pub use proxy::{Fault, TcpProxy, Trap};

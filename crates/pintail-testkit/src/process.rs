@@ -10,9 +10,18 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+
+/// Lets every file of this process grow to `bytes` and no further: writes beyond fail, as on a disk that is full.
+///
+/// The process has to ignore the signal that comes with it, which `trap '' XFSZ` of the shell that starts it does.
+pub fn limit_file_sizes(bytes: u64) {
+    let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).expect("a process knows its limits");
+    setrlimit(Resource::RLIMIT_FSIZE, bytes, hard).expect("a process may lower its own limits");
+}
 
 /// A running child. Dropping it kills it.
 #[derive(Debug)]

@@ -3,16 +3,17 @@
 //! When COMMIT fails, DuckLake deletes the delete files of the transaction, even if the catalogue had committed and
 //! only the answer was lost: the table is then unreadable, while COUNT still answers. So every delete file that the
 //! transaction wrote is hard-linked into a folder beside the table before COMMIT, and put back if the ledger says
-//! that the commit is in. A process that dies in between leaves the links; the next committer or sweep of the table
-//! finishes the work.
+//! that the commit is in. A process that dies in between, or cannot ask, leaves the links; the next committer, sweep or
+//! [repair](crate::lake::Lake::repair) of the table finishes the work.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use pintail_model::TableName;
 
+use super::lease::Lease;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::metadata::{self, Files};
@@ -21,14 +22,20 @@ use crate::session::Session;
 /// Folder of the links, below the table's folder.
 const FOLDER: &str = "pintail-guard";
 
-/// Links whose files the catalogue does not know are kept this long: their commit may still be under way.
-const KEPT: Duration = Duration::from_hours(24);
+/// A file beside the links that their maker keeps locked for as long as DuckLake may delete what they stand for.
+const MAKER: &str = "maker.lock";
 
 /// Watches a table's folder during one transaction.
 pub(crate) struct Guard {
     table_folder: PathBuf,
     before: BTreeSet<PathBuf>,
-    links: Option<PathBuf>,
+    links: Option<Links>,
+}
+
+/// A folder of links. Its maker is at work as long as this exists, and gone when the process is.
+struct Links {
+    folder: PathBuf,
+    _maker: File,
 }
 
 impl Guard {
@@ -50,10 +57,11 @@ impl Guard {
         let Some(first) = new.first() else {
             return Ok(());
         };
-        let folder = own_folder(&self.table_folder.join(FOLDER), first)?;
-        self.links = Some(folder.clone());
+        let links = self
+            .links
+            .insert(own_folder(&self.table_folder.join(FOLDER), first)?);
         for file in &new {
-            let link = folder.join(file.file_name().unwrap_or_default());
+            let link = links.folder.join(file.file_name().unwrap_or_default());
             match std::fs::hard_link(file, &link) {
                 Ok(()) => {}
                 // Another committer's, who passed our lease over or whose lease we passed over, and who was refused.
@@ -67,14 +75,14 @@ impl Guard {
     /// Removes the links: the outcome is known.
     pub(crate) fn release(self) {
         if let Some(links) = self.links {
-            remove_folder(&links);
+            remove_folder(&links.folder);
         }
     }
 }
 
 /// Makes a folder that nobody else has. DuckLake's file names are UUIDs, so the name of one will do; where a lease was
 /// passed over, two committers may have seen the same file first.
-fn own_folder(parent: &Path, file: &Path) -> Result<PathBuf> {
+fn own_folder(parent: &Path, file: &Path) -> Result<Links> {
     std::fs::create_dir_all(parent).map_err(failed("create folder", parent))?;
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     let mut folder = parent.join(&*name);
@@ -91,7 +99,13 @@ fn own_folder(parent: &Path, file: &Path) -> Result<PathBuf> {
             Err(error) => return Err(failed("create folder", &folder)(error)),
         }
     }
-    Ok(folder)
+    let path = folder.join(MAKER);
+    let maker = File::create(&path).map_err(failed("create", &path))?;
+    maker.lock().map_err(failed("lock", &path))?;
+    Ok(Links {
+        folder,
+        _maker: maker,
+    })
 }
 
 /// Checks that every file of the newest snapshot is there. COUNT would not notice a missing one.
@@ -117,30 +131,56 @@ pub(crate) fn check_files(
 
 /// Puts back what any snapshot needs and DuckLake deleted after a lost answer, of this committer or of one that died
 /// before it could. Returns the number of files.
-pub(crate) fn recover(lake: &Lake, session: &Session, table_folder: &Path) -> Result<u32> {
-    let Ok(entries) = std::fs::read_dir(table_folder.join(FOLDER)) else {
+///
+/// Anybody may do this at any time. The links stay: whoever made them may not have seen yet that its answer is lost,
+/// and DuckLake then deletes the files once more.
+pub(crate) fn put_back(lake: &Lake, session: &Session, table_folder: &Path) -> Result<u32> {
+    let folders = folders(table_folder);
+    if folders.is_empty() {
         return Ok(0);
-    };
+    }
     let needed = metadata::files(lake, session, table_folder, Files::Any)?;
     let mut repaired = 0;
-    for links in entries.flatten().map(|entry| entry.path()) {
-        let restored = restore(table_folder, &links, &needed)?;
-        if restored > 0 {
-            tracing::warn!(
-                files = restored,
-                "delete files of an interrupted commit were put back"
-            );
-        }
-        repaired += restored;
-        let age = std::fs::metadata(&links)
-            .and_then(|found| found.modified())
-            .ok()
-            .and_then(|at| at.elapsed().ok());
-        if known(table_folder, &links, &needed) || age.is_some_and(|age| age > KEPT) {
-            remove_folder(&links);
-        }
+    for links in &folders {
+        repaired += restore(table_folder, links, &needed)?;
+    }
+    if repaired > 0 {
+        tracing::warn!(
+            files = repaired,
+            "delete files of an interrupted commit were put back"
+        );
     }
     Ok(repaired)
+}
+
+/// Puts back as [`put_back`] does, and removes the links of committers that are gone. Under the lease, what they sent
+/// is in by now or will never be.
+pub(crate) fn recover(lake: &Lake, session: &Session, table_folder: &Path, _lease: &Lease) -> Result<u32> {
+    // Listed first: a committer that was passed over may still make links.
+    let gone: Vec<PathBuf> = folders(table_folder)
+        .into_iter()
+        .filter(|links| maker_gone(links))
+        .collect();
+    let repaired = put_back(lake, session, table_folder)?;
+    gone.iter().for_each(|links| remove_folder(links));
+    Ok(repaired)
+}
+
+/// The folders of links of all committers.
+fn folders(table_folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(table_folder.join(FOLDER));
+    entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Whether nobody is at work any more who made these links. A committer that makes its folder only now comes after
+/// our lease, and is refused.
+fn maker_gone(links: &Path) -> bool {
+    File::open(links.join(MAKER)).map_or(true, |maker| maker.try_lock().is_ok())
 }
 
 /// Links files that are needed and missing back to where they belong.
@@ -161,16 +201,12 @@ fn restore(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> Res
     Ok(restored)
 }
 
-/// Whether the catalogue knows all files behind the links.
-fn known(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> bool {
-    linked(links)
-        .iter()
-        .all(|link| needed.contains(&table_folder.join(link.file_name().unwrap_or_default())))
-}
-
 fn linked(links: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(links).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| !path.ends_with(MAKER))
+        .collect()
 }
 
 /// Delete files directly in a table's folder, where DuckLake writes them.

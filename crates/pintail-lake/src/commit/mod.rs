@@ -18,7 +18,8 @@
 //!   the ledger is asked on a fresh session and the text of the error is not read.
 //! - **Readable.** If the answer to a COMMIT is lost, DuckLake deletes delete files that it has just published. They
 //!   are kept as hard links before every COMMIT and put back ([`guard`]).
-//! - **Nothing is left** of a refused commit but the staged files, which can be committed again or swept.
+//! - **Nothing is left** of a refused commit but the staged files, which can be committed again, and what DuckLake could
+//!   not write to its end: both can be swept.
 //!
 //! Who guarantees it, by catalogue (`docs/concepts/commit-protocol.md` has the evidence):
 //!
@@ -141,17 +142,27 @@ pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitO
     check_request(request)?;
     let mut asked = 0;
     let mut repaired = 0;
-    let mut before: Option<Attempt> = None;
+    // The last attempt that was sent and that the ledger did not know. A server may still be about to commit it, and
+    // only the next lease decides: until then its links stay.
+    let mut undecided: Option<Attempt> = None;
     loop {
-        let lease = lease::acquire(lake, request.table)?;
+        let lease = lease::acquire(lake, request.table).map_err(|error| match undecided {
+            Some(_) => cannot_tell(request, &error),
+            None => error,
+        })?;
         let mut attempt = Attempt::default();
         let result = attempt.run(lake, request, &lease);
         repaired += attempt.repaired;
+        if attempt.found_absent
+            && let Some(mut older) = undecided.take()
+        {
+            older.release();
+        }
         let error = match result {
             Ok(outcome) => {
                 attempt.release();
-                let outcome = match before {
-                    Some(before) => before.settle(lake, outcome)?,
+                let outcome = match undecided {
+                    Some(older) => older.settle(lake, outcome)?,
                     None => outcome,
                 };
                 return Ok(CommitOutcome {
@@ -166,7 +177,10 @@ pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitO
         drop(lease);
         if attempt.sent.is_none() && !worth_repeating(&error) {
             attempt.release();
-            return Err(error);
+            return Err(match undecided {
+                Some(_) => cannot_tell(request, &error),
+                None => error,
+            });
         }
         asked += 1;
         tracing::warn!(table = %request.table, asked, error = %error, "commit failed, asking the ledger");
@@ -177,20 +191,36 @@ pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitO
                 ..outcome
             });
         }
-        // A server may still be about to commit. Then the links stay until the next lease: with that, nothing of the
-        // table is undecided any more.
         let server = matches!(lake.location().catalogue, Catalogue::Postgres { .. });
-        if attempt.sent.is_none() || !server {
+        if attempt.sent.is_some() && server {
+            undecided = Some(attempt);
+        } else {
             attempt.release();
         }
         if asked >= ATTEMPTS {
             return Err(error);
         }
-        let recovered = attempt.recovered;
-        if let Some(mut older) = before.replace(attempt).filter(|_| recovered) {
-            older.release();
-        }
     }
+}
+
+/// The ledger has to say what became of the request, and could not be read because of `error`.
+fn cannot_tell(request: &CommitRequest<'_>, error: &Error) -> Error {
+    tracing::warn!(table = %request.table, error = %error, "a commit stays undecided");
+    let (kind, why) = match error.kind() {
+        ErrorKind::Cancelled => (
+            ErrorKind::Cancelled,
+            "stopped on request before the ledger was read",
+        ),
+        _ => (ErrorKind::Unavailable, "the catalogue does not answer"),
+    };
+    Error::refused(
+        kind,
+        format!(
+            "cannot tell whether the commit to table \"{}\" took place: {why}",
+            request.table
+        ),
+        "Run again when the catalogue answers: what is in the ledger is not committed a second time.",
+    )
 }
 
 /// Refuses what would be committed twice by one commit.
@@ -237,14 +267,7 @@ fn ask(lake: &Lake, request: &CommitRequest<'_>, attempt: &mut Attempt) -> Resul
         tracing::warn!(table = %request.table, error = %error, "ledger could not be asked");
         let over = ended(&error) || Instant::now() >= deadline;
         if over || !lake.engine().pause(pause) {
-            return Err(Error::refused(
-                ErrorKind::Unavailable,
-                format!(
-                    "cannot tell whether the commit to table \"{}\" took place: the catalogue does not answer",
-                    request.table
-                ),
-                "Run again when it does: what is in the ledger is not committed a second time.",
-            ));
+            return Err(cannot_tell(request, &error));
         }
         pause = (pause * 2).min(Duration::from_secs(2));
     }
@@ -268,7 +291,7 @@ fn ask_once(
         return Ok(None);
     }
     if let Some(place) = metadata::place(lake, &session, request.table)? {
-        attempt.repaired += guard::recover(lake, &session, &place.folder)?;
+        attempt.repaired += guard::put_back(lake, &session, &place.folder)?;
         guard::check_files(lake, &session, request.table, &place.folder)?;
     }
     let outcome = sent.settled(lake, &session)?;
@@ -282,8 +305,8 @@ struct Attempt {
     /// COMMIT was sent: its outcome is unknown until it is known.
     sent: Option<Sent>,
     guard: Option<guard::Guard>,
-    /// What earlier commits left was finished under this attempt's lease.
-    recovered: bool,
+    /// Under this attempt's lease, something of the request was not in the ledger: no earlier attempt came in.
+    found_absent: bool,
     /// Files that were put back.
     repaired: u32,
 }
@@ -384,9 +407,8 @@ impl Attempt {
         // First of all, and also where nothing is left to commit: without these files the table is unreadable.
         let place = metadata::place(lake, session, request.table)?;
         if let Some(place) = &place {
-            self.repaired = guard::recover(lake, session, &place.folder)?;
+            self.repaired = guard::recover(lake, session, &place.folder, lease)?;
         }
-        self.recovered = true;
         let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
         // Read inside the transaction: on SQLite this read is what makes a stale committer fail.
         let known = ledger::known(session, &keys)?;
@@ -403,6 +425,7 @@ impl Attempt {
         if parts.is_empty() {
             return Ok((outcome, String::new()));
         }
+        self.found_absent = true;
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(
                 ErrorKind::Conflict,

@@ -189,6 +189,73 @@ fn a_sweep_finishes_a_repair_before_it_removes_anything() {
 }
 
 #[test]
+fn a_table_is_made_readable_without_a_commit() {
+    let line = Line::open();
+    break_by_hand(&line);
+    let session = line.lake.session().unwrap();
+    let table = line
+        .lake
+        .table(&session, &crate::lakes::numbers())
+        .unwrap()
+        .unwrap();
+    assert_eq!(line.lake.repair(&session, &table).unwrap(), 1);
+    assert_eq!(line.lake.repair(&session, &table).unwrap(), 0);
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+}
+
+#[test]
+fn links_stay_while_the_committer_that_made_them_is_at_work() {
+    let line = Line::open();
+    break_by_hand(&line);
+    let links = std::fs::read_dir(guard_folder(&line))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let maker = std::fs::File::create(links.join("maker.lock")).unwrap();
+    maker.lock().unwrap();
+    // Rows of the other file: a new delete file of the same one would replace that which was lost.
+    let next = |run| {
+        commit(
+            &line.lake,
+            upsert(),
+            vec![stage(&line.lake, run, "a", 700..710, 1, 3)],
+        )
+    };
+    assert_eq!(next("r2").repaired, 1);
+    // It has not learnt yet that its answer is lost. When it does, DuckLake deletes the file once more.
+    let [link] = parquet_files(&links).try_into().expect("the link stays");
+    std::fs::remove_file(
+        line.place
+            .location
+            .data_path
+            .join("shop/numbers")
+            .join(link.file_name().unwrap()),
+    )
+    .unwrap();
+    drop(maker);
+    assert_eq!(next("r3").repaired, 1);
+    assert!(!links.exists());
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1030));
+}
+
+#[test]
+fn a_commit_that_is_lost_twice_leaves_no_links() {
+    let line = Line::open();
+    line.proxy.arm_in_turn([cut(), swallowed()]);
+    let outcome = commit(
+        &line.lake,
+        upsert(),
+        vec![stage(&line.lake, "r1", "a", 0..10, 1, 2)],
+    );
+    assert!(line.proxy.wait_fired(LIMIT));
+    assert_eq!((outcome.asked, outcome.repaired), (2, 1));
+    assert!(!guard_folder(&line).exists());
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+}
+
+#[test]
 fn a_lake_outlives_the_end_of_all_connections_to_its_catalogue() {
     let line = Line::open();
     let server = PostgresServer::shared();

@@ -12,7 +12,7 @@ use pintail_testkit::Process;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{concurrency, kill, stopped};
+use crate::{concurrency, engine, kill, stopped};
 
 /// Longer than any step of a child takes, on a machine with ten times the work that it can do.
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
@@ -26,6 +26,7 @@ pub(crate) enum Role {
     Loader(kill::Loader),
     Racer(concurrency::Racer),
     Sleeper(stopped::Sleeper),
+    Cramped(engine::Cramped),
 }
 
 #[test]
@@ -38,6 +39,7 @@ fn a_child_plays_its_role_and_nobody_else_does() {
         Role::Loader(loader) => loader.play(),
         Role::Racer(racer) => racer.play(),
         Role::Sleeper(sleeper) => sleeper.play(),
+        Role::Cramped(cramped) => cramped.play(),
     }
 }
 

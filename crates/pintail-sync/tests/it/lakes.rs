@@ -39,6 +39,14 @@ impl Place {
         };
         Self { folder, location }
     }
+
+    /// The same lake, its Postgres catalogue behind another port.
+    pub(crate) fn through(&self, port: u16, database: &str) -> LakeLocation {
+        LakeLocation {
+            catalogue: postgres_catalogue(port, database),
+            ..self.location.clone()
+        }
+    }
 }
 
 pub(crate) fn postgres_catalogue(port: u16, database: &str) -> Catalogue {

@@ -6,6 +6,7 @@ mod delta;
 mod full;
 mod lakes;
 mod late_commit;
+mod lost_answer;
 mod oracle;
 mod partition;
 mod plan;

@@ -1,6 +1,7 @@
 //! A table of a real server, and runs that bring it into a lake.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -123,7 +124,21 @@ impl Served {
     /// Fails unless both sides hold the same rows, and nothing lies around.
     #[track_caller]
     pub(crate) fn assert_equal(&self) {
-        assert_eq!(self.lake_rows(), self.source_rows());
+        let (lake, source) = (self.lake_rows(), self.source_rows());
+        let unlike = |these: &[String], those: &[String]| -> Vec<String> {
+            let those: HashSet<&String> = those.iter().collect();
+            these
+                .iter()
+                .filter(|row| !those.contains(row))
+                .take(10)
+                .cloned()
+                .collect()
+        };
+        assert_eq!(
+            (unlike(&lake, &source), lake.len()),
+            (unlike(&source, &lake), source.len()),
+            "rows that only one side has, and how many each has"
+        );
         let left = self.reader.look(&self.place.location, |lake, session| {
             strays(lake, session, &TableName::bare("orders"))
         });
