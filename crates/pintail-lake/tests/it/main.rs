@@ -4,6 +4,7 @@
 
 mod commit;
 mod concurrency;
+mod faults;
 mod kill;
 mod lakes;
 mod lost_answer;
