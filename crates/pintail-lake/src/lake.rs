@@ -37,7 +37,9 @@ pub struct LeaseSettings {
     /// refuses whoever began before; elsewhere the commit fails as `Unavailable`.
     pub wait: Duration,
     /// When Postgres ends a session that holds a lease or an open commit and does nothing. Default 5 minutes:
-    /// shorter than any expiry of snapshots, so that a stopped process wakes up without a transaction.
+    /// shorter than any expiry of snapshots, so that a stopped process wakes up without a transaction. The catalogue
+    /// has nothing to do while an engine looks for the rows that a commit replaces, so this is also the time that one
+    /// statement of a commit may take.
     pub idle: Duration,
 }
 
@@ -356,6 +358,7 @@ impl Lake {
         }
         let extensions = self.location.extensions();
         let mut secrets = Vec::new();
+        let mut statements = Vec::new();
         let address = match &self.location.catalogue {
             Catalogue::Sqlite(path) => {
                 // In the default journal one reader stops every commit; WAL is stored in the file.
@@ -366,18 +369,29 @@ impl Lake {
             Catalogue::DuckDb(path) => format!("ducklake:{}", path.display()),
             Catalogue::Postgres {
                 connection,
+                options: server_options,
+                password,
                 secrets: parts,
                 metadata_schema,
                 ..
             } => {
-                secrets.push(connection.clone());
                 secrets.extend(parts.iter().cloned());
+                statements.push(catalogue_secret(password.as_ref()));
                 options.push(format!("metadata_schema {}", quote::literal(metadata_schema)));
-                let idle = self.lease.idle.as_millis();
-                format!(
-                    "ducklake:postgres:{} options='-c idle_in_transaction_session_timeout={idle}'",
-                    connection.expose()
-                )
+                options.push(format!("meta_secret {}", quote::literal(CATALOGUE_SECRET)));
+                // The last setting of a name counts. DuckLake itself does not mark texts with a backslash in them.
+                let mut server_options = format!("{server_options} -c standard_conforming_strings=on");
+                if access == Access::ReadWrite {
+                    // A reader holds nothing that others wait for.
+                    let idle = self.lease.idle.as_millis();
+                    server_options.push_str(&format!(" -c idle_in_transaction_session_timeout={idle}"));
+                }
+                let connection = format!(
+                    "{} options={}",
+                    connection.expose(),
+                    quote::connection_value(server_options.trim_start())
+                );
+                format!("ducklake:postgres:{connection}")
             }
         };
         let settings = "set global ducklake_max_retry_count = 30;
@@ -389,9 +403,10 @@ impl Lake {
             quote::literal(&address),
             options.join(", ")
         );
+        statements.extend([Secret::new(settings), Secret::new(attach)]);
         Attachment {
             extensions,
-            statements: vec![Secret::new(settings), Secret::new(attach)],
+            statements,
             secrets,
         }
     }
@@ -444,6 +459,20 @@ impl Lake {
         }
         error
     }
+}
+
+/// The name of the engine's secret that holds the password of a Postgres catalogue.
+const CATALOGUE_SECRET: &str = "pintail_catalogue";
+
+/// The password travels in a secret: DuckDB repeats the connection string in its errors and in `duckdb_databases()`,
+/// but never a secret. There is always one, so that no secret that the user has stored for DuckDB is picked up.
+fn catalogue_secret(password: Option<&Secret>) -> Secret {
+    let password = password
+        .map(|password| format!(", password {}", quote::literal(password.expose())))
+        .unwrap_or_default();
+    Secret::new(format!(
+        "create or replace temporary secret {CATALOGUE_SECRET} (type postgres{password})"
+    ))
 }
 
 /// How long it may take somebody else to make the catalogue that we want to make.

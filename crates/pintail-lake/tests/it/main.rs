@@ -2,11 +2,13 @@
 
 #![cfg(test)]
 
+mod catalogues;
 mod commit;
 mod concurrency;
 mod faults;
 mod kill;
 mod lakes;
+mod loads;
 mod lost_answer;
 mod repeat;
 mod roles;
