@@ -10,6 +10,7 @@ use crate::commit::{self, CommitOutcome, CommitRequest};
 use crate::connector::Attachment;
 use crate::engine::Engine;
 use crate::error::{Error, FaultClass, Result};
+use crate::folders;
 use crate::ledger::{self, Ledger};
 use crate::location::{Catalogue, LakeLocation};
 use crate::metadata::{self, Place};
@@ -222,11 +223,14 @@ impl Lake {
     /// Describes a table whose place is known.
     pub(crate) fn table_at(&self, session: &Session, name: &TableName, place: Place) -> Result<LakeTable> {
         let label = format!("look up table \"{name}\" of the lake");
-        // Not `duckdb_columns()`: that lists the catalogues of all attached databases first, the source's too.
-        let columns = session.query_with(
+        // Not `duckdb_columns()`: that lists the catalogues of all attached databases first, the source's too. Nor
+        // `pragma_table_info()`: it does not understand a quote in a name.
+        let columns = session.query(
             Call::new(&label),
-            "select name, type, not \"notnull\" from pragma_table_info(?) order by cid",
-            &[&self.qualified(name)],
+            &format!(
+                "select column_name, column_type, \"null\" = 'YES' from (describe {})",
+                self.qualified(name)
+            ),
         )?;
         let columns = columns
             .iter()
@@ -261,13 +265,11 @@ impl Lake {
     /// Makes the folder in which `run` stages its files for `table`. It lies under the table's own folder, so that
     /// the catalogue keeps relative paths and the lake can be moved as a whole; whatever a run leaves there without
     /// committing it is removed by [`Lake::sweep`].
+    ///
+    /// # Errors
+    /// `Invalid` if the catalogue says that the table lies outside of the lake's data path.
     pub fn stage(&self, table: &TableName, run: &RunId) -> Result<StageFolder> {
-        let session = self.session()?;
-        let folder = match metadata::place(self, &session, table)? {
-            Some(place) => place.folder,
-            None => self.future_folder(&session, table)?,
-        };
-        let path = folder.join(run.as_str());
+        let path = folders::staging(self, &self.session()?, table)?.join(run.as_str());
         std::fs::create_dir_all(&path).map_err(|source| Error::File {
             action: "create folder",
             path: path.clone(),
@@ -298,26 +300,6 @@ impl Lake {
             .batch(Call::new("detach the lake"), &format!("detach {ALIAS}"))
     }
 
-    /// The folder that DuckLake gives to a table of this name when it is created: names of plain letters become
-    /// folders, all others get a random one. Those are created first, empty, so that their folder is known.
-    fn future_folder(&self, session: &Session, table: &TableName) -> Result<PathBuf> {
-        let plain = |name: &str| {
-            name.chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
-        };
-        let schema = table.schema_or("main");
-        let schema_folder = metadata::schema_folder(self, session, schema)?;
-        match schema_folder {
-            Some(folder) if plain(&table.table) => Ok(folder.join(&table.table)),
-            None if plain(schema) && plain(&table.table) => {
-                Ok(self.location.data_path.join(schema).join(&table.table))
-            }
-            // The catalogue will keep an absolute path for these files: such a lake cannot be moved before the
-            // table's next full load.
-            _ => Ok(self.location.data_path.join("pintail-stage")),
-        }
-    }
-
     fn check_place(&self, access: Access) -> Result<()> {
         let file = match &self.location.catalogue {
             Catalogue::Sqlite(path) | Catalogue::DuckDb(path) => Some(path),
@@ -332,6 +314,21 @@ impl Lake {
                 )),
                 _ => Ok(()),
             };
+        }
+        if self
+            .location
+            .data_path
+            .to_string_lossy()
+            .contains(['*', '?', '['])
+        {
+            return Err(Error::refused(
+                ErrorKind::Invalid,
+                format!(
+                    "cannot write to lake `{}`: its data path has one of the characters `*`, `?` and `[`",
+                    self.location.address()
+                ),
+                "DuckDB takes such a path for a pattern. Give `data_path` another folder.",
+            ));
         }
         let folders = file
             .and_then(|path| path.parent())

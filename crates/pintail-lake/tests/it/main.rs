@@ -10,6 +10,7 @@ mod kill;
 mod lakes;
 mod loads;
 mod lost_answer;
+mod names;
 mod repeat;
 mod roles;
 mod stopped;
