@@ -1,7 +1,8 @@
 //! A lake attached to an engine: look-ups, the folder for staged files, and the way to [commits](crate::commit).
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pintail_model::{Column, ErrorKind, LogicalType, RunId, Secret, TableName};
@@ -60,6 +61,8 @@ pub struct Lake {
     location: Arc<LakeLocation>,
     lease: LeaseSettings,
     ready: Arc<OnceLock<()>>,
+    /// Tables that were committed to, by number.
+    committed_to: Arc<Mutex<HashSet<i64>>>,
 }
 
 /// A table of a lake.
@@ -148,6 +151,7 @@ impl Lake {
             location: Arc::new(location.clone()),
             lease,
             ready: Arc::default(),
+            committed_to: Arc::default(),
         };
         lake.check_place(access)?;
         let address = location.address();
@@ -176,6 +180,12 @@ impl Lake {
             let _ = self.ready.set(());
         }
         Ok(())
+    }
+
+    /// Whether nothing was committed to a table yet, since this was last asked of it.
+    pub(crate) fn first_commit_to(&self, table_id: i64) -> bool {
+        let mut tables = self.committed_to.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.insert(table_id)
     }
 
     /// The engine.

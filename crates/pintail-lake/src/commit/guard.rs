@@ -5,6 +5,8 @@
 //! transaction wrote is hard-linked into a folder beside the table before COMMIT, and put back if the ledger says
 //! that the commit is in. A process that dies in between leaves the links; the next committer or sweep of the table
 //! finishes the work.
+//!
+//! Nor does DuckLake bring the files that it writes to disk; the guard does, before COMMIT refers to them.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -13,6 +15,7 @@ use std::time::Duration;
 
 use pintail_model::TableName;
 
+use super::durable;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::metadata::{self, Files};
@@ -41,7 +44,7 @@ impl Guard {
         })
     }
 
-    /// Links every delete file that came since [`Guard::watch`].
+    /// Links every delete file that came since [`Guard::watch`], and brings it to disk.
     pub(crate) fn link(&mut self) -> Result<()> {
         let new: Vec<PathBuf> = delete_files(&self.table_folder)?
             .difference(&self.before)
@@ -54,14 +57,14 @@ impl Guard {
         self.links = Some(folder.clone());
         for file in &new {
             let link = folder.join(file.file_name().unwrap_or_default());
-            match std::fs::hard_link(file, &link) {
-                Ok(()) => {}
+            match duplicate(file, &link) {
+                Ok(()) => durable::sync_file(&link).map(drop)?,
                 // Another committer's, who passed our lease over or whose lease we passed over, and who was refused.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(failed("link", &link)(error)),
             }
         }
-        Ok(())
+        durable::sync_folder(&self.table_folder)
     }
 
     /// Removes the links: the outcome is known.
@@ -126,6 +129,8 @@ pub(crate) fn recover(lake: &Lake, session: &Session, table_folder: &Path) -> Re
     for links in entries.flatten().map(|entry| entry.path()) {
         let restored = restore(table_folder, &links, &needed)?;
         if restored > 0 {
+            // The links go when the files have their names again, and not before.
+            durable::sync_folder(table_folder)?;
             tracing::warn!(
                 files = restored,
                 "delete files of an interrupted commit were put back"
@@ -151,7 +156,7 @@ fn restore(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> Res
         if !needed.contains(&original) || original.exists() {
             continue;
         }
-        match std::fs::hard_link(&link, &original) {
+        match duplicate(&link, &original) {
             Ok(()) => restored += 1,
             // Another committer, who asked at the same time, was faster.
             Err(_) if original.exists() => {}
@@ -159,6 +164,21 @@ fn restore(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> Res
         }
     }
     Ok(restored)
+}
+
+/// Gives a file a second name, or a second self where the file system has no hard links (exFAT, SMB). Whoever finds the
+/// new name finds the whole file.
+fn duplicate(file: &Path, copy: &Path) -> std::io::Result<()> {
+    let refused = match std::fs::hard_link(file, copy) {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => error,
+        done => return done,
+    };
+    let part = copy.with_extension("part");
+    tracing::debug!(%refused, "a delete file is copied, since it cannot be linked");
+    std::fs::File::open(file)?.sync_all()?;
+    std::fs::copy(file, &part)?;
+    std::fs::File::open(&part)?.sync_all()?;
+    std::fs::rename(&part, copy)
 }
 
 /// Whether the catalogue knows all files behind the links.
