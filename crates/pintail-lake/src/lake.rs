@@ -382,7 +382,7 @@ impl Lake {
                 metadata_schema,
                 ..
             } => {
-                secrets.extend(parts.iter().cloned());
+                secrets.extend(parts.iter().chain(password).cloned());
                 statements.push(catalogue_secret(password.as_ref()));
                 options.push(format!("metadata_schema {}", quote::literal(metadata_schema)));
                 options.push(format!("meta_secret {}", quote::literal(CATALOGUE_SECRET)));

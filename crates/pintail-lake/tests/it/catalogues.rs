@@ -7,7 +7,7 @@ use pintail_lake::{
 };
 use pintail_model::checksum::bytes_word;
 use pintail_model::{ErrorKind, Secret};
-use pintail_testkit::{PostgresServer, assert_no_canary};
+use pintail_testkit::{Fault, PostgresServer, TcpProxy, Trap, assert_no_canary};
 
 use crate::lakes::{Kind, Place, columns, commit, contents, stage, try_commit};
 
@@ -151,4 +151,49 @@ fn backslashes_are_letters_whatever_the_server_thinks_of_them() {
     loads.replace(r"r\1", select);
     loads.upsert(r"r\2", select, &["id"], Some("version"));
     assert_eq!(loads.rows(), [["1", "1", "x"]]);
+}
+
+#[test]
+fn a_commit_whose_session_idled_for_too_long_says_so() {
+    let place = Place::new(Kind::Postgres);
+    let proxy = TcpProxy::start(PostgresServer::shared().address());
+    let lake = place.address.through(proxy.port()).open(LeaseSettings {
+        idle: Duration::from_millis(300),
+        ..LeaseSettings::default()
+    });
+    commit(
+        &lake,
+        Change::ReplaceAll,
+        vec![stage(&lake, "r1", "a", 0..10, 1, 1)],
+    );
+    let part = stage(&lake, "r2", "a", 10..20, 1, 1);
+    // A question of the commit to its catalogue, which has begun a transaction for it.
+    proxy.arm(Trap::new(Fault::Hold).at_query("ducklake_table"));
+    let error = std::thread::scope(|scope| {
+        let committer = scope.spawn(|| try_commit(&lake, Change::Append, vec![part.clone()]));
+        assert!(proxy.wait_fired(crate::roles::LIMIT));
+        wait_until_ended(&place);
+        proxy.release();
+        committer.join().unwrap().unwrap_err()
+    });
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(error.to_string().contains("idled"), "{error:?}");
+    assert!(error.hint().is_some());
+    commit(&place.open(), Change::Append, vec![part]);
+}
+
+/// Waits until the server has ended all sessions that idle in a transaction.
+fn wait_until_ended(place: &Place) {
+    let mut client = PostgresServer::shared().client("postgres");
+    let sql =
+        "select count(*) from pg_stat_activity where datname = $1 and state like 'idle in transaction%'";
+    let deadline = std::time::Instant::now() + crate::roles::LIMIT;
+    while client
+        .query_one(sql, &[&place.address.database])
+        .unwrap()
+        .get::<_, i64>(0)
+        > 0
+    {
+        assert!(std::time::Instant::now() < deadline, "sessions idle for ever");
+    }
 }
