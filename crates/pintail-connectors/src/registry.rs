@@ -4,9 +4,9 @@ use pintail_config::{Catalogue as Given, Datastore};
 use pintail_lake::connector::Connector;
 use pintail_lake::location::{Catalogue, LakeLocation};
 use pintail_lake::{Error, Result};
-use pintail_model::{ErrorKind, Secret};
+use pintail_model::ErrorKind;
 
-use crate::postgres::PostgresSource;
+use crate::postgres::{self, PostgresSource};
 use crate::sqlite::SqliteSource;
 
 /// Systems that tables can be read from.
@@ -69,18 +69,13 @@ pub fn lake_location(datastore: &Datastore) -> Result<LakeLocation> {
     let catalogue = match &lake.catalogue {
         Given::Sqlite(path) => Catalogue::Sqlite(absolute(path)?),
         Given::Duckdb(path) => Catalogue::DuckDb(absolute(path)?),
-        Given::Postgres(options) => Catalogue::Postgres {
-            connection: options.conninfo(),
-            secrets: options
-                .iter()
-                .filter_map(|(name, _)| options.secret(name).cloned())
-                .collect::<Vec<Secret>>(),
-            address: lake.catalogue.to_string(),
-            metadata_schema: lake
-                .metadata_schema
+        Given::Postgres(options) => postgres::catalogue(
+            options,
+            lake.catalogue.to_string(),
+            lake.metadata_schema
                 .clone()
                 .unwrap_or_else(|| METADATA_SCHEMA.to_owned()),
-        },
+        ),
     };
     Ok(LakeLocation {
         catalogue,

@@ -14,8 +14,24 @@ begin
         snapshot_id bigint not null
     );
 
+    -- Waits for as long as `lock_timeout` says, and tells whether it got the lock. A lock that it got is held until the
+    -- end of the transaction.
+    create or replace function {schema}.pintail_lease(number bigint) returns boolean
+    language plpgsql volatile as $body$
+    begin
+        perform pg_advisory_xact_lock(number);
+        return true;
+    exception
+        when lock_not_available then
+            return false;
+    end
+    $body$;
+
+    -- It waits for a commit that is under way, though not for one that does not move.
     create or replace function {schema}.pintail_grant(the_target text) returns bigint
-    language sql volatile as $body$
+    language sql volatile
+    set lock_timeout = '60s'
+    as $body$
         insert into {schema}.pintail_fence as f (target, granted)
         values (the_target, 1)
         on conflict (target) do update set granted = f.granted + 1

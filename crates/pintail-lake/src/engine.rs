@@ -236,8 +236,19 @@ impl Engine {
     pub fn protect(&self, secret: &Secret) {
         let mut secrets = self.shared.secrets.lock().expect("no holder of this lock panics");
         let text = secret.expose().to_owned();
-        // A literal doubles its quotes; both spellings are struck out.
-        for spelling in [text.replace('\'', "''"), text.replace('\\', "\\\\"), text] {
+        // A literal doubles its quotes, a connection string puts a backslash before them and before backslashes, and
+        // the literal of a connection string does both: all spellings are struck out.
+        let doubled = |text: &str| text.replace('\'', "''");
+        let slashes = text.replace('\\', "\\\\");
+        let escaped = slashes.replace('\'', "\\'");
+        for spelling in [
+            doubled(&text),
+            doubled(&slashes),
+            doubled(&escaped),
+            escaped,
+            slashes,
+            text,
+        ] {
             if !spelling.is_empty() && !secrets.contains(&spelling) {
                 secrets.push(spelling);
             }

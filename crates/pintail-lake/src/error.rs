@@ -60,6 +60,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A COMMIT was sent, and what became of it could not be found out.
+    #[error("cannot tell whether the commit to table \"{table}\" took place")]
+    Undecided {
+        /// The table.
+        table: String,
+        /// What stood in the way of finding out.
+        #[source]
+        source: Box<Error>,
+    },
     /// A request that can be refused without trying.
     #[error("{message}")]
     Refused {
@@ -97,6 +106,8 @@ impl Error {
                 }
                 _ => ErrorKind::Unavailable,
             },
+            Self::Undecided { source, .. } if source.kind() == ErrorKind::Cancelled => ErrorKind::Cancelled,
+            Self::Undecided { .. } => ErrorKind::Unavailable,
             Self::Refused { kind, .. } => *kind,
         }
     }
@@ -111,6 +122,13 @@ impl Error {
                 crate::DUCKDB_VERSION
             )),
             Self::Deadline { .. } => Some("Raise `limits.statement_timeout`.".to_owned()),
+            Self::Undecided { source, .. } => {
+                let again = "Run again when the catalogue answers: what is in the ledger is not committed a second time.";
+                Some(match source.hint() {
+                    Some(hint) => format!("{again} {hint}"),
+                    None => again.to_owned(),
+                })
+            }
             Self::Refused { hint, .. } => hint.clone(),
             Self::Statement { source, .. } if source.class == FaultClass::Ended => Some(
                 "Run again: what is in the ledger is not committed a second time. A lost connection to a Postgres \
@@ -249,18 +267,24 @@ impl FaultClass {
 pub struct Fault {
     /// What sort of failure it is.
     pub class: FaultClass,
+    /// Whether DuckDB gives it a class whose texts may be shown.
+    shows_text: bool,
     text: String,
 }
 
 impl Fault {
-    /// Keeps `text` after every one of `secrets` was struck out.
+    /// Keeps `text` after every one of `secrets` was struck out. It is classified before, for a secret may be a word
+    /// that DuckDB uses.
     pub(crate) fn new(text: &str, secrets: &[String]) -> Self {
+        let class = FaultClass::of(text);
+        let shows_text = FaultClass::named(text).shows_text();
         let mut text = text.to_owned();
         for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(secret.as_str(), "***");
         }
         Self {
-            class: FaultClass::of(&text),
+            class,
+            shows_text,
             text,
         }
     }
@@ -276,7 +300,7 @@ impl Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The class may say more than DuckDB's own; whether the text may be shown, DuckDB's own decides.
-        if !FaultClass::named(&self.text).shows_text() {
+        if !self.shows_text {
             return f.write_str(self.class.describe());
         }
         // Everything after the first paragraph quotes the statement, which may hold literals.
@@ -288,27 +312,67 @@ impl std::fmt::Display for Fault {
 /// A text without the statements that it quotes, and without the values in a Postgres server's answer.
 fn without_values(text: &str) -> String {
     let mut text = text.to_owned();
-    if let (Some(begin), Some(end)) = (text.find(" query \""), text.rfind("\": "))
-        && begin < end
-    {
-        text.replace_range(begin + " query".len()..=end, "");
-    }
-    let Some((ours, server)) = text.split_once("ERROR:  ") else {
-        return text;
-    };
-    // The first line may quote a value, the others are made of values and statements.
-    let answer = server.lines().next().unwrap_or_default();
-    let mut shown = format!("{ours}ERROR: ");
-    for (index, part) in answer.split('"').enumerate() {
-        if index % 2 == 0 {
-            shown.push_str(part);
-        } else if NAMED.iter().any(|word| shown.ends_with(word)) {
-            shown.push_str(&format!("\"{part}\""));
-        } else {
-            shown.push_str("\"…\"");
+    for word in [" query", " COPY", " statement"] {
+        let begin = text.find(&format!("{word} \"")).map(|at| at + word.len());
+        if let (Some(begin), Some(end)) = (begin, text.rfind("\": "))
+            && begin < end
+        {
+            text.replace_range(begin..=end, "");
         }
     }
-    shown
+    match answer(&text) {
+        None => text,
+        Some((ours, server)) => format!("{ours}{}", server.without_values()),
+    }
+}
+
+/// What a Postgres server says.
+struct Answer<'a> {
+    /// How bad it is, in the server's language.
+    severity: &'a str,
+    /// The first line. The others are made of values and statements.
+    message: &'a str,
+}
+
+/// Takes a text apart in front of a server's answer. Whatever the language, that begins with a word, a colon and two
+/// spaces.
+fn answer(text: &str) -> Option<(&str, Answer<'_>)> {
+    text.match_indices(":  ").find_map(|(colon, mark)| {
+        let before = &text[..colon];
+        let word = before.trim_end_matches(char::is_alphabetic).len();
+        let (ours, severity) = before.split_at(word);
+        let message = text[colon + mark.len()..].lines().next().unwrap_or_default();
+        (!severity.is_empty()).then_some((ours, Answer { severity, message }))
+    })
+}
+
+impl Answer<'_> {
+    fn without_values(&self) -> String {
+        // In another language, names cannot be told from values.
+        if !["ERROR", "FATAL", "PANIC"].contains(&self.severity) {
+            return "the server refused it (details may hold values and are not shown)".to_owned();
+        }
+        let mut shown = format!("{}: ", self.severity);
+        for (index, part) in self.message.split('"').enumerate() {
+            if index % 2 == 0 {
+                shown.push_str(&without_bytes(part));
+            } else if NAMED.iter().any(|word| shown.ends_with(word)) {
+                shown.push_str(&format!("\"{part}\""));
+            } else {
+                shown.push_str("\"…\"");
+            }
+        }
+        shown
+    }
+}
+
+/// A text without the bytes of values: `0xe9 0x73`.
+fn without_bytes(text: &str) -> String {
+    let word = |word: &str| {
+        let bytes = word.starts_with("0x") || word.starts_with("0X");
+        if bytes { "…".to_owned() } else { word.to_owned() }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// What stands before a quoted name, and not before a quoted value, in the messages of Postgres.

@@ -56,8 +56,7 @@ impl Extension {
     }
 
     /// The folders in which [`Extension::find`] looks.
-    #[must_use]
-    pub fn searched(explicit: Option<&Path>) -> Vec<PathBuf> {
+    pub(crate) fn searched(explicit: Option<&Path>) -> Vec<PathBuf> {
         explicit
             .map(Path::to_path_buf)
             .into_iter()
@@ -67,8 +66,7 @@ impl Extension {
 }
 
 /// DuckDB's own extension folder for this version and platform.
-#[must_use]
-pub fn installed_folder() -> Option<PathBuf> {
+fn installed_folder() -> Option<PathBuf> {
     let home = std::env::var_os("HOME")?;
     Some(
         Path::new(&home)

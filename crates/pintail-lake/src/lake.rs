@@ -1,7 +1,8 @@
 //! A lake attached to an engine: look-ups, the folder for staged files, and the way to [commits](crate::commit).
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pintail_model::{Column, ErrorKind, LogicalType, RunId, Secret, TableName};
@@ -10,6 +11,7 @@ use crate::commit::{self, CommitOutcome, CommitRequest};
 use crate::connector::Attachment;
 use crate::engine::Engine;
 use crate::error::{Error, FaultClass, Result};
+use crate::folders;
 use crate::ledger::{self, Ledger};
 use crate::location::{Catalogue, LakeLocation};
 use crate::metadata::{self, Place};
@@ -37,7 +39,9 @@ pub struct LeaseSettings {
     /// refuses whoever began before; elsewhere the commit fails as `Unavailable`.
     pub wait: Duration,
     /// When Postgres ends a session that holds a lease or an open commit and does nothing. Default 5 minutes:
-    /// shorter than any expiry of snapshots, so that a stopped process wakes up without a transaction.
+    /// shorter than any expiry of snapshots, so that a stopped process wakes up without a transaction. The catalogue
+    /// has nothing to do while an engine looks for the rows that a commit replaces, so this is also the time that one
+    /// statement of a commit may take.
     pub idle: Duration,
 }
 
@@ -57,6 +61,8 @@ pub struct Lake {
     location: Arc<LakeLocation>,
     lease: LeaseSettings,
     ready: Arc<OnceLock<()>>,
+    /// Tables that were committed to, by number.
+    committed_to: Arc<Mutex<HashSet<i64>>>,
 }
 
 /// A table of a lake.
@@ -145,6 +151,7 @@ impl Lake {
             location: Arc::new(location.clone()),
             lease,
             ready: Arc::default(),
+            committed_to: Arc::default(),
         };
         lake.check_place(access)?;
         let address = location.address();
@@ -173,6 +180,12 @@ impl Lake {
             let _ = self.ready.set(());
         }
         Ok(())
+    }
+
+    /// Whether nothing was committed to a table yet, since this was last asked of it.
+    pub(crate) fn first_commit_to(&self, table_id: i64) -> bool {
+        let mut tables = self.committed_to.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.insert(table_id)
     }
 
     /// The engine.
@@ -220,11 +233,14 @@ impl Lake {
     /// Describes a table whose place is known.
     pub(crate) fn table_at(&self, session: &Session, name: &TableName, place: Place) -> Result<LakeTable> {
         let label = format!("look up table \"{name}\" of the lake");
-        // Not `duckdb_columns()`: that lists the catalogues of all attached databases first, the source's too.
-        let columns = session.query_with(
+        // Not `duckdb_columns()`: that lists the catalogues of all attached databases first, the source's too. Nor
+        // `pragma_table_info()`: it does not understand a quote in a name.
+        let columns = session.query(
             Call::new(&label),
-            "select name, type, not \"notnull\" from pragma_table_info(?) order by cid",
-            &[&self.qualified(name)],
+            &format!(
+                "select column_name, column_type, \"null\" = 'YES' from (describe {})",
+                self.qualified(name)
+            ),
         )?;
         let columns = columns
             .iter()
@@ -259,13 +275,11 @@ impl Lake {
     /// Makes the folder in which `run` stages its files for `table`. It lies under the table's own folder, so that
     /// the catalogue keeps relative paths and the lake can be moved as a whole; whatever a run leaves there without
     /// committing it is removed by [`Lake::sweep`].
+    ///
+    /// # Errors
+    /// `Invalid` if the catalogue says that the table lies outside of the lake's data path.
     pub fn stage(&self, table: &TableName, run: &RunId) -> Result<StageFolder> {
-        let session = self.session()?;
-        let folder = match metadata::place(self, &session, table)? {
-            Some(place) => place.folder,
-            None => self.future_folder(&session, table)?,
-        };
-        let path = folder.join(run.as_str());
+        let path = folders::staging(self, &self.session()?, table)?.join(run.as_str());
         std::fs::create_dir_all(&path).map_err(|source| Error::File {
             action: "create folder",
             path: path.clone(),
@@ -305,26 +319,6 @@ impl Lake {
             .batch(Call::new("detach the lake"), &format!("detach {ALIAS}"))
     }
 
-    /// The folder that DuckLake gives to a table of this name when it is created: names of plain letters become
-    /// folders, all others get a random one. Those are created first, empty, so that their folder is known.
-    fn future_folder(&self, session: &Session, table: &TableName) -> Result<PathBuf> {
-        let plain = |name: &str| {
-            name.chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
-        };
-        let schema = table.schema_or("main");
-        let schema_folder = metadata::schema_folder(self, session, schema)?;
-        match schema_folder {
-            Some(folder) if plain(&table.table) => Ok(folder.join(&table.table)),
-            None if plain(schema) && plain(&table.table) => {
-                Ok(self.location.data_path.join(schema).join(&table.table))
-            }
-            // The catalogue will keep an absolute path for these files: such a lake cannot be moved before the
-            // table's next full load.
-            _ => Ok(self.location.data_path.join("pintail-stage")),
-        }
-    }
-
     fn check_place(&self, access: Access) -> Result<()> {
         let file = match &self.location.catalogue {
             Catalogue::Sqlite(path) | Catalogue::DuckDb(path) => Some(path),
@@ -335,6 +329,21 @@ impl Lake {
                 Some(path) if !path.exists() => Err(self.absent()),
                 _ => Ok(()),
             };
+        }
+        if self
+            .location
+            .data_path
+            .to_string_lossy()
+            .contains(['*', '?', '['])
+        {
+            return Err(Error::refused(
+                ErrorKind::Invalid,
+                format!(
+                    "cannot write to lake `{}`: its data path has one of the characters `*`, `?` and `[`",
+                    self.location.address()
+                ),
+                "DuckDB takes such a path for a pattern. Give `data_path` another folder.",
+            ));
         }
         let folders = file
             .and_then(|path| path.parent())
@@ -361,6 +370,7 @@ impl Lake {
         }
         let extensions = self.location.extensions();
         let mut secrets = Vec::new();
+        let mut statements = Vec::new();
         let address = match &self.location.catalogue {
             Catalogue::Sqlite(path) => {
                 // In the default journal one reader stops every commit; WAL is stored in the file.
@@ -371,18 +381,29 @@ impl Lake {
             Catalogue::DuckDb(path) => format!("ducklake:{}", path.display()),
             Catalogue::Postgres {
                 connection,
+                options: server_options,
+                password,
                 secrets: parts,
                 metadata_schema,
                 ..
             } => {
-                secrets.push(connection.clone());
-                secrets.extend(parts.iter().cloned());
+                secrets.extend(parts.iter().chain(password).cloned());
+                statements.push(catalogue_secret(password.as_ref()));
                 options.push(format!("metadata_schema {}", quote::literal(metadata_schema)));
-                let idle = self.lease.idle.as_millis();
-                format!(
-                    "ducklake:postgres:{} options='-c idle_in_transaction_session_timeout={idle}'",
-                    connection.expose()
-                )
+                options.push(format!("meta_secret {}", quote::literal(CATALOGUE_SECRET)));
+                // The last setting of a name counts. DuckLake itself does not mark texts with a backslash in them.
+                let mut server_options = format!("{server_options} -c standard_conforming_strings=on");
+                if access == Access::ReadWrite {
+                    // A reader holds nothing that others wait for.
+                    let idle = self.lease.idle.as_millis();
+                    server_options.push_str(&format!(" -c idle_in_transaction_session_timeout={idle}"));
+                }
+                let connection = format!(
+                    "{} options={}",
+                    connection.expose(),
+                    quote::connection_value(server_options.trim_start())
+                );
+                format!("ducklake:postgres:{connection}")
             }
         };
         let settings = "set global ducklake_max_retry_count = 30;
@@ -394,9 +415,10 @@ impl Lake {
             quote::literal(&address),
             options.join(", ")
         );
+        statements.extend([Secret::new(settings), Secret::new(attach)]);
         Attachment {
             extensions,
-            statements: vec![Secret::new(settings), Secret::new(attach)],
+            statements,
             secrets,
         }
     }
@@ -461,6 +483,20 @@ impl Lake {
         }
         error
     }
+}
+
+/// The name of the engine's secret that holds the password of a Postgres catalogue.
+const CATALOGUE_SECRET: &str = "pintail_catalogue";
+
+/// The password travels in a secret: DuckDB repeats the connection string in its errors and in `duckdb_databases()`,
+/// but never a secret. There is always one, so that no secret that the user has stored for DuckDB is picked up.
+fn catalogue_secret(password: Option<&Secret>) -> Secret {
+    let password = password
+        .map(|password| format!(", password {}", quote::literal(password.expose())))
+        .unwrap_or_default();
+    Secret::new(format!(
+        "create or replace temporary secret {CATALOGUE_SECRET} (type postgres{password})"
+    ))
 }
 
 /// How long it may take somebody else to make the catalogue that we want to make.

@@ -18,6 +18,7 @@ pub mod connector;
 pub mod engine;
 pub mod error;
 pub mod extension;
+mod folders;
 pub mod lake;
 pub mod ledger;
 pub mod location;

@@ -15,9 +15,13 @@ pub enum Catalogue {
     DuckDb(PathBuf),
     /// A schema of a PostgreSQL database: any number of processes.
     Postgres {
-        /// libpq connection string (`host=… user=… password=…`).
+        /// libpq connection string (`host=… user=…`), without `password` and without `options`.
         connection: Secret,
-        /// Parts of the connection string that must never be shown, such as the password.
+        /// libpq's `options` (`-c …`): settings of the server's session. Pintail adds its own.
+        options: String,
+        /// The password. It is handed over apart from the connection string, which DuckDB shows.
+        password: Option<Secret>,
+        /// What must never be shown: the password, and secret parts of the connection string.
         secrets: Vec<Secret>,
         /// The address without secrets, for people.
         address: String,

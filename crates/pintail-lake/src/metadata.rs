@@ -33,6 +33,13 @@ fn metadata_table(lake: &Lake, table: &str) -> String {
     )
 }
 
+/// Compares a name with a parameter as DuckLake does: letters of ASCII are the same in both cases, others are not.
+fn same_name(column: &str) -> String {
+    let folded =
+        |text: &str| format!("translate({text}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')");
+    format!("{} = {}", folded(column), folded("?"))
+}
+
 /// Where a table is, according to the catalogue.
 pub(crate) struct Place {
     pub(crate) table_id: i64,
@@ -47,8 +54,10 @@ pub(crate) fn place(lake: &Lake, session: &Session, name: &TableName) -> Result<
          join {schemas} as s on s.schema_id = t.schema_id
          where t.end_snapshot is null
            and s.end_snapshot is null
-           and s.schema_name = ?
-           and t.table_name = ?",
+           and {same_schema}
+           and {same_table}",
+        same_schema = same_name("s.schema_name"),
+        same_table = same_name("t.table_name"),
         tables = metadata_table(lake, "ducklake_table"),
         schemas = metadata_table(lake, "ducklake_schema"),
     );
@@ -69,8 +78,9 @@ pub(crate) fn place(lake: &Lake, session: &Session, name: &TableName) -> Result<
 /// The folder of a live schema, if there is one.
 pub(crate) fn schema_folder(lake: &Lake, session: &Session, schema: &str) -> Result<Option<PathBuf>> {
     let sql = format!(
-        "select path, path_is_relative from {} where end_snapshot is null and schema_name = ?",
-        metadata_table(lake, "ducklake_schema")
+        "select path, path_is_relative from {} where end_snapshot is null and {}",
+        metadata_table(lake, "ducklake_schema"),
+        same_name("schema_name")
     );
     let rows = session.query_with(
         Call::new("look a schema of the lake up").protected(),
@@ -78,6 +88,17 @@ pub(crate) fn schema_folder(lake: &Lake, session: &Session, schema: &str) -> Res
         &[schema],
     )?;
     Ok(rows.first().map(|row| joined(&lake.location().data_path, row, 0)))
+}
+
+/// Whether a table has a setting of its own for `option`.
+pub(crate) fn table_option(lake: &Lake, session: &Session, table_id: i64, option: &str) -> Result<bool> {
+    let sql = format!(
+        "select count(*) from {} where scope = 'table' and scope_id::bigint = {table_id} and key = ?",
+        metadata_table(lake, "ducklake_metadata")
+    );
+    let call = Call::new("look an option of a table up").protected();
+    let rows = session.query_with(call, &sql, &[option])?;
+    Ok(rows.first().and_then(|row| row.integer(0)).unwrap_or(0) > 0)
 }
 
 /// The snapshot whose commit said `extra_info`, if it has not expired.
@@ -100,8 +121,8 @@ pub(crate) enum Files {
     Any,
 }
 
-/// Data and delete files of all tables whose folder is `folder`: a table that was created anew shares its folder
-/// with its predecessors.
+/// Data and delete files of all tables whose folder is `folder`, wherever they lie, and files of other tables that lie
+/// below it: a table that was created anew shares its folder with its predecessors.
 pub(crate) fn files(
     lake: &Lake,
     session: &Session,
@@ -129,8 +150,9 @@ pub(crate) fn files(
         for row in session.query(Call::new("list the files of a table").protected(), &sql)? {
             let schema = joined(&lake.location().data_path, &row, 0);
             let table = joined(&schema, &row, 2);
-            if table == folder {
-                found.insert(joined(&table, &row, 4));
+            let file = joined(&table, &row, 4);
+            if table == folder || file.starts_with(folder) {
+                found.insert(file);
             }
         }
     }

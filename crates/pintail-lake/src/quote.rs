@@ -1,4 +1,7 @@
-//! Quoting for SQL that DuckDB reads. Every identifier and every text that goes into a statement passes here.
+//! Quoting for SQL that DuckDB reads, and for what Postgres reads. Every identifier and every text that goes into a
+//! statement passes here.
+
+use std::path::Path;
 
 use pintail_model::TableName;
 
@@ -12,6 +15,38 @@ pub fn identifier(name: &str) -> String {
 #[must_use]
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A text literal for SQL that Postgres reads, whatever its `standard_conforming_strings` says: with a backslash in it,
+/// it is an `E''` literal.
+#[must_use]
+pub fn postgres_literal(text: &str) -> String {
+    let doubled = literal(text);
+    if doubled.contains('\\') {
+        format!("E{}", doubled.replace('\\', "\\\\"))
+    } else {
+        doubled
+    }
+}
+
+/// A value of a connection string of libpq: `it's` becomes `'it\'s'`.
+#[must_use]
+pub fn connection_value(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// A list of paths: `['/a.parquet', '/b.parquet']`.
+pub(crate) fn paths<'a>(paths: impl IntoIterator<Item = &'a Path>) -> String {
+    let list: Vec<String> = paths
+        .into_iter()
+        .map(|path| literal(&path.to_string_lossy()))
+        .collect();
+    format!("[{}]", list.join(", "))
+}
+
+/// The rows of Parquet files as a relation: what stands in them, and nothing that DuckDB would read out of their paths.
+pub fn parquet<'a>(files: impl IntoIterator<Item = &'a Path>) -> String {
+    format!("read_parquet({}, hive_partitioning = false)", paths(files))
 }
 
 /// Several identifiers, separated by commas.

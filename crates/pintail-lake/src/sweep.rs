@@ -13,6 +13,7 @@ use pintail_model::{RunId, TableName};
 use crate::commit::guard;
 use crate::commit::lease::{self, Lease};
 use crate::error::{Error, Result};
+use crate::folders;
 use crate::lake::Lake;
 use crate::metadata::{self, Files};
 use crate::session::Session;
@@ -38,25 +39,38 @@ pub struct Swept {
 
 pub(crate) fn sweep(lake: &Lake, table: &TableName, policy: &SweepPolicy) -> Result<Swept> {
     let session = lake.session()?;
-    let folder = match metadata::place(lake, &session, table)? {
-        Some(place) => place.folder,
-        // The table never came to be: what a run staged for it lies where it would have been.
-        None => lake
-            .location()
-            .data_path
-            .join(table.schema_or("main"))
-            .join(&table.table),
-    };
-    if !folder.is_dir() {
+    if folders::all(lake, &session, table)?.is_empty() {
         return Ok(Swept::default());
     }
     // No commit of ours is under way while we hold the lease, so what the catalogue does not know now is not ours
     // to come, except for what live runs have staged.
     let lease = lease::acquire(lake, table)?;
+    if lease.passed_over() {
+        // Its holder may be a commit that was stopped and goes on: how old its files are says nothing.
+        tracing::warn!(%table, "not swept: another process may be committing");
+        return Ok(Swept::default());
+    }
     session.begin()?;
-    let swept = sweep_folder(lake, &session, &lease, &folder, policy);
+    let swept = sweep_folders(lake, &session, &lease, table, policy);
     session.rollback();
     swept
+}
+
+fn sweep_folders(
+    lake: &Lake,
+    session: &Session,
+    lease: &Lease,
+    table: &TableName,
+    policy: &SweepPolicy,
+) -> Result<Swept> {
+    let mut swept = Swept::default();
+    // The table may have come to be while we waited.
+    for folder in folders::all(lake, session, table)? {
+        let found = sweep_folder(lake, session, lease, &folder, policy)?;
+        swept.files += found.files;
+        swept.bytes += found.bytes;
+    }
+    Ok(swept)
 }
 
 /// Sweeps under a lease, in a transaction that began under it.

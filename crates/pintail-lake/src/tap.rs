@@ -170,10 +170,9 @@ unsafe fn pass(
         if rows == 0 {
             return Ok(());
         }
-        let id = *Vector::<i64>::of(ffi::duckdb_data_chunk_get_vector(input, 0), rows)
-            .values
-            .first()
-            .expect("the chunk has rows");
+        let id = Vector::<i64>::of(ffi::duckdb_data_chunk_get_vector(input, 0), rows)
+            .get(0)
+            .ok_or(c"the checksum function was called without its number")?;
         let tap = registry
             .taps
             .lock()
@@ -197,12 +196,12 @@ unsafe fn pass(
 }
 
 impl TapState {
-    fn add(&self, hashes: &[u64], leaves: &Vector<'_, i64>) {
+    fn add(&self, hashes: &[u64], leaves: &Vector<i64>) {
         // Neighbours mostly share a leaf: sum up runs first, then take the lock once.
         let mut runs: Vec<(i64, Checksum)> = Vec::new();
         for (row, hash) in hashes.iter().enumerate() {
             let leaf = match leaves.get(row) {
-                Some(leaf) => *leaf,
+                Some(leaf) => leaf,
                 None => i64::try_from(hash >> (64 - HASH_LEAVES_BITS)).expect("six bits fit"),
             };
             match runs.last_mut() {
@@ -224,29 +223,34 @@ impl TapState {
 }
 
 /// A flat vector of one chunk.
-struct Vector<'a, T> {
-    values: &'a [T],
+struct Vector<T> {
+    values: *const T,
+    rows: usize,
     validity: *const u64,
 }
 
-impl<T> Vector<'_, T> {
+impl<T: Copy> Vector<T> {
     /// # Safety
     /// `vector` is flat, holds at least `rows` values whose physical type is `T`, and outlives the result.
     unsafe fn of(vector: ffi::duckdb_vector, rows: usize) -> Self {
         // SAFETY: as the contract of this function says.
         unsafe {
-            let values = std::slice::from_raw_parts(ffi::duckdb_vector_get_data(vector).cast::<T>(), rows);
             Self {
-                values,
+                values: ffi::duckdb_vector_get_data(vector).cast::<T>(),
+                rows,
                 validity: ffi::duckdb_vector_get_validity(vector),
             }
         }
     }
 
-    fn get(&self, row: usize) -> Option<&T> {
-        // SAFETY: a validity mask has a bit for every value; null means that all are valid.
-        let valid = self.validity.is_null() || unsafe { *self.validity.add(row / 64) } >> (row % 64) & 1 == 1;
-        valid.then(|| &self.values[row])
+    fn get(&self, row: usize) -> Option<T> {
+        assert!(row < self.rows, "a vector is read within its chunk");
+        // SAFETY: a validity mask has a bit for every value; null means that all are valid. The row is one of the
+        // vector's. DuckDB aligns values to 8 bytes, where our 128-bit integers want 16.
+        unsafe {
+            let valid = self.validity.is_null() || *self.validity.add(row / 64) >> (row % 64) & 1 == 1;
+            valid.then(|| self.values.add(row).read_unaligned())
+        }
     }
 }
 
@@ -335,7 +339,7 @@ unsafe fn fold_column(hashes: &mut [u64], vector: ffi::duckdb_vector) -> Result<
     }
 }
 
-unsafe fn words<T>(
+unsafe fn words<T: Copy>(
     hashes: &mut [u64],
     vector: ffi::duckdb_vector,
     class: Class,
@@ -345,7 +349,7 @@ unsafe fn words<T>(
     unsafe { fold_each(hashes, vector, |hash, value| fold(hash, class, word(value))) }
 }
 
-unsafe fn wide<T>(
+unsafe fn wide<T: Copy>(
     hashes: &mut [u64],
     vector: ffi::duckdb_vector,
     number: impl Fn(&T) -> i128,
@@ -358,7 +362,7 @@ unsafe fn wide<T>(
     }
 }
 
-unsafe fn fold_each<T>(
+unsafe fn fold_each<T: Copy>(
     hashes: &mut [u64],
     vector: ffi::duckdb_vector,
     fold: impl Fn(u64, &T) -> u64,
@@ -367,7 +371,7 @@ unsafe fn fold_each<T>(
     let vector = unsafe { Vector::<T>::of(vector, hashes.len()) };
     for (row, hash) in hashes.iter_mut().enumerate() {
         *hash = match vector.get(row) {
-            Some(value) => fold(*hash, value),
+            Some(value) => fold(*hash, &value),
             None => fold_null(*hash),
         };
     }

@@ -3,10 +3,9 @@
 use pintail_config::{Datastore, Options};
 use pintail_lake::connector::Attachment;
 use pintail_lake::extension::POSTGRES;
-use pintail_lake::quote;
+use pintail_lake::location::Catalogue;
+use pintail_lake::quote::{self, connection_value};
 use pintail_model::Secret;
-
-use super::quote::connection_value;
 
 /// Used where the datastore does not say otherwise.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -30,10 +29,30 @@ pub(super) struct Connection {
     secrets: Vec<Secret>,
 }
 
+/// The catalogue of a lake: a Postgres database that is reached as a source is.
+pub(crate) fn catalogue(options: &Options, address: String, metadata_schema: String) -> Catalogue {
+    // The lake adds settings of its own to these, and libpq takes one list.
+    const APART: &str = "options";
+    let connection = Connection::new(options, &[APART]);
+    let given = options.iter().find(|(name, _)| *name == APART);
+    Catalogue::Postgres {
+        connection: connection.options,
+        options: given.map_or_else(String::new, |(_, setting)| setting.expose().to_owned()),
+        password: connection.password,
+        secrets: connection.secrets,
+        address,
+        metadata_schema,
+    }
+}
+
 impl Connection {
     pub(super) fn of(datastore: &Datastore) -> Self {
         let none = Options::default();
-        let options = datastore.options().unwrap_or(&none);
+        Self::new(datastore.options().unwrap_or(&none), &[])
+    }
+
+    /// Reads `options`, but for those that are handed over `apart`.
+    fn new(options: &Options, apart: &[&str]) -> Self {
         let password = options.secret("password").cloned();
         let secrets = options
             .iter()
@@ -45,7 +64,8 @@ impl Connection {
         let given = options
             .iter()
             .map(|(name, setting)| (name, setting.expose()))
-            .filter(|(name, _)| *name != "password" && FIXED.iter().all(|(fixed, _)| fixed != name));
+            .filter(|(name, _)| *name != "password" && !apart.contains(name))
+            .filter(|(name, _)| FIXED.iter().all(|(fixed, _)| fixed != name));
         let parts: Vec<String> = given
             .chain(defaults.copied())
             .chain(FIXED.iter().copied())

@@ -36,6 +36,7 @@ use pintail_lake::{Result, Session};
 use pintail_model::{CursorType, LogicalType, Range, TableName};
 
 use self::config::Connection;
+pub(crate) use self::config::catalogue;
 
 /// A Postgres database.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pintail_config::{Datastore, Datastores, Location};
 use pintail_connectors::registry::{lake_location, source};
 use pintail_lake::location::Catalogue;
-use pintail_model::ErrorKind;
+use pintail_model::{ErrorKind, Secret};
 
 fn datastore(url: &str) -> Datastore {
     Location::parse(url, Path::new("/work")).unwrap().datastore
@@ -44,26 +44,58 @@ fn lakes_lie_where_their_address_says() {
         Catalogue::Sqlite(PathBuf::from("/work/lake.sqlite"))
     );
     assert_eq!(lake.data_path, PathBuf::from("/work/files/"));
+}
 
+#[test]
+fn the_password_of_a_catalogue_travels_apart_from_its_address() {
     let lake = lake_location(&datastore(
         "ducklake:postgres://sync:hunter2@db/lakes?data_path=/files",
     ))
     .unwrap();
     assert!(!format!("{lake:?} {}", lake.address()).contains("hunter2"));
     let Catalogue::Postgres {
-        connection, secrets, ..
+        connection,
+        options,
+        password,
+        secrets,
+        ..
     } = lake.catalogue
     else {
         panic!("a Postgres catalogue")
     };
-    assert!(connection.expose().contains("password='hunter2'"));
+    let connection = connection.expose();
+    assert!(!connection.contains("hunter2"), "{connection}");
+    for part in ["host='db'", "connect_timeout='10'", "client_encoding='UTF8'"] {
+        assert!(connection.contains(part), "{connection}");
+    }
+    assert_eq!(options, "");
+    assert_eq!(password.as_ref().map(Secret::expose), Some("hunter2"));
     assert_eq!(
-        secrets
-            .iter()
-            .map(pintail_model::Secret::expose)
-            .collect::<Vec<_>>(),
+        secrets.iter().map(Secret::expose).collect::<Vec<_>>(),
         ["hunter2"]
     );
+}
+
+#[test]
+fn settings_of_a_catalogue_are_kept_for_the_lake_to_add_to() {
+    let text = "datastores:
+  lake:
+    type: ducklake
+    connection:
+      catalog: postgres://db/lakes?options=-c%20statement_timeout%3D7s&connect_timeout=3
+      data_path: /files
+";
+    let loaded = Datastores::parse(Path::new("datastores.yaml"), text, &|_| None).unwrap();
+    let Catalogue::Postgres {
+        connection, options, ..
+    } = lake_location(loaded.get("lake").unwrap()).unwrap().catalogue
+    else {
+        panic!("a Postgres catalogue")
+    };
+    assert_eq!(options, "-c statement_timeout=7s");
+    let connection = connection.expose();
+    assert!(!connection.contains("statement_timeout"), "{connection}");
+    assert!(connection.contains("connect_timeout='3'"), "{connection}");
 }
 
 #[test]

@@ -25,6 +25,11 @@ use crate::metadata::metadata_alias;
 use crate::quote;
 use crate::session::{Call, Session};
 
+/// How the fence and the lease name a table: names that DuckLake takes for the same are the same.
+pub(super) fn target(table: &TableName) -> String {
+    ledger::target(table).to_ascii_lowercase()
+}
+
 /// What a commit says about itself to the trigger and to readers of the lake's history.
 #[derive(Serialize)]
 struct ExtraInfo<'a> {
@@ -50,7 +55,7 @@ pub(crate) fn extra_info(
     let rows = session.query(Call::new("name an attempt").protected(), "select uuid()::varchar")?;
     let info = ExtraInfo {
         pintail: 1,
-        target: ledger::target(table),
+        target: target(table),
         fence,
         attempt: rows.first().and_then(|row| row.text(0)).unwrap_or_default(),
         keys: entries.iter().map(|entry| entry.key.as_str()).collect(),
@@ -78,7 +83,7 @@ pub(crate) fn grant(lake: &Lake, table: &TableName, metadata_schema: &str) -> Re
     let grant = format!(
         "select {}.pintail_grant({})",
         quote::identifier(metadata_schema),
-        quote::literal(&ledger::target(table))
+        quote::postgres_literal(&target(table))
     );
     let sql = format!(
         "from postgres_query({}, {})",
@@ -110,7 +115,7 @@ pub(crate) fn known(lake: &Lake, session: &Session, keys: &[PartitionKey]) -> Re
     };
     let list = keys
         .iter()
-        .map(|key| quote::literal(key.as_str()))
+        .map(|key| quote::postgres_literal(key.as_str()))
         .collect::<Vec<_>>()
         .join(", ");
     let remote = format!(
@@ -136,12 +141,21 @@ pub(crate) fn install(lake: &Lake) -> Result<()> {
     };
     let session = lake.session()?;
     let alias = quote::literal(&metadata_alias());
+    let schema = quote::identifier(metadata_schema);
+    // The newest part of it, and the one that does the work.
     let check = format!(
-        "select count(*) from pg_trigger where tgname = 'pintail_fence' and tgrelid = {}::regclass",
-        quote::literal(&format!(
-            "{}.ducklake_snapshot_changes",
-            quote::identifier(metadata_schema)
-        ))
+        "select count(*)
+         from pg_trigger
+         where tgname = 'pintail_fence'
+           and tgrelid = {}::regclass
+           and exists (
+               select
+               from pg_proc
+               where proname = 'pintail_lease'
+                 and pronamespace = {}::regnamespace
+           )",
+        quote::postgres_literal(&format!("{schema}.ducklake_snapshot_changes")),
+        quote::postgres_literal(&schema)
     );
     let call = Call::new("look for the fence of the lake");
     let found = session.query(
@@ -151,8 +165,7 @@ pub(crate) fn install(lake: &Lake) -> Result<()> {
     if found.first().and_then(|row| row.integer(0)) == Some(1) {
         return Ok(());
     }
-    let script =
-        include_str!("../../sql/postgres_fence.sql").replace("{schema}", &quote::identifier(metadata_schema));
+    let script = include_str!("../../sql/postgres_fence.sql").replace("{schema}", &schema);
     let call = Call::new("make the fence of the lake").protected();
     session.batch(
         call,

@@ -5,6 +5,8 @@
 //! transaction wrote is hard-linked into a folder beside the table before COMMIT, and put back if the ledger says
 //! that the commit is in. A process that dies in between, or cannot ask, leaves the links; the next committer, sweep or
 //! [repair](crate::lake::Lake::repair) of the table finishes the work.
+//!
+//! Nor does DuckLake bring the files that it writes to disk; the guard does, before COMMIT refers to them.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use pintail_model::TableName;
 
+use super::durable;
 use super::lease::Lease;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
@@ -48,7 +51,7 @@ impl Guard {
         })
     }
 
-    /// Links every delete file that came since [`Guard::watch`].
+    /// Links every delete file that came since [`Guard::watch`], and brings it to disk.
     pub(crate) fn link(&mut self) -> Result<()> {
         let new: Vec<PathBuf> = delete_files(&self.table_folder)?
             .difference(&self.before)
@@ -62,14 +65,14 @@ impl Guard {
             .insert(own_folder(&self.table_folder.join(FOLDER), first)?);
         for file in &new {
             let link = links.folder.join(file.file_name().unwrap_or_default());
-            match std::fs::hard_link(file, &link) {
-                Ok(()) => {}
+            match duplicate(file, &link) {
+                Ok(()) => durable::sync_file(&link).map(drop)?,
                 // Another committer's, who passed our lease over or whose lease we passed over, and who was refused.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(failed("link", &link)(error)),
             }
         }
-        Ok(())
+        durable::sync_folder(&self.table_folder)
     }
 
     /// Removes the links: the outcome is known.
@@ -145,6 +148,8 @@ pub(crate) fn put_back(lake: &Lake, session: &Session, table_folder: &Path) -> R
         repaired += restore(table_folder, links, &needed)?;
     }
     if repaired > 0 {
+        // The links go when the files have their names again, and not before.
+        durable::sync_folder(table_folder)?;
         tracing::warn!(
             files = repaired,
             "delete files of an interrupted commit were put back"
@@ -191,7 +196,7 @@ fn restore(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> Res
         if !needed.contains(&original) || original.exists() {
             continue;
         }
-        match std::fs::hard_link(&link, &original) {
+        match duplicate(&link, &original) {
             Ok(()) => restored += 1,
             // Another committer, who asked at the same time, was faster.
             Err(_) if original.exists() => {}
@@ -199,6 +204,21 @@ fn restore(table_folder: &Path, links: &Path, needed: &BTreeSet<PathBuf>) -> Res
         }
     }
     Ok(restored)
+}
+
+/// Gives a file a second name, or a second self where the file system has no hard links (exFAT, SMB). Whoever finds the
+/// new name finds the whole file.
+fn duplicate(file: &Path, copy: &Path) -> std::io::Result<()> {
+    let refused = match std::fs::hard_link(file, copy) {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => error,
+        done => return done,
+    };
+    let part = copy.with_extension("part");
+    tracing::debug!(%refused, "a delete file is copied, since it cannot be linked");
+    std::fs::File::open(file)?.sync_all()?;
+    std::fs::copy(file, &part)?;
+    std::fs::File::open(&part)?.sync_all()?;
+    std::fs::rename(&part, copy)
 }
 
 fn linked(links: &Path) -> Vec<PathBuf> {

@@ -29,7 +29,7 @@ use crate::session::{Call, Session};
 /// The right to commit, until it is dropped.
 pub(crate) struct Lease {
     granted: Option<i64>,
-    _held: Held,
+    held: Held,
 }
 
 impl Lease {
@@ -38,12 +38,17 @@ impl Lease {
     pub(crate) fn granted(&self) -> Option<i64> {
         self.granted
     }
+
+    /// Whether this is no lease at all: its holder did not move, and we went on without.
+    pub(crate) fn passed_over(&self) -> bool {
+        matches!(self.held, Held::File { file: None })
+    }
 }
 
 enum Held {
     /// Released when the file closes.
     File {
-        _file: Option<File>,
+        file: Option<File>,
     },
     Process {
         _slot: Slot,
@@ -80,7 +85,7 @@ pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
             }
             Ok(Lease {
                 granted: None,
-                _held: Held::File { _file: file },
+                held: Held::File { file },
             })
         }
         Catalogue::DuckDb(path) => {
@@ -89,7 +94,7 @@ pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
             };
             Ok(Lease {
                 granted: None,
-                _held: Held::Process { _slot: slot },
+                held: Held::Process { _slot: slot },
             })
         }
         Catalogue::Postgres { metadata_schema, .. } => {
@@ -97,7 +102,7 @@ pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
             // Counted up outside of the lease's own transaction, so that the trigger of the commit can see it.
             Ok(Lease {
                 granted: Some(fence::grant(lake, table, metadata_schema)?),
-                _held: Held::Session(session),
+                held: Held::Session(session),
             })
         }
     }
@@ -158,17 +163,19 @@ struct Slot(PathBuf);
 
 impl Slot {
     fn take(path: &Path, wait: Duration) -> Option<Self> {
+        // One file may have several names; the catalogue is attached, so it exists.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let deadline = Instant::now() + wait;
         let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        while taken.get_or_insert_default().contains(path) {
+        while taken.get_or_insert_default().contains(&path) {
             let left = deadline.checked_duration_since(Instant::now())?;
             taken = RETURNED
                 .wait_timeout(taken, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        taken.get_or_insert_default().insert(path.to_path_buf());
-        Some(Self(path.to_path_buf()))
+        taken.get_or_insert_default().insert(path.clone());
+        Some(Self(path))
     }
 }
 
@@ -185,7 +192,7 @@ const LOCK_TRY: Duration = Duration::from_secs(2);
 
 fn lock_table(lake: &Lake, table: &TableName, metadata_schema: &str, wait: Duration) -> Result<Session> {
     let session = lake.session()?;
-    let target = format!("{metadata_schema}/{}", ledger::target(table));
+    let target = format!("{metadata_schema}/{}", fence::target(table));
     let number = pintail_model::checksum::bytes_word(target.as_bytes()).cast_signed();
     let remote = |sql: &str| {
         format!(
@@ -198,25 +205,24 @@ fn lock_table(lake: &Lake, table: &TableName, metadata_schema: &str, wait: Durat
     let limit = remote(&format!(
         "select set_config('lock_timeout', '{try_millis}ms', true)"
     ));
-    // The lock function returns void, which has no column type on our side.
+    // It tells a lock that it did not get from an error, in whatever language the server speaks.
     let lock = remote(&format!(
-        "select count(*) from (select pg_advisory_xact_lock({number})) as lease"
+        "select {}.pintail_lease({number})",
+        quote::identifier(metadata_schema)
     ));
     let deadline = Instant::now() + wait;
+    let call = Call::new("take the lease of the lake");
     loop {
         session.begin()?;
-        let call = Call::new("take the lease of the lake");
         let locked = session
             .query(call, &limit)
             .and_then(|_| session.query(call, &lock));
         match locked {
-            Ok(_) => return Ok(session),
+            Ok(rows) if rows.first().is_some_and(|row| row.boolean(0)) => return Ok(session),
+            Ok(_) => session.rollback(),
             Err(error) => {
                 session.rollback();
-                let lost = !matches!(&error, Error::Statement { source, .. } if source.raw_text().contains("lock timeout"));
-                if lost {
-                    return Err(error);
-                }
+                return Err(error);
             }
         }
         if Instant::now() >= deadline {

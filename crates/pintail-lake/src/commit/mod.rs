@@ -14,10 +14,12 @@
 //! - **Once.** A partition key is committed at most once, for ever: by another thread, process or machine, in another
 //!   grouping, after a lost answer, after the winner's snapshot expired, or by a process that was stopped and wakes
 //!   up. Parts whose key is in the ledger are dropped and reported as `already`.
-//! - **Certain.** When [`commit`] returns, the caller knows whether the parts are in. After an error during COMMIT
-//!   the ledger is asked on a fresh session and the text of the error is not read.
+//! - **Certain.** When [`commit`] returns, the caller knows whether the parts are in, or is told that nobody can know yet
+//!   ([`Error::Undecided`]). After an error during COMMIT the ledger is asked on a fresh session and the text of the error
+//!   is not read.
 //! - **Readable.** If the answer to a COMMIT is lost, DuckLake deletes delete files that it has just published. They
 //!   are kept as hard links before every COMMIT and put back ([`guard`]).
+//! - **Durable.** Every file that a COMMIT refers to is on disk before it.
 //! - **Nothing is left** of a refused commit but the staged files, which can be committed again, and what DuckLake could
 //!   not write to its end: both can be swept.
 //!
@@ -29,38 +31,30 @@
 //! | DuckDB file | mutex in the one process that can open it | the ledger read under the mutex |
 //! | Postgres | advisory lock per table, whose session dies when it idles | a trigger on DuckLake's own commit that checks a fencing number and keeps all keys |
 //!
-//! Deletes are written as delete files, and inlining stays off for data tables: one mechanism, measured at 0.2 s for
-//! 50,000 keys among 5 million rows, where inlined deletes took 1.3 s, and clear of DuckLake's open faults around
-//! inlined deletes with re-inserted keys.
+//! Deletes are written as delete files, and inlining is off for data tables, for other programs too once a table is
+//! there ([`inlining`]): one mechanism, measured at 0.2 s for 50,000 keys among 5 million rows, where inlined deletes took
+//! 1.3 s, and clear of DuckLake's open faults around inlined deletes with re-inserted keys.
 
+mod attempt;
+mod durable;
 pub(crate) mod fence;
 pub(crate) mod guard;
+mod inlining;
 pub(crate) mod lease;
+mod staged;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 
+use self::attempt::Attempt;
+pub use self::staged::StagedFile;
 use crate::error::{Error, FaultClass, Result};
-use crate::lake::{ALIAS, Lake, column_definitions};
-use crate::ledger::{self, LedgerEntry};
+use crate::lake::Lake;
+use crate::ledger::LedgerEntry;
 use crate::location::Catalogue;
 use crate::metadata;
-use crate::quote;
-use crate::session::{Call, Session};
-
-/// A Parquet file that a worker wrote and that no snapshot refers to yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StagedFile {
-    /// Where it lies: below [`Lake::stage`]'s folder.
-    pub path: PathBuf,
-    /// Rows in it.
-    pub rows: u64,
-    /// Its size.
-    pub bytes: u64,
-}
 
 /// One partition: what is recorded, and the files that bring its rows. No files means no rows.
 #[derive(Debug, Clone)]
@@ -126,101 +120,201 @@ pub struct CommitOutcome {
     pub repaired: u32,
 }
 
-/// How often staged files are offered again after an error and a ledger that does not know them.
+/// How often staged files are offered to the lake.
 const ATTEMPTS: u32 = 4;
+
+/// How long to wait before they are offered for the second time; then twice as long, and so on.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Commits a request. See the module's guarantees.
 ///
-/// A request to stop the engine does not interrupt a commit.
+/// A request to stop the engine interrupts everything that comes before COMMIT, but neither COMMIT itself nor the
+/// questions after it.
 ///
 /// # Errors
 /// `Conflict` if the table's columns differ from the request's and the change is not `ReplaceAll`, or if others
 /// kept winning; `Data` for staged rows without a key or with a key twice; `Invalid` for a partition or a file that
-/// is named twice; `Unavailable` if the lease or the catalogue cannot be had. After an error nothing of the request
-/// is in the lake, unless the error says that this cannot be told: then the ledger knows, as soon as it can be read.
+/// is named twice; `Unavailable` if the lease or the catalogue cannot be had; `Cancelled` if the engine is told to
+/// stop. After an error nothing of the request is in the lake, unless it is [`Error::Undecided`]: then the ledger
+/// knows, as soon as it can be read.
 pub(crate) fn commit(lake: &Lake, request: &CommitRequest<'_>) -> Result<CommitOutcome> {
     check_request(request)?;
-    let mut asked = 0;
-    let mut repaired = 0;
-    // The last attempt that was sent and that the ledger did not know. A server may still be about to commit it, and
-    // only the next lease decides: until then its links stay.
-    let mut undecided: Option<Attempt> = None;
-    loop {
-        let lease = lease::acquire(lake, request.table).map_err(|error| match undecided {
-            Some(_) => cannot_tell(request, &error),
-            None => error,
-        })?;
-        let mut attempt = Attempt::default();
-        let result = attempt.run(lake, request, &lease);
-        repaired += attempt.repaired;
-        if attempt.found_absent
-            && let Some(mut older) = undecided.take()
-        {
-            older.release();
-        }
-        let error = match result {
-            Ok(outcome) => {
-                attempt.release();
-                let outcome = match undecided {
-                    Some(older) => older.settle(lake, outcome)?,
-                    None => outcome,
-                };
-                return Ok(CommitOutcome {
-                    asked,
-                    repaired,
-                    ..outcome
-                });
-            }
-            Err(error) => error,
-        };
-        // The old session may sit in a broken transaction; whatever it was doing is over when it goes.
-        drop(lease);
-        if attempt.sent.is_none() && !worth_repeating(&error) {
-            attempt.release();
-            return Err(match undecided {
-                Some(_) => cannot_tell(request, &error),
-                None => error,
-            });
-        }
-        asked += 1;
-        tracing::warn!(table = %request.table, asked, error = %error, "commit failed, asking the ledger");
-        if let Some(outcome) = ask(lake, request, &mut attempt)? {
-            return Ok(CommitOutcome {
-                asked,
-                repaired: repaired + attempt.repaired,
-                ..outcome
-            });
-        }
-        let server = matches!(lake.location().catalogue, Catalogue::Postgres { .. });
-        if attempt.sent.is_some() && server {
-            undecided = Some(attempt);
-        } else {
-            attempt.release();
-        }
-        if asked >= ATTEMPTS {
-            return Err(error);
-        }
-    }
+    let mut course = Course {
+        lake,
+        request,
+        undecided: None,
+        asked: 0,
+        repaired: 0,
+    };
+    let outcome = course.run().map_err(|source| course.judge(source))?;
+    Ok(CommitOutcome {
+        asked: course.asked,
+        repaired: course.repaired,
+        ..outcome
+    })
 }
 
-/// The ledger has to say what became of the request, and could not be read because of `error`.
-fn cannot_tell(request: &CommitRequest<'_>, error: &Error) -> Error {
-    tracing::warn!(table = %request.table, error = %error, "a commit stays undecided");
-    let (kind, why) = match error.kind() {
-        ErrorKind::Cancelled => (
-            ErrorKind::Cancelled,
-            "stopped on request before the ledger was read",
-        ),
-        _ => (ErrorKind::Unavailable, "the catalogue does not answer"),
-    };
-    Error::refused(
-        kind,
-        format!(
-            "cannot tell whether the commit to table \"{}\" took place: {why}",
-            request.table
-        ),
-        "Run again when the catalogue answers: what is in the ledger is not committed a second time.",
-    )
+/// A request on its way into the lake.
+struct Course<'a> {
+    lake: &'a Lake,
+    request: &'a CommitRequest<'a>,
+    /// The attempt whose COMMIT was sent, as long as nobody knows what became of it.
+    undecided: Option<Attempt>,
+    asked: u32,
+    repaired: u32,
+}
+
+impl Course<'_> {
+    fn run(&mut self) -> Result<CommitOutcome> {
+        let mut pause = PAUSE;
+        let mut number = 0;
+        loop {
+            number += 1;
+            let lease = lease::acquire(self.lake, self.request.table)?;
+            let mut attempt = Attempt::default();
+            let began = Instant::now();
+            let result = attempt.run(self.lake, self.request, &lease);
+            self.repaired += attempt.repaired;
+            let error = match result {
+                Ok(outcome) => {
+                    attempt.release();
+                    if let Some(table) = attempt.table {
+                        inlining::refuse(self.lake, self.request.table, table, &lease);
+                    }
+                    return self.settle(outcome);
+                }
+                Err(error) => error,
+            };
+            // The old session may sit in a broken transaction; whatever it was doing is over when it goes.
+            drop(lease);
+            if attempt.knows_ledger {
+                // It was read under a lease that came later, and not everything was in.
+                self.decide();
+            }
+            let sent = attempt.sent.is_some();
+            tracing::warn!(table = %self.request.table, sent, error = %error, "commit failed");
+            if sent {
+                self.undecided = Some(attempt);
+                if let Some(outcome) = self.ask()? {
+                    return Ok(outcome);
+                }
+                // A server may still be about to commit. Then the links stay until the next lease: with that, nothing
+                // of the table is undecided any more.
+                if !matches!(self.lake.location().catalogue, Catalogue::Postgres { .. }) {
+                    self.decide();
+                }
+            } else {
+                attempt.release();
+            }
+            let error = self.explain(error, sent, began.elapsed());
+            if number == ATTEMPTS || !(sent || worth_repeating(&error)) {
+                return self.give_up(error);
+            }
+            // Whoever is told to stop meanwhile finds that out when he asks for the lease.
+            self.lake.engine().pause(pause);
+            pause *= 2;
+        }
+    }
+
+    /// Says what ended an attempt that a server had no patience with: it would end the next one too.
+    fn explain(&self, error: Error, sent: bool, took: Duration) -> Error {
+        let idle = self.lake.lease().idle;
+        let server = matches!(self.lake.location().catalogue, Catalogue::Postgres { .. });
+        if sent || !server || took < idle || !worth_repeating(&error) {
+            return error;
+        }
+        tracing::warn!(error = %error, "the session of a commit ended");
+        Error::refused(
+            ErrorKind::Unavailable,
+            format!(
+                "cannot commit to table \"{}\": its session idled for longer than {} s",
+                self.request.table,
+                idle.as_secs()
+            ),
+            "The catalogue ends a session that long, and finding the rows that are replaced took longer. Commit fewer \
+             rows at once.",
+        )
+    }
+
+    /// What the last attempt and the undecided one did together. If nothing was left for the last one, the other came
+    /// in after the ledger was asked: the server had not decided yet.
+    fn settle(&mut self, last: CommitOutcome) -> Result<CommitOutcome> {
+        let outcome = match self.undecided.as_ref().and_then(|attempt| attempt.sent.as_ref()) {
+            Some(sent) if last.committed.is_empty() => sent.settled(self.lake, &self.lake.session()?)?,
+            _ => last,
+        };
+        self.decide();
+        Ok(outcome)
+    }
+
+    /// Removes the links of the undecided attempt: what became of it is known.
+    fn decide(&mut self) {
+        if let Some(mut attempt) = self.undecided.take() {
+            attempt.release();
+        }
+    }
+
+    /// Ends with `error`, after the last doubt is out of the way: once a later lease is granted, a server either has
+    /// committed or never will.
+    fn give_up(&mut self, error: Error) -> Result<CommitOutcome> {
+        if self.undecided.is_some() {
+            let _lease = lease::acquire(self.lake, self.request.table)?;
+            if let Some(outcome) = self.ask()? {
+                return Ok(outcome);
+            }
+            self.decide();
+        }
+        Err(error)
+    }
+
+    /// Asks the ledger, on a fresh session, whether the undecided attempt is in after all. A catalogue that does not
+    /// answer is asked again for as long as a committer waits for a lease.
+    fn ask(&mut self) -> Result<Option<CommitOutcome>> {
+        let deadline = Instant::now() + self.lake.lease().wait;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let error = match self.ask_once() {
+                Err(error @ Error::Statement { .. }) => error,
+                answered => return answered,
+            };
+            tracing::warn!(table = %self.request.table, error = %error, "ledger could not be asked");
+            let over = ended(&error) || Instant::now() >= deadline;
+            if over || !self.lake.engine().pause(pause) {
+                return Err(error);
+            }
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    fn ask_once(&mut self) -> Result<Option<CommitOutcome>> {
+        let Some(sent) = self.undecided.as_ref().and_then(|attempt| attempt.sent.as_ref()) else {
+            return Ok(None);
+        };
+        let session = self.lake.session()?;
+        let known = fence::known(self.lake, &session, &sent.outcome.committed)?;
+        self.asked += 1;
+        if known < sent.outcome.committed.len() {
+            return Ok(None);
+        }
+        if let Some(place) = metadata::place(self.lake, &session, self.request.table)? {
+            self.repaired += guard::put_back(self.lake, &session, &place.folder)?;
+            guard::check_files(self.lake, &session, self.request.table, &place.folder)?;
+        }
+        let outcome = sent.settled(self.lake, &session)?;
+        self.decide();
+        Ok(Some(outcome))
+    }
+
+    /// The error for the caller: while an attempt is undecided, none of them says what became of it.
+    fn judge(&self, source: Error) -> Error {
+        if self.undecided.is_none() {
+            return source;
+        }
+        Error::Undecided {
+            table: self.request.table.to_string(),
+            source: Box::new(source),
+        }
+    }
 }
 
 /// Refuses what would be committed twice by one commit.
@@ -254,434 +348,7 @@ fn worth_repeating(error: &Error) -> bool {
     )
 }
 
-/// Asks the ledger, on a fresh session, whether an attempt that failed is in after all. A catalogue that does not
-/// answer is asked again for as long as a committer waits for a lease.
-fn ask(lake: &Lake, request: &CommitRequest<'_>, attempt: &mut Attempt) -> Result<Option<CommitOutcome>> {
-    let deadline = Instant::now() + lake.lease().wait;
-    let mut pause = Duration::from_millis(50);
-    loop {
-        let error = match ask_once(lake, request, attempt) {
-            Err(error @ Error::Statement { .. }) => error,
-            answered => return answered,
-        };
-        tracing::warn!(table = %request.table, error = %error, "ledger could not be asked");
-        let over = ended(&error) || Instant::now() >= deadline;
-        if over || !lake.engine().pause(pause) {
-            return Err(cannot_tell(request, &error));
-        }
-        pause = (pause * 2).min(Duration::from_secs(2));
-    }
-}
-
 /// Whether an error ended the whole engine: it answers no more.
 fn ended(error: &Error) -> bool {
     matches!(error, Error::Statement { source, .. } if source.class == FaultClass::Ended)
-}
-
-fn ask_once(
-    lake: &Lake,
-    request: &CommitRequest<'_>,
-    attempt: &mut Attempt,
-) -> Result<Option<CommitOutcome>> {
-    let session = lake.session()?;
-    let Some(sent) = &attempt.sent else {
-        return Ok(None);
-    };
-    if fence::known(lake, &session, &sent.outcome.committed)? < sent.outcome.committed.len() {
-        return Ok(None);
-    }
-    if let Some(place) = metadata::place(lake, &session, request.table)? {
-        attempt.repaired += guard::put_back(lake, &session, &place.folder)?;
-        guard::check_files(lake, &session, request.table, &place.folder)?;
-    }
-    let outcome = sent.settled(lake, &session)?;
-    attempt.release();
-    Ok(Some(outcome))
-}
-
-/// One try at a request, from BEGIN to COMMIT.
-#[derive(Default)]
-struct Attempt {
-    /// COMMIT was sent: its outcome is unknown until it is known.
-    sent: Option<Sent>,
-    guard: Option<guard::Guard>,
-    /// Under this attempt's lease, something of the request was not in the ledger: no earlier attempt came in.
-    found_absent: bool,
-    /// Files that were put back.
-    repaired: u32,
-}
-
-/// What a commit does if it takes place.
-struct Sent {
-    outcome: CommitOutcome,
-    extra_info: String,
-}
-
-impl Sent {
-    /// What it did, now that its keys are in: nothing, if they came in by somebody else's commit.
-    fn settled(&self, lake: &Lake, session: &Session) -> Result<CommitOutcome> {
-        let snapshot = metadata::snapshot_of(lake, session, &self.extra_info)?;
-        if snapshot.is_some() {
-            return Ok(CommitOutcome {
-                snapshot,
-                ..self.outcome.clone()
-            });
-        }
-        let already = [self.outcome.already.as_slice(), self.outcome.committed.as_slice()].concat();
-        Ok(CommitOutcome {
-            already,
-            ..CommitOutcome::default()
-        })
-    }
-}
-
-/// Rows that a change takes away and brings.
-#[derive(Default)]
-struct Counts {
-    inserted: u64,
-    updated: u64,
-    deleted: u64,
-}
-
-impl Attempt {
-    fn run(
-        &mut self,
-        lake: &Lake,
-        request: &CommitRequest<'_>,
-        lease: &lease::Lease,
-    ) -> Result<CommitOutcome> {
-        let session = lake.session()?;
-        session.begin()?;
-        match self.fill(lake, &session, request, lease) {
-            Ok((outcome, _)) if outcome.committed.is_empty() => {
-                session.rollback();
-                Ok(outcome)
-            }
-            Ok((outcome, extra_info)) => {
-                self.sent = Some(Sent {
-                    outcome: outcome.clone(),
-                    extra_info,
-                });
-                let label = format!("commit to table \"{}\" of the lake", request.table);
-                session.batch(Call::new(&label).protected(), "commit")?;
-                let sql = format!("from {ALIAS}.last_committed_snapshot()");
-                let rows =
-                    session.query(Call::new("read the number of the new snapshot").protected(), &sql)?;
-                Ok(CommitOutcome {
-                    snapshot: rows.first().and_then(|row| row.integer(0)),
-                    ..outcome
-                })
-            }
-            Err(error) => {
-                session.rollback();
-                Err(error)
-            }
-        }
-    }
-
-    /// Removes the links: the outcome is known.
-    fn release(&mut self) {
-        if let Some(guard) = self.guard.take() {
-            guard.release();
-        }
-    }
-
-    /// What both did, this one and the `later` one. If nothing was left for the later one, this one came in after
-    /// the ledger was asked: the server had not decided yet.
-    fn settle(mut self, lake: &Lake, later: CommitOutcome) -> Result<CommitOutcome> {
-        self.release();
-        match &self.sent {
-            Some(sent) if later.committed.is_empty() => sent.settled(lake, &lake.session()?),
-            _ => Ok(later),
-        }
-    }
-
-    /// Everything between BEGIN and COMMIT.
-    fn fill(
-        &mut self,
-        lake: &Lake,
-        session: &Session,
-        request: &CommitRequest<'_>,
-        lease: &lease::Lease,
-    ) -> Result<(CommitOutcome, String)> {
-        // First of all, and also where nothing is left to commit: without these files the table is unreadable.
-        let place = metadata::place(lake, session, request.table)?;
-        if let Some(place) = &place {
-            self.repaired = guard::recover(lake, session, &place.folder, lease)?;
-        }
-        let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
-        // Read inside the transaction: on SQLite this read is what makes a stale committer fail.
-        let known = ledger::known(session, &keys)?;
-        let already: Vec<PartitionKey> = known.into_iter().map(|entry| entry.key).collect();
-        let parts: Vec<&CommitPart> = request
-            .parts
-            .iter()
-            .filter(|part| !already.contains(&part.entry.key))
-            .collect();
-        let mut outcome = CommitOutcome {
-            already,
-            ..CommitOutcome::default()
-        };
-        if parts.is_empty() {
-            return Ok((outcome, String::new()));
-        }
-        self.found_absent = true;
-        if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
-            return Err(Error::refused(
-                ErrorKind::Conflict,
-                format!(
-                    "cannot replace table \"{}\": a part of this load is in the ledger already",
-                    request.table
-                ),
-                "Start a new run: a full load is committed as a whole.",
-            ));
-        }
-        let mut files: Vec<StagedFile> = parts.iter().flat_map(|part| part.files.iter().cloned()).collect();
-        files.retain(|file| file.rows > 0);
-        if let Change::Upsert { key, .. } = &request.change {
-            check_keys(session, request.table, key, &files)?;
-        }
-
-        // Large tables are searched for keys by all threads of the engine.
-        let _callers = matches!(request.change, Change::Upsert { .. })
-            .then(|| lake.engine().callers(1))
-            .transpose()?;
-        let exists = self.prepare_table(lake, session, request, place)?;
-        let counts = if exists {
-            self.remove_rows(lake, session, request, &mut files)?
-        } else {
-            Counts {
-                inserted: files.iter().map(|file| file.rows).sum(),
-                ..Counts::default()
-            }
-        };
-        add_files(session, request.table, &files)?;
-        let entries: Vec<&LedgerEntry> = parts.iter().map(|part| &part.entry).collect();
-        let number = fence::number(session, lease, request.table)?;
-        let call = Call::new("write the ledger of the lake").protected();
-        session.batch(call, &ledger::insert(request.table, &entries, number))?;
-        let extra = fence::extra_info(session, request.table, number, &entries)?;
-        let message = format!(
-            "call {ALIAS}.set_commit_message({}, {}, extra_info => {})",
-            quote::literal(request.author),
-            quote::literal(&request.message),
-            quote::literal(&extra)
-        );
-        session.batch(Call::new("name the commit").protected(), &message)?;
-        if let Some(guard) = &mut self.guard {
-            guard.link()?;
-        }
-        outcome.committed = entries.iter().map(|entry| entry.key.clone()).collect();
-        outcome.rows_inserted = counts.inserted;
-        outcome.rows_updated = counts.updated;
-        outcome.rows_deleted = counts.deleted;
-        Ok((outcome, extra))
-    }
-
-    /// Makes the table if need be. Returns whether it was there before, with the right columns.
-    fn prepare_table(
-        &mut self,
-        lake: &Lake,
-        session: &Session,
-        request: &CommitRequest<'_>,
-        place: Option<metadata::Place>,
-    ) -> Result<bool> {
-        let table = lake.qualified(request.table);
-        let schema = request.table.schema_or("main");
-        let label = format!("create table \"{}\" in the lake", request.table);
-        let create = format!(
-            "create schema if not exists {ALIAS}.{};
-             create table {table} ({})",
-            quote::identifier(schema),
-            column_definitions(request.columns)
-        );
-        let found = match place {
-            Some(place) => Some(lake.table_at(session, request.table, place)?),
-            None => None,
-        };
-        match found {
-            None => {
-                session.batch(Call::new(&label).protected(), &create)?;
-                Ok(false)
-            }
-            Some(found) if found.matches(request.columns) => {
-                self.guard = Some(guard::Guard::watch(&found.folder)?);
-                Ok(true)
-            }
-            Some(_) if request.change == Change::ReplaceAll => {
-                session.batch(
-                    Call::new(&label).protected(),
-                    &format!("drop table {table}; {create}"),
-                )?;
-                Ok(false)
-            }
-            Some(_) => Err(Error::refused(
-                ErrorKind::Conflict,
-                format!(
-                    "the columns of table \"{}\" in the lake differ from those that are to be written",
-                    request.table
-                ),
-                "Run a full load: it makes the table anew. Its history stays readable with AT (VERSION => …).",
-            )),
-        }
-    }
-
-    /// Deletes what the change replaces, and drops staged rows that are older than what is there.
-    fn remove_rows(
-        &mut self,
-        lake: &Lake,
-        session: &Session,
-        request: &CommitRequest<'_>,
-        files: &mut Vec<StagedFile>,
-    ) -> Result<Counts> {
-        let table = lake.qualified(request.table);
-        let brought = |files: &[StagedFile]| files.iter().map(|file| file.rows).sum::<u64>();
-        let label = format!("replace rows of table \"{}\" in the lake", request.table);
-        let call = Call::new(&label);
-        match &request.change {
-            Change::Append => Ok(Counts {
-                inserted: brought(files),
-                ..Counts::default()
-            }),
-            Change::ReplaceAll => {
-                let deleted = session.execute(call, &format!("delete from {table}"))?;
-                Ok(Counts {
-                    inserted: brought(files),
-                    updated: 0,
-                    deleted,
-                })
-            }
-            Change::Upsert { .. } if files.is_empty() => Ok(Counts::default()),
-            Change::Upsert { key, newer } => {
-                let same_key = |left: &str, right: &str| {
-                    let pair =
-                        |column: &String| format!("{left}.{0} = {right}.{0}", quote::identifier(column));
-                    key.iter().map(pair).collect::<Vec<_>>().join(" and ")
-                };
-                if let Some(newer) = newer {
-                    let newer = quote::identifier(newer);
-                    let stale = format!(
-                        "select 1 from {table} as kept where {} and kept.{newer} > staged.{newer}",
-                        same_key("kept", "staged")
-                    );
-                    drop_stale(session, call, &stale, files)?;
-                }
-                if files.is_empty() {
-                    return Ok(Counts::default());
-                }
-                let staged = format!("select {} from {}", quote::identifiers(key), read_staged(files));
-                let sql = format!(
-                    "delete from {table} as kept using ({staged}) as staged where {}",
-                    same_key("kept", "staged")
-                );
-                let updated = session.execute(call, &sql)?;
-                Ok(Counts {
-                    inserted: brought(files).saturating_sub(updated),
-                    updated,
-                    deleted: 0,
-                })
-            }
-        }
-    }
-}
-
-/// The staged files as a relation.
-fn read_staged(files: &[StagedFile]) -> String {
-    let list = files
-        .iter()
-        .map(|file| quote::literal(&file.path.to_string_lossy()))
-        .collect::<Vec<_>>()
-        .join(", ");
-    format!("read_parquet([{list}])")
-}
-
-/// Refuses staged rows that an upsert cannot place.
-fn check_keys(session: &Session, table: &TableName, key: &[String], files: &[StagedFile]) -> Result<()> {
-    if files.is_empty() {
-        return Ok(());
-    }
-    let names = quote::identifiers(key);
-    let any_null = key
-        .iter()
-        .map(|column| format!("{} is null", quote::identifier(column)))
-        .collect::<Vec<_>>()
-        .join(" or ");
-    let sql = format!(
-        "select count(*) filter (where without_key), count(*) filter (where not without_key and same > 1)
-         from (select ({any_null}) as without_key, count(*) as same from {} group by {names})",
-        read_staged(files)
-    );
-    let rows = session.query(Call::new("check the keys of the staged rows"), &sql)?;
-    let count = |index| rows.first().and_then(|row| row.integer(index)).unwrap_or(0);
-    let key = key.join(", ");
-    if count(0) > 0 {
-        return Err(Error::refused(
-            ErrorKind::Data,
-            format!("rows of table \"{table}\" have no value in key ({key})"),
-            "An upsert needs a key in every row: name columns that are never NULL as `unique_column`.",
-        ));
-    }
-    if count(1) > 0 {
-        return Err(Error::refused(
-            ErrorKind::Data,
-            format!(
-                "{} values of key ({key}) stand in more than one row of table \"{table}\"",
-                count(1)
-            ),
-            "An upsert needs a key that is unique: name more columns as `unique_column`.",
-        ));
-    }
-    Ok(())
-}
-
-/// Writes staged files anew without the rows for which `stale` (a FROM clause over `staged`) finds something.
-fn drop_stale(session: &Session, call: Call<'_>, stale: &str, files: &mut Vec<StagedFile>) -> Result<()> {
-    let sql = format!(
-        "select count(*) from {} as staged where exists ({stale})",
-        read_staged(files)
-    );
-    let found = session
-        .query(call, &sql)?
-        .first()
-        .and_then(|row| row.integer(0))
-        .unwrap_or(0);
-    if found == 0 {
-        return Ok(());
-    }
-    let Some(first) = files.first() else {
-        return Ok(());
-    };
-    let path = first.path.with_extension("newer.parquet");
-    let target = quote::literal(&path.to_string_lossy());
-    let copy = format!(
-        "copy (select staged.* from {} as staged where not exists ({stale})) to {target} (format parquet)",
-        read_staged(files)
-    );
-    let rows = session.execute(call, &copy)?;
-    let bytes = std::fs::metadata(&path).map(|found| found.len()).unwrap_or(0);
-    tracing::info!(dropped = found, "staged rows older than the lake's were dropped");
-    *files = if rows == 0 {
-        Vec::new()
-    } else {
-        vec![StagedFile { path, rows, bytes }]
-    };
-    Ok(())
-}
-
-fn add_files(session: &Session, table: &TableName, files: &[StagedFile]) -> Result<()> {
-    if files.is_empty() {
-        return Ok(());
-    }
-    let list = files
-        .iter()
-        .map(|file| quote::literal(&file.path.to_string_lossy()))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let sql = format!(
-        "call ducklake_add_data_files('{ALIAS}', {}, [{list}], schema => {})",
-        quote::literal(&table.table),
-        quote::literal(table.schema_or("main"))
-    );
-    let label = format!("add staged files to table \"{table}\" of the lake");
-    session.batch(Call::new(&label), &sql)
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use pintail_lake::{Access, Call, Change, CommitPart, Engine, EngineSettings, Lake, SweepPolicy};
-use pintail_model::{ErrorKind, RunId};
+use pintail_lake::{
+    Access, Call, Change, CommitPart, Engine, EngineSettings, Lake, LeaseSettings, Session, SweepPolicy,
+};
+use pintail_model::{ErrorKind, LogicalType, RunId, TableName};
 
 use crate::lakes::{
-    KINDS, Kind, Place, columns, commit, contents, numbers, parquet_files, stage, try_commit, upsert,
+    KINDS, Kind, Place, columns, commit, contents, numbers, parquet_files, shown, stage, try_commit, upsert,
 };
+use crate::loads::{Loads, column};
 
 #[test]
 fn a_table_appears_filled_and_is_replaced_at_once() {
@@ -232,6 +235,104 @@ fn a_sweep_leaves_files_that_a_running_query_may_still_read() {
         assert_eq!(sweep(Duration::ZERO), 1, "{kind:?}");
         assert_eq!(contents(&session), (1000, 1000, 499_500, 1020), "{kind:?}");
     }
+}
+
+#[test]
+fn a_sweep_that_does_not_get_the_lease_removes_nothing() {
+    let place = Place::new(Kind::Sqlite);
+    let lake = place.address.open(LeaseSettings {
+        wait: Duration::from_millis(50),
+        ..LeaseSettings::default()
+    });
+    commit(
+        &lake,
+        Change::ReplaceAll,
+        vec![stage(&lake, "r1", "a", 0..10, 1, 1)],
+    );
+    stage(&lake, "r2", "lost", 0..10, 1, 2);
+    let policy = SweepPolicy {
+        own_runs: Vec::new(),
+        older_than: Some(Duration::ZERO),
+    };
+    let holder = std::fs::File::open(place.folder.path().join("lake.sqlite.lease")).unwrap();
+    holder.lock().unwrap();
+    assert_eq!(lake.sweep(&numbers(), &policy).unwrap().files, 0);
+    holder.unlock().unwrap();
+    assert_eq!(lake.sweep(&numbers(), &policy).unwrap().files, 1);
+}
+
+#[test]
+fn a_table_that_is_made_anew_counts_the_rows_that_went() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        commit(
+            &lake,
+            Change::ReplaceAll,
+            vec![stage(&lake, "r1", "a", 0..100, 1, 1)],
+        );
+        let loads = Loads::new(&lake, numbers(), vec![column("id", LogicalType::Text)]);
+        let outcome = loads.replace("r2", "select 'x' as id");
+        assert_eq!(
+            (outcome.rows_inserted, outcome.rows_deleted),
+            (1, 100),
+            "{kind:?}"
+        );
+        assert_eq!(loads.rows(), [["x"]], "{kind:?}");
+    }
+}
+
+#[test]
+fn another_program_inlines_nothing_in_our_tables() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = place.open();
+        let session = lake.session().unwrap();
+        let run = |sql: &str| {
+            let ran = session.batch(Call::new("change"), sql);
+            ran.unwrap_or_else(|error| shown(&error));
+        };
+        let text = Loads::new(&lake, numbers(), vec![column("id", LogicalType::Text)]);
+        commit(
+            &lake,
+            Change::ReplaceAll,
+            vec![stage(&lake, "r1", "a", 0..100, 1, 1)],
+        );
+        let snapshot = lake.snapshot(&session).unwrap();
+        // As a program that does not know of us, with DuckLake's own default.
+        run(
+            "set global ducklake_default_data_inlining_row_limit = 10; delete from lake.shop.numbers where id = 5",
+        );
+        assert_eq!(delete_files(&session), 1, "{kind:?}");
+        // The option took no snapshot.
+        assert_eq!(lake.snapshot(&session).unwrap(), snapshot + 1, "{kind:?}");
+        text.replace("r2", "select id::varchar as id from range(100) as r(id)");
+        run("delete from lake.shop.numbers where id = '5'");
+        assert_eq!(delete_files(&session), 1, "{kind:?}");
+
+        // A table of somebody else, from the first commit on.
+        run(
+            "create table lake.shop.theirs (id varchar); insert into lake.shop.theirs select id::varchar from range(100) as r(id)",
+        );
+        let theirs = Loads::new(&lake, TableName::new("shop", "theirs"), text.columns.clone());
+        theirs.upsert("r3", "select 'x' as id", &["id"], None);
+        run("delete from lake.shop.theirs where id = '7'; insert into lake.shop.theirs values ('y')");
+        let flushed = session
+            .query(
+                Call::new("flush"),
+                "call ducklake_flush_inlined_data('lake', schema_name => 'shop')",
+            )
+            .unwrap_or_else(|error| shown(&error));
+        let flushed: i64 = flushed.iter().filter_map(|row| row.integer(2)).sum();
+        assert_eq!(flushed, 0, "{kind:?}");
+        assert_eq!(theirs.rows().len(), 101, "{kind:?}");
+    }
+}
+
+fn delete_files(session: &Session) -> i64 {
+    let sql = "select count(delete_file) from ducklake_list_files('lake', 'numbers', schema => 'shop')";
+    let rows = session.query(Call::new("list files"), sql);
+    rows.unwrap_or_else(|error| shown(&error))[0].integer(0).unwrap()
 }
 
 #[test]

@@ -11,8 +11,8 @@ use pintail_testkit::Process;
 use serde::{Deserialize, Serialize};
 
 use crate::lakes::{
-    Address, Kind, Place, assert_sound, assert_swept, commit, contents, key, numbers, seeded, shown, stage,
-    stage_attempt, try_commit,
+    Address, KINDS, Kind, Place, assert_sound, assert_swept, commit, contents, key, numbers, seeded, shown,
+    stage, stage_attempt, try_commit,
 };
 use crate::roles::{Gate, LIMIT, Role, answer, answers, assert_ends_well, pass_gate};
 
@@ -375,5 +375,72 @@ fn threads_commit_each_partition_once_on_a_duckdb_file() {
                 .collect()
         });
         check(&lake, &steps, &context);
+    }
+}
+
+#[test]
+fn full_loads_at_once_replace_each_other_as_a_whole() {
+    const LOADERS: i64 = 3;
+    const LOADS: i64 = 5;
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let first = place.open();
+        commit(
+            &first,
+            Change::ReplaceAll,
+            vec![stage(&first, "base", "all", 0..10, 1, 0)],
+        );
+        // A DuckDB file takes one engine.
+        let lakes: Vec<Lake> = (0..LOADERS)
+            .map(|_| {
+                if kind == Kind::DuckDb {
+                    first.clone()
+                } else {
+                    place.open()
+                }
+            })
+            .collect();
+        let barrier = Barrier::new(lakes.len());
+        let done: Vec<(i64, u64, u64)> = std::thread::scope(|scope| {
+            let loaders: Vec<_> = (1..)
+                .zip(&lakes)
+                .map(|(loader, lake)| {
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        let load = |number: i64| {
+                            let run = format!("loader-{loader}-{number}");
+                            let rows = 0..loader * 10 + number;
+                            let part = stage(lake, &run, "all", rows, 1, loader);
+                            barrier.wait();
+                            let outcome = commit(lake, Change::ReplaceAll, vec![part]);
+                            let snapshot = outcome.snapshot.expect("a new snapshot");
+                            (snapshot, outcome.rows_inserted, outcome.rows_deleted)
+                        };
+                        (0..LOADS).map(load).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            loaders
+                .into_iter()
+                .flat_map(|thread| thread.join().expect("a loader does not fail"))
+                .collect()
+        });
+        // Each load took away what the one before it had brought, and nothing else.
+        let mut done = done;
+        done.sort_unstable();
+        let mut there = 10;
+        for (snapshot, inserted, deleted) in done {
+            assert_eq!(deleted, there, "{kind:?}: snapshot {snapshot}");
+            there = inserted;
+        }
+        let session = first.session().expect("a session");
+        let (rows, ids, _, versions) = contents(&session);
+        assert_eq!(
+            (rows, ids),
+            (there.cast_signed(), there.cast_signed()),
+            "{kind:?}"
+        );
+        assert_eq!(versions % rows, 0, "{kind:?}: rows of two loads are there");
+        assert_sound(&first, "full loads at once");
     }
 }

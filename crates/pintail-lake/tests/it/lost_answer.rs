@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use pintail_lake::{Call, Change, CommitOutcome, CommitPart, Lake, LeaseSettings, SweepPolicy};
+use pintail_lake::{Call, Change, CommitOutcome, CommitPart, Error, Lake, LeaseSettings, SweepPolicy};
+use pintail_model::{ErrorKind, LogicalType};
 use pintail_testkit::{Fault, PostgresServer, TcpProxy, Trap};
 
 use crate::lakes::{
-    Kind, Place, assert_sound, assert_swept, commit, contents, key, parquet_files, references, seeded, stage,
-    try_commit, upsert,
+    Kind, Place, assert_sound, assert_swept, commit, contents, key, numbers, parquet_files, references,
+    seeded, stage, try_commit, upsert,
 };
+use crate::loads::{Loads, column};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -139,6 +141,111 @@ fn a_catalogue_that_cannot_be_asked_at_once_is_asked_again() {
 }
 
 #[test]
+fn a_repair_goes_on_when_the_engine_is_told_to_stop() {
+    let line = Line::open();
+    // The first question after the lost answer.
+    let held = Trap::new(Fault::Hold).at_query("pintail_keys");
+    line.proxy.arm_in_turn([swallowed(), held]);
+    let parts = vec![stage(&line.lake, "r1", "a", 0..10, 1, 2)];
+    let outcome = std::thread::scope(|scope| {
+        let committer = scope.spawn(|| commit(&line.lake, upsert(), parts));
+        assert!(line.proxy.wait_fired(LIMIT));
+        line.lake.engine().stopper().stop();
+        line.proxy.release();
+        committer.join().unwrap()
+    });
+    assert_eq!((outcome.asked, outcome.repaired), (1, 1));
+    assert_eq!((outcome.committed.len(), outcome.rows_updated), (1, 10));
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+}
+
+#[test]
+fn while_nobody_knows_what_became_of_a_commit_every_error_says_so() {
+    let line = Line::open();
+    let hasty = line.place.address.through(line.proxy.port()).open(LeaseSettings {
+        wait: Duration::from_millis(300),
+        ..LeaseSettings::default()
+    });
+    let unreachable = || Trap::new(Fault::CutBeforeCommit).at_query("pintail_keys");
+    let traps = std::iter::once(swallowed()).chain(std::iter::repeat_with(unreachable).take(50));
+    line.proxy.arm_in_turn(traps);
+    let part = stage(&hasty, "r1", "a", 0..10, 1, 2);
+    let error = try_commit(&hasty, upsert(), vec![part.clone()]).unwrap_err();
+    assert!(
+        matches!(&error, Error::Undecided { source, .. } if matches!(**source, Error::Statement { .. })),
+        "{error:?}"
+    );
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.hint().is_some());
+    line.proxy.arm_in_turn([]);
+    let outcome = commit(&hasty, upsert(), vec![part]);
+    assert_eq!((outcome.committed.len(), outcome.already.len()), (0, 1));
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+}
+
+#[test]
+fn a_committer_that_is_stopped_before_the_catalogue_decides_does_not_say_that_it_failed() {
+    let line = Line::open();
+    let parts = vec![stage(&line.lake, "r1", "a", 0..10, 1, 2)];
+    line.proxy.arm(Trap::new(Fault::HoldAndCut).after_query(SNAPSHOT));
+    let error = std::thread::scope(|scope| {
+        let committer = scope.spawn(|| try_commit(&line.lake, upsert(), parts.clone()));
+        assert!(line.proxy.wait_fired(LIMIT));
+        assert!(waits_for_a_lock(&line), "nobody waits for the undecided commit");
+        line.lake.engine().stopper().stop();
+        line.proxy.release();
+        committer.join().unwrap().unwrap_err()
+    });
+    assert!(matches!(error, Error::Undecided { .. }), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    // It took place.
+    let outcome = commit(&line.place.open(), upsert(), parts);
+    assert_eq!((outcome.committed.len(), outcome.already.len()), (0, 1));
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+}
+
+#[test]
+fn a_catalogue_that_is_lost_over_and_over_ends_in_certainty() {
+    let line = Line::open();
+    // Not one of these reaches the catalogue, and after the last one a lease tells so.
+    line.proxy.arm_in_turn(std::iter::repeat_with(cut).take(4));
+    let part = stage(&line.lake, "r1", "a", 0..10, 1, 2);
+    let error = try_commit(&line.lake, upsert(), vec![part.clone()]).unwrap_err();
+    assert!(!matches!(error, Error::Undecided { .. }), "{error:?}");
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1000));
+    assert_eq!(commit(&line.lake, upsert(), vec![part]).committed.len(), 1);
+    assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
+}
+
+#[test]
+fn a_table_that_is_made_anew_survives_a_lost_answer() {
+    for trap in [swallowed(), cut()] {
+        let line = Line::open();
+        let columns = vec![column("id", LogicalType::Text), column("when", LogicalType::Date)];
+        let loads = Loads::new(&line.lake, numbers(), columns);
+        line.proxy.arm(trap);
+        let outcome = loads.replace("r1", "select 'x' as id, date '2024-01-02' as \"when\"");
+        assert!(line.proxy.fired());
+        assert_eq!(
+            (outcome.asked, outcome.rows_inserted, outcome.rows_deleted),
+            (1, 1, 1000)
+        );
+        let lake = line.place.open();
+        let after = Loads::new(&lake, numbers(), loads.columns.clone());
+        assert_eq!(after.rows(), [["x", "2024-01-02"]]);
+        let before = format!(
+            "select count(note) from lake.shop.numbers at (version => {})",
+            outcome.snapshot.unwrap() - 1
+        );
+        let rows = lake
+            .session()
+            .unwrap()
+            .query(Call::new("read what was there"), &before);
+        assert_eq!(rows.unwrap()[0].integer(0), Some(1000));
+    }
+}
+
+#[test]
 fn an_answer_is_not_final_while_the_catalogue_still_commits() {
     let line = Line::open();
     let parts = vec![stage(&line.lake, "r1", "a", 0..10, 1, 2)];
@@ -183,7 +290,7 @@ fn a_sweep_finishes_a_repair_before_it_removes_anything() {
         own_runs: Vec::new(),
         older_than: Some(Duration::ZERO),
     };
-    line.lake.sweep(&crate::lakes::numbers(), &policy).unwrap();
+    line.lake.sweep(&numbers(), &policy).unwrap();
     assert_eq!(line.contents(), (1000, 1000, 499_500, 1010));
     assert_swept(&line.lake, "after a sweep");
 }

@@ -2,12 +2,16 @@
 
 #![cfg(test)]
 
+mod catalogues;
 mod commit;
 mod concurrency;
 mod engine;
+mod faults;
 mod kill;
 mod lakes;
+mod loads;
 mod lost_answer;
+mod names;
 mod repeat;
 mod roles;
 mod stopped;

@@ -2,7 +2,8 @@
 //! each step the table equals a model: in number, in sums that DuckDB computes, and in a checksum of all values.
 //!
 //! DuckLake has open faults where inlined deletes meet re-inserted keys, flushes and compaction. This shows that the
-//! way Pintail writes (staged files, delete files, nothing inlined) stays clear of them on the version that we pin.
+//! way Pintail writes (staged files, delete files, nothing inlined) stays clear of them on the version that we pin, also
+//! beside another program with DuckLake's own defaults, which would inline: our tables say that it must not.
 //! `PINTAIL_STEPS=2000` goes on for longer.
 
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ enum Step {
     Stale,
     /// Another program deletes rows.
     Delete,
+    /// Another program brings new rows.
+    Insert,
     Flush,
     Merge,
     Rewrite,
@@ -35,7 +38,7 @@ enum Step {
     Sweep,
 }
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step::Replace,
     Step::Upsert,
     Step::Upsert,
@@ -44,6 +47,7 @@ const STEPS: [Step; 14] = [
     Step::Stale,
     Step::Delete,
     Step::Delete,
+    Step::Insert,
     Step::Flush,
     Step::Merge,
     Step::Rewrite,
@@ -97,14 +101,31 @@ impl Repeat {
             Step::Delete => {
                 let rows = some_ids(random);
                 let every = random.i64(1..=3);
-                self.run(&format!(
+                self.run_elsewhere(&format!(
                     "delete from lake.shop.numbers where id >= {} and id < {} and id % {every} = 0",
                     rows.start, rows.end
                 ));
                 self.model.retain(|id, _| !rows.contains(id) || id % every != 0);
             }
+            Step::Insert => {
+                let id = random.i64(0..IDS);
+                if self.model.insert(id, self.version).is_none() {
+                    self.run_elsewhere(&format!(
+                        "insert into lake.shop.numbers values ({id}, {}, 'note {id}')",
+                        self.version
+                    ));
+                } else {
+                    self.run_elsewhere(&format!(
+                        "update lake.shop.numbers set version = {} where id = {id}",
+                        self.version
+                    ));
+                }
+            }
             Step::Flush => {
-                self.run("call ducklake_flush_inlined_data('lake', schema_name => 'shop', table_name => 'numbers')");
+                let sql = "call ducklake_flush_inlined_data('lake', schema_name => 'shop', table_name => 'numbers')";
+                let flushed = self.session.query(Call::new("flush"), sql);
+                let flushed = flushed.unwrap_or_else(|error| shown(&error));
+                assert_eq!(flushed.iter().filter_map(|row| row.integer(2)).sum::<i64>(), 0);
             }
             Step::Merge => {
                 self.run("call ducklake_merge_adjacent_files('lake', 'numbers', schema => 'shop')");
@@ -153,6 +174,13 @@ impl Repeat {
     fn run(&self, sql: &str) {
         let ran = self.session.batch(Call::new("maintain"), sql);
         ran.unwrap_or_else(|error| shown(&error));
+    }
+
+    /// Runs a statement as a program does that knows nothing of us.
+    fn run_elsewhere(&self, sql: &str) {
+        self.run("set global ducklake_default_data_inlining_row_limit = 10");
+        self.run(sql);
+        self.run("set global ducklake_default_data_inlining_row_limit = 0");
     }
 
     /// Compares the table with the model.

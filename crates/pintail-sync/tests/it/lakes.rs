@@ -54,6 +54,8 @@ pub(crate) fn postgres_catalogue(port: u16, database: &str) -> Catalogue {
         connection: Secret::new(format!(
             "host=127.0.0.1 port={port} user=postgres dbname={database}"
         )),
+        options: String::new(),
+        password: None,
         secrets: Vec::new(),
         address: format!("postgres://127.0.0.1:{port}/{database}"),
         metadata_schema: "public".to_owned(),

@@ -114,3 +114,39 @@ fn a_query_shows_no_password() {
         assert_no_canary(&seen.to_string(), &[PASSWORD]);
     }
 }
+
+#[test]
+fn a_lake_shows_no_password_of_its_catalogue() {
+    let (source, from) = shop();
+    let server = PostgresServer::shared();
+    let catalogue = server.fresh_database();
+    let user = format!("keeper_{}", catalogue.name());
+    let password = "canary keep'r\\s-91bd";
+    server.create_user(&user, password);
+    catalogue.execute(&format!("grant all on schema public to {user}"));
+    let project = Project::empty();
+    let lake = |password: &str| format!("ducklake:{}?data_path=files", catalogue.url_as(&user, password));
+    let (right, wrong) = (lake(password), lake("canary-wrong-4417"));
+    let mut commands = vec![vec!["copy", from.as_str(), "orders", right.as_str()]];
+    for query in [
+        "select count(*) from orders",
+        "from duckdb_databases()",
+        "from duckdb_secrets()",
+        "selec",
+    ] {
+        commands.push(vec!["sql", right.as_str(), query]);
+        commands.push(vec!["sql", wrong.as_str(), query]);
+    }
+    for arguments in commands {
+        let seen = Seen::of(project.command(&arguments).env("PINTAIL_LOG_LEVEL", "debug"));
+        if arguments[0] == "copy" {
+            assert_eq!(seen.code, Some(0), "{seen}");
+        }
+        assert_no_canary(
+            &seen.to_string(),
+            &[password, "r\\s-91bd", "canary-wrong-4417", PASSWORD, CELL],
+        );
+    }
+    assert_no_canary_in_folder(&project.path("state"), &[password, PASSWORD, CELL]);
+    drop(source);
+}
