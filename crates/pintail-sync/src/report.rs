@@ -116,9 +116,11 @@ pub enum ParityStatus {
     Ok,
     /// They are not.
     Mismatch,
-    /// Nobody looked.
+    /// Nobody looked at some of the rows, or at any.
     #[default]
     Unproven,
+    /// There was nothing to read, and so nothing to compare.
+    Unchanged,
 }
 
 /// Where the checksums of the source come from.
@@ -127,7 +129,7 @@ pub enum ParityStatus {
 pub enum ParitySource {
     /// From the rows as they were read.
     Streamed,
-    /// From another scan.
+    /// Some or all of them from the rows that an earlier attempt had staged, read again.
     Rescanned,
 }
 

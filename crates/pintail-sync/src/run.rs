@@ -26,7 +26,7 @@ use crate::progress::{Phase, Progress};
 use crate::report::{Commits, Endpoint, Failure, Parity, SyncReport};
 use crate::resources::Resources;
 use crate::spec::PipelineSpec;
-use crate::state::{History, Reset, RunStatus, State};
+use crate::state::{History, Reset, RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
 use crate::survey::survey;
 
@@ -120,14 +120,17 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
     let engine = Engine::open(&request.engine)?;
     let mut survey = survey(request, &asked, &engine, Access::ReadOnly, history)?;
     survey.facts.settle(&request.spec.name);
+    let unproven = asked.parity.then(|| survey.facts.require_checksums()).flatten();
     let candidates = Candidates::of(&request.spec, &asked)?;
-    plan::make(
+    let mut plan = plan::make(
         &request.spec,
         &asked,
         &candidates,
         &survey.facts,
         request.source.as_ref(),
-    )
+    )?;
+    plan.notes.extend(unproven);
+    Ok(plan)
 }
 
 /// Runs a pipeline once.
@@ -246,10 +249,10 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
     let mut notes = Vec::new();
     if let Some(over) = facts.settle(pipeline) {
         state.finish_run(pipeline, &over.run, RunStatus::Completed, facts.now, None)?;
-        notes.push(format!(
-            "run {} had brought everything in before it was cut off",
-            over.run
-        ));
+        notes.push(brought_in(&over));
+    }
+    if asked.parity {
+        notes.extend(facts.require_checksums());
     }
     let candidates = Candidates::of(&request.spec, &asked)?;
     let plan = plan::make(
@@ -265,6 +268,18 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
         lake,
         notes,
     })
+}
+
+/// What is said of a run that only did not get to say that it was over.
+fn brought_in(run: &UnfinishedRun) -> String {
+    let said = format!("run {} had brought everything in before it was cut off", run.run);
+    match run.uncompared() {
+        0 => said,
+        open => format!(
+            "{said}, and {open} of its {} partitions were not compared: a full load settles that",
+            run.partitions.len()
+        ),
+    }
 }
 
 fn log_start(log: &RunLog, plan: &PipelinePlan) {

@@ -131,7 +131,7 @@ pub(crate) fn carry_out(
 pub(crate) fn exit_code(report: &SyncReport) -> ExitCode {
     match report.parity.status {
         ParityStatus::Mismatch => ExitCode::from(EXIT_PARITY_MISMATCH),
-        ParityStatus::Ok | ParityStatus::Unproven => ExitCode::SUCCESS,
+        ParityStatus::Ok | ParityStatus::Unchanged | ParityStatus::Unproven => ExitCode::SUCCESS,
     }
 }
 
@@ -162,7 +162,7 @@ fn show_report(report: &SyncReport, label: &str, json: bool) -> Result<(), Diagn
             0 => {
                 format!("{hint} Run it again. A source that is read differently each time cannot be copied.")
             }
-            _ => format!("{hint} A full load makes both sides equal: `--strategy full`."),
+            _ => format!("{hint} The next run is a full load, which makes both sides equal."),
         });
     }
     if json {

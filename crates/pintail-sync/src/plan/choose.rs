@@ -195,7 +195,7 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         }
         return full(obstacle);
     }
-    let low = match watermark(facts) {
+    let low = match watermark(facts, named) {
         Ok(low) => low,
         Err(reason) if named => {
             return full(format!(
@@ -250,9 +250,11 @@ struct Watermark {
     origin: &'static str,
 }
 
-/// The watermark to go on from, or why there is none.
-fn watermark(facts: &Facts) -> std::result::Result<Watermark, String> {
-    if let Some(reason) = &facts.history.start_fresh {
+/// The watermark to go on from, or why there is none. One that was kept although both sides differ is for a delta that
+/// somebody insists on.
+fn watermark(facts: &Facts, named: bool) -> std::result::Result<Watermark, String> {
+    let insisted = named && facts.history.watermark.is_some();
+    if let Some(reason) = facts.history.start_fresh.as_ref().filter(|_| !insisted) {
         return Err(reason.clone());
     }
     let Some(table) = &facts.lake_table else {

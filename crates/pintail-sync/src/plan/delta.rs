@@ -205,11 +205,16 @@ fn resume(draft: &Draft<'_>, plan: &mut PipelinePlan, run: &UnfinishedRun) {
     let partitions: Vec<PartitionPlan> = run
         .partitions
         .iter()
-        .map(|frozen| PartitionPlan {
-            watermark: frozen.watermark,
-            changed_only: frozen.changed_only,
-            done: draft.facts.committed.contains(&key(frozen)) || frozen.empty,
-            ..draft.partition(frozen.range.clone(), frozen.expected_rows)
+        .map(|frozen| {
+            let done = draft.facts.committed.contains(&key(frozen)) || frozen.empty;
+            PartitionPlan {
+                watermark: frozen.watermark,
+                changed_only: frozen.changed_only,
+                done,
+                compared: frozen.compared || frozen.empty,
+                staged: frozen.staged.clone().filter(|_| done),
+                ..draft.partition(frozen.range.clone(), frozen.expected_rows)
+            }
         })
         .collect();
     let done = partitions.iter().filter(|partition| partition.done).count();

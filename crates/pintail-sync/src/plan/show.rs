@@ -383,7 +383,7 @@ impl Serialize for PipelinePlan {
                 range: partition.range.to_string(),
                 expected_rows: partition.expected_rows,
                 done: partition.done,
-                staged: partition.staged.is_some(),
+                staged: !partition.done && partition.staged.is_some(),
                 statements: if partition.done || partition.staged.is_some() {
                     Vec::new()
                 } else {

@@ -725,6 +725,7 @@ fn an_unfinished_delta_goes_on_as_it_was_frozen() {
         changed_only: false,
         attempts: 1,
         empty,
+        compared: false,
         staged: None,
     };
     let run = RunId::from_stored("20240115_130000_000002");
