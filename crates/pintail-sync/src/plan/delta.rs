@@ -140,7 +140,11 @@ fn cut(draft: &Draft<'_>, plan: &mut PipelinePlan, low: CursorValue, high: Curso
     }
     let rows = facts.table.rows.unwrap_or(0);
     let expected = partition::expected(histogram, rows, low.number(), high.number());
-    let most = if by_index { PARTITIONS_MAX } else { SCANS_MAX };
+    let most = if by_index {
+        u64::from(PARTITIONS_MAX)
+    } else {
+        SCANS_MAX
+    };
     let parts = expected.div_ceil(PARTITION_ROWS).clamp(1, most);
     partition::cursor_shares(column, low, high, histogram, parts)
 }

@@ -20,7 +20,7 @@ use pintail_lake::connector::{Connector, DoubtfulScan, Scan, ScanRequest};
 use pintail_model::{CursorValue, Range, RunId, TableName, checksum};
 use serde::Serialize;
 
-pub use choose::{Candidate, Candidates, Choice, Chosen, choose};
+pub use choose::{ASKED_FOR, Candidate, Candidates, Choice, Chosen, choose};
 pub use facts::{Asked, Facts};
 pub use reuse::Reuse;
 pub use show::{Side, Statement};

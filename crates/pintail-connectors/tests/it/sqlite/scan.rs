@@ -187,6 +187,8 @@ fn keys_are_those_that_cannot_be_null() {
     assert_eq!(attached.describe("f").indexed, ["y"]);
     assert_eq!(attached.describe("g").rows, None);
     assert_eq!(attached.describe("rowid_taken").rows, Some(0));
+    assert_eq!(attached.describe("rowid_taken").bytes, Some(0));
+    assert_eq!(attached.describe("g").bytes, None, "a view has no size");
 }
 
 #[test]
