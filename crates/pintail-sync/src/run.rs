@@ -29,6 +29,7 @@ use crate::spec::PipelineSpec;
 use crate::state::{History, Reset, RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
 use crate::survey::survey;
+use crate::work::Tally;
 
 /// One run, as asked for.
 pub struct SyncRequest {
@@ -197,7 +198,10 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
         progress,
         stop,
     };
-    attempt.freeze(&mut state, started_at)?;
+    if let Err(error) = attempt.freeze(&mut state, started_at) {
+        let _ = end(attempt.report(Tally::default(), started_at), Some(&error));
+        return Err(error);
+    }
     let mut tally = attempt.new_tally(notes);
     let state = Mutex::new(state);
     let result = attempt
@@ -219,13 +223,15 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     report
 }
 
-/// Forgets a pipeline, or what one of its strategies did, so that the next run is a full load.
+/// Forgets a pipeline, or what one of its strategies did, by its name or type, so that the next run is a full load.
 ///
 /// # Errors
-/// [`Error::AlreadyRunning`] if a run of the pipeline is under way.
+/// [`Error::AlreadyRunning`] if a run of the pipeline is under way; `NotFound` if the strategy has no run.
 pub fn reset(data_dir: &Path, pipeline: &str, strategy: Option<&str>, clock: &dyn Clock) -> Result<Reset> {
     let _lock = PipelineLock::take(data_dir, pipeline, clock.now())?;
-    State::open(data_dir)?.reset(pipeline, strategy)
+    let mut state = State::open(data_dir)?;
+    let strategy = strategy.map(|name| state.strategy(pipeline, name)).transpose()?;
+    state.reset(pipeline, strategy.as_deref())
 }
 
 /// Everything that is known before a run writes.

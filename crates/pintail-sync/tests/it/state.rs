@@ -310,6 +310,12 @@ fn a_log_has_one_json_object_a_line_from_its_level_on() {
     log.info("partition read", json!({ "partition": "1-10000", "rows": 5000 }));
     let text = std::fs::read_to_string(folder.path().join("logs/orders/20240101_120000_abc123.log"))
         .expect("a file");
+    assert!(
+        text.starts_with(
+            r#"{"timestamp":"2024-01-01T12:00:05Z","level":"INFO","message":"partition read","run_id":"#
+        ),
+        "{text}"
+    );
     let line: serde_json::Value = serde_json::from_str(text.trim()).expect("one line of JSON");
     assert_eq!(
         line,
