@@ -249,6 +249,54 @@ fn every_double_arrives_bit_by_bit() {
 }
 
 #[test]
+fn sqlite_alone_counts_times_as_the_engine_reads_them() {
+    let fixture = SqliteFixture::new();
+    fixture.execute(
+        "create table events (id integer primary key, at datetime, day date);
+         insert into events values
+         (1, '2024-01-01T10:00:00.5', '2024-01-01'), (2, '2024-01-01 10:00:00.500000', '2024-01-02'),
+         (3, '2024-01-01T10:00:00.1234560', '2024-01-03'), (4, '2024-01-01 10:00', '9999-12-31'),
+         (5, '2024-01-01', '0001-01-01'), (6, 'infinity', 'infinity'), (7, null, null)",
+    );
+    let attached = Attached::new(fixture.connector());
+    let day = |text: &str| CursorValue::parse(CursorType::Date, text).unwrap();
+    let times = [
+        "2024-01-01 00:00:00",
+        "2024-01-01 10:00:00",
+        "2024-01-01 10:00:00.123456",
+        "2024-01-01 10:00:00.500000",
+        "2024-01-01 10:00:00.500001",
+        "9999-01-01 00:00:00",
+    ]
+    .map(at);
+    let days = [
+        "0001-01-01",
+        "2024-01-01",
+        "2024-01-03",
+        "2024-01-04",
+        "9999-12-31",
+    ]
+    .map(day);
+    for (column, bounds) in [("at", &times[..]), ("day", &days[..])] {
+        for low in bounds.iter().copied().map(Some).chain([None]) {
+            for high in bounds.iter().copied() {
+                let range = Range::Cursor {
+                    column: column.to_owned(),
+                    low,
+                    high,
+                };
+                let request = attached.request("events", range);
+                let (read, counted) = (
+                    attached.rows(&request).len() as u64,
+                    attached.count_now(&request.table, &request.range),
+                );
+                assert_eq!(counted, read, "{:?}", request.range);
+            }
+        }
+    }
+}
+
+#[test]
 fn the_clock_is_the_one_that_is_passed_in() {
     let fixture = SqliteFixture::new();
     fixture.execute("create table t (n integer, at datetime); insert into t values (7, null), (null, null), ('abc', null), (3, null)");
