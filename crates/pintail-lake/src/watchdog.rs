@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use duckdb::InterruptHandle;
 
+/// DuckDB forgets an interrupt that comes while it still prepares a statement: it is repeated until the call ends.
+const REPEAT: Duration = Duration::from_millis(50);
+
 /// One thread per engine that sleeps until the next deadline. It ends with the engine.
 pub(crate) struct Watchdog {
     state: Arc<Shared>,
@@ -99,6 +102,7 @@ impl Watchdog {
         }
         drop(calls);
         self.state.stop_asked.notify_all();
+        self.state.changed.notify_one();
     }
 
     /// Waits, unless and until the engine is told to stop. Returns whether it was not.
@@ -143,25 +147,19 @@ impl Shared {
     fn watch(&self) {
         let mut calls = self.lock();
         while !calls.closed {
-            let now = Instant::now();
-            for running in calls
-                .running
-                .values_mut()
-                .filter(|running| !running.late && running.deadline <= now)
-            {
-                running.late = true;
-                running.interrupt.interrupt();
-            }
-            let next = calls
-                .running
-                .values()
-                .filter(|running| !running.late)
-                .map(|running| running.deadline)
-                .min();
-            calls = match next {
-                Some(deadline) => {
+            let (now, stopped) = (Instant::now(), calls.stopped);
+            let look_again = calls.running.values_mut().map(|running| {
+                running.late |= running.deadline <= now;
+                if running.late || (stopped && !running.protected) {
+                    running.interrupt.interrupt();
+                    return now + REPEAT;
+                }
+                running.deadline
+            });
+            calls = match look_again.min() {
+                Some(next) => {
                     self.changed
-                        .wait_timeout(calls, deadline.saturating_duration_since(now))
+                        .wait_timeout(calls, next.saturating_duration_since(now))
                         .expect("no holder of this lock panics")
                         .0
                 }

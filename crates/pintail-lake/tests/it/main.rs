@@ -4,6 +4,7 @@
 
 mod commit;
 mod concurrency;
+mod interrupt;
 mod kill;
 mod lakes;
 mod lost_answer;
