@@ -23,7 +23,7 @@ build: ## build `pintail` into target/debug
 demo: ## sync a sample shop into a local lake, and show what happened (ROWS=1000000)
 	@scripts/setup
 	cargo build --workspace --bin pintail
-	@target/debug/pintail demo $(rows) $(ARGS)
+	@"$${CARGO_TARGET_DIR:-target}/debug/pintail" demo $(rows) $(ARGS)
 
 test: ## install what the tests need, run all of them (ARGS= goes to cargo test)
 	@scripts/test $(ARGS)

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use pintail_model::ErrorKind;
 
+use crate::unreachable::Unreachable;
+
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -135,6 +137,7 @@ impl Error {
                  catalogue can cause this; if it comes back, report it."
                     .to_owned(),
             ),
+            Self::Statement { source, .. } => Some(Unreachable::of(&source.text)?.hint.to_owned()),
             _ => None,
         }
     }
@@ -299,6 +302,9 @@ impl Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(unreachable) = Unreachable::of(&self.text) {
+            return f.write_str(&unreachable.what);
+        }
         // The class may say more than DuckDB's own; whether the text may be shown, DuckDB's own decides.
         if !self.shows_text {
             return f.write_str(self.class.describe());

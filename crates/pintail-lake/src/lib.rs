@@ -27,6 +27,7 @@ pub mod quote;
 pub mod session;
 pub mod sweep;
 pub mod tap;
+mod unreachable;
 mod watchdog;
 
 pub use commit::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile};

@@ -28,7 +28,8 @@ impl ErrorKind {
     /// The process exit code of this kind, as documented in `docs/exit-codes.md`.
     ///
     /// 1 is an internal fault and 2 what command-line parsers use for bad usage; 7 is left for a parity
-    /// mismatch, which is a finding and not an error; 130 is what a shell reports for an interrupt.
+    /// mismatch, which is a finding and not an error, 8 for a pipeline that is already running, which a scheduler
+    /// may take for no error at all; 130 is what a shell reports for an interrupt.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -38,7 +39,7 @@ impl ErrorKind {
             Self::Unauthorized => 4,
             Self::Unavailable => 5,
             Self::Data => 6,
-            Self::Conflict => 8,
+            Self::Conflict => 9,
             Self::Cancelled => 130,
         }
     }
@@ -61,6 +62,9 @@ impl ErrorKind {
 
 /// The exit code of a run whose two sides differ.
 pub const EXIT_PARITY_MISMATCH: u8 = 7;
+
+/// The exit code of a run whose pipeline is already running.
+pub const EXIT_ALREADY_RUNNING: u8 = 8;
 
 impl std::fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

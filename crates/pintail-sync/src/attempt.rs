@@ -168,8 +168,11 @@ impl Attempt<'_> {
     }
 
     /// What there is to say, beside how it ended.
-    pub(crate) fn report(&self, tally: Tally, started_at: Timestamp) -> SyncReport {
+    pub(crate) fn report(&self, mut tally: Tally, started_at: Timestamp) -> SyncReport {
         let plan = self.plan;
+        if tally.parity.status == ParityStatus::Ok && tally.uncompared > 0 {
+            tally.parity.status = ParityStatus::Unproven;
+        }
         let mismatch = tally.parity.status == ParityStatus::Mismatch;
         let skipped = plan
             .partitions

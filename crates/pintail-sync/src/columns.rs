@@ -158,7 +158,10 @@ fn homeless(column: &SourceColumn) -> ColumnProblem {
     } = column;
     ColumnProblem {
         column: name.clone(),
-        message: format!("column `{name}` is of type `{source_type}`, which has no lossless home"),
+        message: match source_type.as_str() {
+            "" => format!("column `{name}` has no declared type, so its values may be of any"),
+            _ => format!("column `{name}` is of type `{source_type}`, which has no lossless home"),
+        },
         hint: Some(choices()),
         unknown: false,
     }
@@ -170,9 +173,14 @@ fn without_precision(column: &SourceColumn) -> ColumnProblem {
     } = column;
     ColumnProblem {
         column: name.clone(),
-        message: format!(
-            "column `{name}` is declared `decimal` without digits, and `{source_type}` does not name them"
-        ),
+        message: match source_type.as_str() {
+            "" => format!(
+                "column `{name}` is declared `decimal` without digits, and the source does not name them"
+            ),
+            _ => format!(
+                "column `{name}` is declared `decimal` without digits, and `{source_type}` does not name them"
+            ),
+        },
         hint: Some(
             "Add `precision` and `scale` to the column in `column_map`, or declare it `text`.".to_owned(),
         ),
@@ -186,9 +194,14 @@ fn unreadable(column: &SourceColumn, wanted: LogicalType) -> ColumnProblem {
     } = column;
     ColumnProblem {
         column: name.clone(),
-        message: format!(
-            "column `{name}` is of type `{source_type}`, which cannot be read as `{wanted}` without loss"
-        ),
+        message: match source_type.as_str() {
+            "" => {
+                format!("column `{name}` has no declared type, and cannot be read as `{wanted}` without loss")
+            }
+            _ => format!(
+                "column `{name}` is of type `{source_type}`, which cannot be read as `{wanted}` without loss"
+            ),
+        },
         hint: Some(choices()),
         unknown: false,
     }

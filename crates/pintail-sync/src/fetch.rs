@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::doubt;
 use crate::error::{Error, Result};
 use crate::plan::{PartitionPlan, PlanKind, SOURCE, statement};
-use crate::shape::Leaf;
+use crate::shape::{COUNTED_LEAF, Leaf};
 use crate::snapshot::Snapshot;
 use crate::state::StagedRecord;
 use crate::work::Work;
@@ -85,15 +85,18 @@ fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> 
     work.loosen(&path);
 
     let names = plan.shape.names();
-    let tap = plan.parity.then(|| Arc::new(work.lake.engine().tap()));
-    let filter = tap.as_ref().map(|tap| {
-        work.meter.watch(tap);
+    let tap = Arc::new(work.lake.engine().tap());
+    work.meter.watch(&tap);
+    let filter = if plan.parity {
         tap.filter(plan.shape.leaf.as_ref().map(Leaf::sql).as_deref(), &names)
-    });
+    } else {
+        // Whoever watches wants to see rows pass; one column of one leaf is next to nothing.
+        tap.filter(Some(COUNTED_LEAF), &[plan.shape.counted()])
+    };
     let sql = statement::stage(
         &partition.scan.sql,
         &names,
-        filter.as_deref(),
+        Some(&filter),
         &path.to_string_lossy(),
     );
     let label = format!(
@@ -101,13 +104,10 @@ fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> 
         partition.id, plan.source_table, plan.source.address
     );
     let copied = session.execute(Call::new(&label), &sql);
-    work.meter.settle(tap.as_ref(), *copied.as_ref().unwrap_or(&0));
+    work.meter.settle(&tap, *copied.as_ref().unwrap_or(&0));
     let rows = copied.map_err(|error| explain(work, partition, error))?;
-    if let Some(passed) = tap
-        .as_ref()
-        .map(|tap| tap.rows())
-        .filter(|passed| *passed != rows)
-    {
+    let passed = tap.rows();
+    if passed != rows {
         return Err(Error::Refused {
             kind: ErrorKind::Internal,
             message: format!(
@@ -125,7 +125,11 @@ fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> 
         doubt::settle(work, session, partition, &path)?;
         make_durable(&path)?
     };
-    let leaves = tap.map(|tap| tap.checksums()).unwrap_or_default();
+    let leaves = if plan.parity {
+        tap.checksums()
+    } else {
+        LeafChecksums::default()
+    };
     if rows > 0 {
         let checksum = plan.parity.then(|| leaves.total().digest());
         let record = StagedRecord {

@@ -1,8 +1,11 @@
 //! The log of one run: JSON lines beside the state, as `data/logs/<pipeline>/<run>.log`.
 //!
 //! ```json
-//! {"timestamp":"2024-01-01T12:00:05Z","level":"INFO","message":"partition committed","run_id":"…","rows":5000}
+//! {"timestamp":"2024-01-01T12:00:05Z","level":"INFO","message":"partition read","run_id":"…","partition":"all","rows":5000}
 //! ```
+//!
+//! A run that came through has `sync started`, `partition read` for each partition, `committed` for each commit, and
+//! `sync ended`.
 //!
 //! Everything also goes to `tracing`. Fields never hold secrets, cell values or statements.
 
@@ -13,7 +16,8 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
 use pintail_model::{Clock, RunId};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::file_name::file_name;
@@ -60,6 +64,17 @@ impl FromStr for Level {
             )),
         }
     }
+}
+
+/// One line, in the order in which people read it.
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: String,
+    level: &'a str,
+    message: &'a str,
+    run_id: &'a str,
+    #[serde(flatten)]
+    fields: Value,
 }
 
 /// The log of one run. Threads share it.
@@ -116,15 +131,15 @@ impl RunLog {
         if level < self.level {
             return;
         }
-        let mut line = Map::new();
-        line.insert("timestamp".to_owned(), self.clock.now().to_string().into());
-        line.insert("level".to_owned(), level.as_str().into());
-        line.insert("message".to_owned(), message.into());
-        line.insert("run_id".to_owned(), run.into());
-        if let Value::Object(fields) = fields {
-            line.extend(fields);
-        }
-        let text = format!("{}\n", Value::Object(line));
+        let line = Line {
+            timestamp: self.clock.now().to_string(),
+            level: level.as_str(),
+            message,
+            run_id: run,
+            fields,
+        };
+        let mut text = serde_json::to_string(&line).expect("a line has a JSON form");
+        text.push('\n');
         let written = self
             .file
             .lock()

@@ -18,6 +18,7 @@ use crate::plan::statement;
 use crate::progress::Phase;
 use crate::report::{Parity, ParitySource, ParityStatus};
 use crate::shape::Leaf;
+use crate::state::StagedRecord;
 use crate::work::Work;
 
 /// Differences that a report names.
@@ -58,6 +59,12 @@ impl Parity {
     /// Sets the checksum of everything that was read.
     pub(crate) fn set_checksum(&mut self, total: Checksum) {
         self.checksum = Some(total.digest());
+    }
+
+    /// Says that rows which an earlier attempt had read were read again where it had put them.
+    pub(crate) fn rescanned(&mut self) {
+        self.begin();
+        self.source = Some(ParitySource::Rescanned);
     }
 
     fn begin(&mut self) {
@@ -113,6 +120,21 @@ pub(crate) fn file_leaves(work: &Work<'_>, staged: &Path) -> Result<LeafChecksum
             statement::parquet(&[staged])
         )
     })
+}
+
+/// The leaves of a file that an earlier attempt staged; `None` if it is not on record, has no checksum, or does not hold
+/// what was read.
+pub(crate) fn staged_leaves<'a>(
+    work: &Work<'_>,
+    record: Option<&'a StagedRecord>,
+) -> Result<Option<(&'a StagedRecord, LeafChecksums)>> {
+    let Some((record, checksum)) = record.and_then(|record| Some((record, record.checksum.as_ref()?))) else {
+        return Ok(None);
+    };
+    let leaves = file_leaves(work, &record.path)?;
+    let total = leaves.total();
+    let same = total.rows == record.rows && total.digest() == *checksum;
+    Ok(same.then_some((record, leaves)))
 }
 
 /// Both sides without the rows of which the lake kept a later version.
@@ -191,6 +213,12 @@ fn leaves(work: &Work<'_>, statement: impl FnOnce(&str) -> String) -> Result<Lea
     let _callers = work.lake.engine().callers(1)?;
     session.query(Call::new(&label), &statement(&filter))?;
     Ok(tap.checksums())
+}
+
+/// Remembers a difference between the source and what is in the lake, and writes it into the log.
+pub(crate) fn differs(work: &Work<'_>, parity: &Parity) -> Result<()> {
+    log_mismatch(work, parity);
+    work.state().remember_difference(&work.plan.pipeline)
 }
 
 /// Writes a difference into the log.

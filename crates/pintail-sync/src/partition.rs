@@ -9,7 +9,7 @@ use pintail_model::{CursorType, CursorValue, Range};
 use crate::spec::StepUnit;
 
 /// Partitions of one run at most: each is a statement, a file and, for a delta, a commit.
-pub const PARTITIONS_MAX: u64 = 1_000;
+pub const PARTITIONS_MAX: u32 = 1_000;
 
 /// Ranges of about equal numbers of pages.
 #[must_use]

@@ -27,7 +27,7 @@ pub trait Progress: Sync {
         let _ = (rows, partitions, done);
     }
 
-    /// How many rows were read until now. Without parity, rows count when their partition is done.
+    /// How many rows were read until now.
     fn rows(&self, rows: u64) {
         let _ = rows;
     }
@@ -66,11 +66,9 @@ impl Meter {
     }
 
     /// Counts `rows` for good, in place of what passed through `tap`.
-    pub(crate) fn settle(&self, tap: Option<&Arc<Tap>>, rows: u64) {
+    pub(crate) fn settle(&self, tap: &Arc<Tap>, rows: u64) {
         let mut running = self.running.lock().expect("no holder of this lock panics");
-        if let Some(tap) = tap {
-            running.retain(|other| !Arc::ptr_eq(other, tap));
-        }
+        running.retain(|other| !Arc::ptr_eq(other, tap));
         self.done.fetch_add(rows, Ordering::Relaxed);
     }
 

@@ -1,4 +1,12 @@
 //! What happened, in numbers: for people, for programs, and for the metrics folder.
+//!
+//! ```text
+//! data/metrics/<pipeline>/<run_id>.json              the newest attempt at a run
+//!                         <run_id>.attempt-1.json    its first attempt, if it was cut off and goes on
+//!                         latest_run.json            the newest attempt of all
+//! ```
+//!
+//! A report counts what its own attempt did.
 
 use std::path::{Path, PathBuf};
 
@@ -116,9 +124,11 @@ pub enum ParityStatus {
     Ok,
     /// They are not.
     Mismatch,
-    /// Nobody looked.
+    /// Nobody looked at some of the rows, or at any.
     #[default]
     Unproven,
+    /// There was nothing to read, and so nothing to compare.
+    Unchanged,
 }
 
 /// Where the checksums of the source come from.
@@ -127,7 +137,7 @@ pub enum ParityStatus {
 pub enum ParitySource {
     /// From the rows as they were read.
     Streamed,
-    /// From another scan.
+    /// Some or all of them from the rows that an earlier attempt had staged, read again.
     Rescanned,
 }
 
@@ -194,7 +204,7 @@ impl SyncReport {
         data_dir.join("metrics").join(file_name(pipeline))
     }
 
-    /// Writes the metrics file of the run, and `latest_run.json` beside it.
+    /// Writes the metrics file of the run, and `latest_run.json` beside it. What an earlier attempt wrote is kept.
     pub fn write(&self, data_dir: &Path) -> Result<PathBuf> {
         let folder = Self::folder(data_dir, &self.pipeline);
         let path = folder.join(format!("{}.json", self.run_id));
@@ -205,6 +215,20 @@ impl SyncReport {
             path: folder.clone(),
             source,
         })?;
+        let earlier = (1..)
+            .map(|attempt| folder.join(format!("{}.attempt-{attempt}.json", self.run_id)))
+            .find(|earlier| !earlier.exists())
+            .expect("numbers do not end");
+        match std::fs::rename(&path, &earlier) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::File {
+                    action: "write",
+                    path: earlier,
+                    source,
+                });
+            }
+            _ => {}
+        }
         for path in [&path, &folder.join("latest_run.json")] {
             // A reader sees the old report or the new one.
             let fresh = path.with_extension("json.new");

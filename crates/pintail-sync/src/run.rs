@@ -26,9 +26,10 @@ use crate::progress::{Phase, Progress};
 use crate::report::{Commits, Endpoint, Failure, Parity, SyncReport};
 use crate::resources::Resources;
 use crate::spec::PipelineSpec;
-use crate::state::{History, Reset, RunStatus, State};
+use crate::state::{History, Reset, RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
 use crate::survey::survey;
+use crate::work::Tally;
 
 /// One run, as asked for.
 pub struct SyncRequest {
@@ -121,14 +122,17 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
     let _alone = engine.callers(usize::MAX)?;
     let mut survey = survey(request, &asked, &engine, Access::ReadOnly, history)?;
     survey.facts.settle(&request.spec.name);
+    let unproven = asked.parity.then(|| survey.facts.require_checksums()).flatten();
     let candidates = Candidates::of(&request.spec, &asked)?;
-    plan::make(
+    let mut plan = plan::make(
         &request.spec,
         &asked,
         &candidates,
         &survey.facts,
         request.source.as_ref(),
-    )
+    )?;
+    plan.notes.extend(unproven);
+    Ok(plan)
 }
 
 /// Runs a pipeline once.
@@ -197,7 +201,10 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
         progress,
         stop,
     };
-    attempt.freeze(&mut state, started_at)?;
+    if let Err(error) = attempt.freeze(&mut state, started_at) {
+        let _ = end(attempt.report(Tally::default(), started_at), Some(&error));
+        return Err(error);
+    }
     let mut tally = attempt.new_tally(notes);
     tally.commits.repaired = u64::from(*repaired);
     let state = Mutex::new(state);
@@ -220,13 +227,15 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     report
 }
 
-/// Forgets a pipeline, or what one of its strategies did, so that the next run is a full load.
+/// Forgets a pipeline, or what one of its strategies did, by its name or type, so that the next run is a full load.
 ///
 /// # Errors
-/// [`Error::AlreadyRunning`] if a run of the pipeline is under way.
+/// [`Error::AlreadyRunning`] if a run of the pipeline is under way; `NotFound` if the strategy has no run.
 pub fn reset(data_dir: &Path, pipeline: &str, strategy: Option<&str>, clock: &dyn Clock) -> Result<Reset> {
     let _lock = PipelineLock::take(data_dir, pipeline, clock.now())?;
-    State::open(data_dir)?.reset(pipeline, strategy)
+    let mut state = State::open(data_dir)?;
+    let strategy = strategy.map(|name| state.strategy(pipeline, name)).transpose()?;
+    state.reset(pipeline, strategy.as_deref())
 }
 
 /// Everything that is known before a run writes.
@@ -256,10 +265,10 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
     if let Some(over) = facts.settle(pipeline) {
         sweep_after(&lake, request, &over.run);
         state.finish_run(pipeline, &over.run, RunStatus::Completed, facts.now, None)?;
-        notes.push(format!(
-            "run {} had brought everything in before it was cut off",
-            over.run
-        ));
+        notes.push(brought_in(&over));
+    }
+    if asked.parity {
+        notes.extend(facts.require_checksums());
     }
     if survey.repaired > 0 {
         notes.push(format!(
@@ -294,6 +303,18 @@ fn sweep_after(lake: &Lake, request: &SyncRequest, run: &RunId) {
     };
     if let Err(error) = lake.sweep(&request.spec.destination.table, &policy) {
         tracing::warn!(%run, %error, "what a run left behind could not be swept");
+    }
+}
+
+/// What is said of a run that only did not get to say that it was over.
+fn brought_in(run: &UnfinishedRun) -> String {
+    let said = format!("run {} had brought everything in before it was cut off", run.run);
+    match run.uncompared() {
+        0 => said,
+        open => format!(
+            "{said}, and {open} of its {} partitions were not compared: a full load settles that",
+            run.partitions.len()
+        ),
     }
 }
 

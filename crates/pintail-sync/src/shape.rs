@@ -53,6 +53,9 @@ pub struct Leaf {
 const LEAVES_MAX: i128 = 4096;
 const LEAF_KEYS_MIN: i128 = 4096;
 
+/// The one leaf of rows that are only counted.
+pub(crate) const COUNTED_LEAF: &str = "0";
+
 impl Shape {
     /// Lays out the shape. `delta` is the strategy whose cursor is wanted, if there is one.
     #[must_use]
@@ -83,6 +86,19 @@ impl Shape {
     #[must_use]
     pub fn destination(&self) -> Vec<Column> {
         self.columns.iter().map(|read| read.column.clone()).collect()
+    }
+
+    /// The column that a tap looks at where rows are only counted: one of integers, if there is one.
+    #[must_use]
+    pub fn counted(&self) -> &str {
+        let integer = |read: &&ColumnRead| {
+            matches!(
+                read.column.logical_type,
+                LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64
+            )
+        };
+        let column = self.columns.iter().find(integer).or(self.columns.first());
+        column.map_or("", |read| read.column.name.as_str())
     }
 
     /// Names of the columns of the destination.

@@ -48,6 +48,8 @@ pub(crate) struct Tally {
     pub(crate) parity: Parity,
     pub(crate) partition_times: Vec<PartitionTime>,
     pub(crate) notes: Vec<String>,
+    /// Partitions that are in the lake and were not compared.
+    pub(crate) uncompared: u64,
     /// What an earlier attempt had staged was thrown away.
     pub(crate) restarted: bool,
     /// The watermark as it stands.

@@ -28,7 +28,8 @@ Exit codes:
   5    a system cannot be reached, or is short of a resource
   6    the data cannot be carried as asked
   7    the two sides differ
-  8    already running, or changed by somebody else
+  8    already running
+  9    changed or held by somebody else
   130  interrupted
 
 Environment:

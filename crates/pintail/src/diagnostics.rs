@@ -14,6 +14,7 @@ use std::fmt::Write;
 
 use pintail_config::{LocationError, Problem, Problems};
 use pintail_model::ErrorKind;
+use pintail_model::error::EXIT_ALREADY_RUNNING;
 use pintail_sync::columns::ColumnProblem;
 use serde_json::{Value, json};
 
@@ -22,8 +23,9 @@ use crate::terminal::{self, Palette, Tone};
 /// An error on its way to the user.
 #[derive(Debug, Clone)]
 pub(crate) struct Diagnostic {
-    /// What to do about it; decides the exit code.
+    /// What to do about it; decides the exit code, unless there is one of its own.
     pub(crate) kind: ErrorKind,
+    code: Option<u8>,
     message: String,
     causes: Vec<String>,
     items: Vec<Item>,
@@ -43,6 +45,7 @@ impl Diagnostic {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
+            code: None,
             message: message.into(),
             causes: Vec::new(),
             items: Vec::new(),
@@ -61,6 +64,11 @@ impl Diagnostic {
         }
         diagnostic.hints.extend(hint);
         diagnostic
+    }
+
+    /// The code with which the process ends.
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.code.unwrap_or_else(|| self.kind.exit_code())
     }
 
     /// Adds what lies behind it, unless that was said before.
@@ -232,7 +240,11 @@ impl From<pintail_lake::Error> for Diagnostic {
 impl From<pintail_sync::Error> for Diagnostic {
     fn from(error: pintail_sync::Error) -> Self {
         let pintail_sync::Error::Columns { table, problems } = &error else {
-            return Self::of(&error, error.kind(), error.hint());
+            let running = matches!(error, pintail_sync::Error::AlreadyRunning { .. });
+            return Self {
+                code: running.then_some(EXIT_ALREADY_RUNNING),
+                ..Self::of(&error, error.kind(), error.hint())
+            };
         };
         let item = |problem: &ColumnProblem| Item {
             line: problem.message.clone(),

@@ -10,6 +10,7 @@ use pintail_connectors::registry;
 use pintail_lake::EngineSettings;
 use pintail_model::error::EXIT_PARITY_MISMATCH;
 use pintail_model::{Clock, ErrorKind, SystemClock};
+use pintail_sync::plan::ASKED_FOR;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::PipelineSpec;
 use pintail_sync::{State, StopSignal, SyncReport, SyncRequest};
@@ -131,7 +132,7 @@ pub(crate) fn carry_out(
 pub(crate) fn exit_code(report: &SyncReport) -> ExitCode {
     match report.parity.status {
         ParityStatus::Mismatch => ExitCode::from(EXIT_PARITY_MISMATCH),
-        ParityStatus::Ok | ParityStatus::Unproven => ExitCode::SUCCESS,
+        ParityStatus::Ok | ParityStatus::Unchanged | ParityStatus::Unproven => ExitCode::SUCCESS,
     }
 }
 
@@ -147,6 +148,17 @@ fn show_plan(request: &SyncRequest, json: bool) -> Outcome {
 
 fn show_report(report: &SyncReport, label: &str, json: bool) -> Result<(), Diagnostic> {
     let palette = Palette::stderr();
+    if report.reason != ASKED_FOR {
+        let SyncReport {
+            strategy,
+            kind,
+            reason,
+            ..
+        } = report;
+        let note = palette.paint(Tone::Hint, "note:");
+        let kind = if kind == "full" { "full load" } else { "delta" };
+        terminal::say(format_args!("{note} {kind} by strategy `{strategy}`: {reason}"));
+    }
     for note in &report.notes {
         terminal::say(format_args!("{} {note}", palette.paint(Tone::Hint, "note:")));
     }
@@ -162,7 +174,7 @@ fn show_report(report: &SyncReport, label: &str, json: bool) -> Result<(), Diagn
             0 => {
                 format!("{hint} Run it again. A source that is read differently each time cannot be copied.")
             }
-            _ => format!("{hint} A full load makes both sides equal: `--strategy full`."),
+            _ => format!("{hint} The next run is a full load, which makes both sides equal."),
         });
     }
     if json {

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(diagnostic) => {
             diagnostic.print(cli.command.json());
-            ExitCode::from(diagnostic.kind.exit_code())
+            ExitCode::from(diagnostic.exit_code())
         }
     }
 }

@@ -87,6 +87,7 @@ fn parity(parity: &Parity, palette: Palette) -> String {
             };
             palette.paint(Tone::Failed, &format!("parity mismatch ({differ})"))
         }
+        ParityStatus::Unchanged => palette.paint(Tone::Done, "parity unchanged"),
         ParityStatus::Unproven => palette.paint(Tone::Careful, "unproven"),
     }
 }

@@ -51,13 +51,14 @@ pub(super) fn describe(
             histogram,
         });
     }
+    let rows = estimate(session, alias, &relation, &facts)?;
     Ok(TableDescription {
-        rows: estimate(session, alias, &relation, &facts)?,
+        bytes: size(session, alias, rows)?,
+        rows,
         key: key(rowid, &columns, &facts, &indexes),
         name: relation.name,
         columns,
         pages: None,
-        bytes: None,
         storage_identity: None,
         indexed,
     })
@@ -134,6 +135,18 @@ fn estimate(
     let Some(row) = rows.first() else { return Ok(None) };
     // An empty table has no largest rowid.
     Ok(u64::try_from(catalog::number(row, 0).unwrap_or(0)).ok())
+}
+
+/// About the size of a table: at most that of the file, and at most a page for each row. What it is exactly only a walk
+/// over its pages tells.
+fn size(session: &Session, alias: &str, rows: Option<u64>) -> Result<Option<u64>> {
+    let Some(rows) = rows else { return Ok(None) };
+    let sql = "select page_count, page_size from pragma_page_count, pragma_page_size";
+    let found = catalog::rows(session, alias, "look up the size of the file", sql)?;
+    let number = |index| u64::try_from(catalog::number(found.first()?, index)?).ok();
+    Ok(number(0)
+        .zip(number(1))
+        .map(|(pages, page_bytes)| pages.min(rows).saturating_mul(page_bytes)))
 }
 
 /// Smallest and largest value of an indexed column, which cost nothing.

@@ -4,6 +4,8 @@
 //! sort by time (`T` comes after a space, a shorter text before a longer one), so there SQLite only leaves out what lies
 //! days outside of the range and the engine compares the rest. What is no time at all is never left out: it would
 //! otherwise be missed for ever, and not refused.
+//!
+//! A count owes nothing to the engine's reading of texts: SQLite brings them into one form, and compares alone.
 
 use pintail_lake::quote::identifier;
 use pintail_model::{CursorType, CursorValue, LogicalType, Range};
@@ -86,26 +88,60 @@ pub(super) fn split(range: &Range) -> Split<'_> {
 impl Cursor<'_> {
     /// The rows of the range and perhaps more, and all rows whose cursor is of another kind.
     fn in_sqlite(&self) -> String {
+        format!("({} or {})", self.near(), self.odd())
+    }
+
+    /// The rows of the range and perhaps more, in a form that an index serves.
+    fn near(&self) -> String {
         let column = &self.value.column;
-        let (low, high, odd) = if self.high.cursor_type() == CursorType::Integer {
+        if self.high.cursor_type() == CursorType::Integer {
+            return between(column, self.low.map(CursorValue::text), self.high.text());
+        }
+        let low = self.low.map(|low| format!("'{}'", day(low, -1)));
+        between(column, low, format!("'{}'", day(self.high, 2)))
+    }
+
+    /// The rows whose cursor has another form than almost all have: those that are no values at all, and the ends of time.
+    pub(super) fn odd(&self) -> String {
+        let column = &self.value.column;
+        if self.high.cursor_type() == CursorType::Integer {
             // Texts and blobs sort after all numbers.
-            (
-                self.low.map(CursorValue::text),
-                self.high.text(),
-                format!("{column} >= ''"),
-            )
-        } else {
-            let low = self.low.map(|low| format!("'{}'", day(low, -1)));
-            let form = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*";
-            let odd = format!(
-                "{column} is not null and (typeof({column}) <> 'text' or {column} not glob '{form}')"
-            );
-            (low, format!("'{}'", day(self.high, 2)), odd)
+            return format!("{column} >= ''");
+        }
+        let form = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*";
+        format!("{column} is not null and (typeof({column}) <> 'text' or {column} not glob '{form}')")
+    }
+
+    /// The rows of the range whose cursor is not [odd](Self::odd), compared by SQLite alone; `None` where it cannot: it
+    /// does not know zones.
+    pub(super) fn exactly(&self) -> Option<String> {
+        let column = &self.value.column;
+        // In one form, texts sort by time: the accepted ones differ in `T` and in what is left out at the end.
+        let (time, form) = match self.high.cursor_type() {
+            CursorType::Integer => return Some(self.near()),
+            CursorType::TimestampTz => return None,
+            CursorType::Date => (column.clone(), "0000-00-00"),
+            CursorType::Timestamp => {
+                let form = "0000-00-00 00:00:00.000000";
+                let digits = form.len();
+                let rest = format!("substr('{form}', length({column}) + 1)");
+                let whole = format!("substr(replace({column}, 'T', ' ') || {rest}, 1, {digits})");
+                (whole, form)
+            }
         };
-        let low = low
-            .map(|low| format!("{column} >= {low} and "))
-            .unwrap_or_default();
-        format!("({low}{column} < {high} or {odd})")
+        let bound = |bound: CursorValue| {
+            let text = bound.text();
+            (text.len() == form.len()).then(|| format!("'{text}'"))
+        };
+        let low = match self.low {
+            Some(low) => Some(bound(low)?),
+            None => None,
+        };
+        Some(format!(
+            "{} and {}",
+            self.near(),
+            between(&time, low, bound(self.high)?)
+        ))
     }
 
     /// The exact condition, in the engine.
@@ -118,6 +154,13 @@ impl Cursor<'_> {
             .unwrap_or_default();
         format!("{low}{value} < {}", bound(self.high))
     }
+}
+
+fn between(value: &str, low: Option<String>, high: String) -> String {
+    let low = low
+        .map(|low| format!("{value} >= {low} and "))
+        .unwrap_or_default();
+    format!("{low}{value} < {high}")
 }
 
 /// The day of a value, and some days on: a zone moves the day in a text by up to one.

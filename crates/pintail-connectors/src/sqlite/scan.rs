@@ -69,9 +69,12 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
 
 pub(super) fn count(alias: &str, table: &TableName, range: &Range) -> String {
     let split = split(range);
-    if split.cursor.is_none() {
+    let Some(cursor) = &split.cursor else {
         let sql = statement(table, &["count(*) as rows".to_owned()], &split);
         return format!("select rows::bigint as rows from {}", query(alias, &sql));
+    };
+    if let Some(exactly) = cursor.exactly() {
+        return count_in_sqlite(alias, table, cursor, &exactly);
     }
     let extra = Extra::new(&split, &[], &[]);
     let sql = statement(table, &extra.columns(), &split);
@@ -79,6 +82,28 @@ pub(super) fn count(alias: &str, table: &TableName, range: &Range) -> String {
     extra.guard(&mut guards);
     let clause = extra.clause(&mut guards);
     format!("select count(*) as rows from {} as s{clause}", query(alias, &sql))
+}
+
+/// SQLite compares and counts. Odd values it hands to the engine, one by one, to be refused or compared there.
+fn count_in_sqlite(alias: &str, table: &TableName, cursor: &Cursor<'_>, exactly: &str) -> String {
+    let (column, odd) = (&cursor.value.column, cursor.odd());
+    let sql = format!(
+        "select case when {} then 1 end as refused, case when {odd} then {column} end as odd, count(*) as rows \
+         from {} as t where ({exactly} or {odd}) group by 1, 2",
+        cursor.value.refused_by_sqlite(),
+        qualified(table)
+    );
+    let mut guards = Guards::default();
+    guards.fail_because(
+        "s.refused is not null".to_owned(),
+        literal(&cursor.value.reason()),
+    );
+    let condition = cursor.in_engine("s.odd", &mut guards);
+    let clause = guards.clause_with(&format!("(s.odd is null or {condition})"));
+    format!(
+        "select coalesce(sum(s.rows::bigint), 0)::bigint as rows from {} as s{clause}",
+        query(alias, &sql)
+    )
 }
 
 fn statement(table: &TableName, columns: &[String], split: &Split<'_>) -> String {

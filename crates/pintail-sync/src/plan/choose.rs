@@ -10,6 +10,9 @@ use crate::spec::{DeltaSpec, FullSpec, PipelineSpec, StrategyKind, StrategySpec}
 /// The name of a full load that the pipeline does not name.
 const FULL: &str = "full";
 
+/// Why a strategy runs that was named.
+pub const ASKED_FOR: &str = "it was asked for";
+
 /// The strategies that may play a part in a run, before anything is known of the two sides.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidates<'a> {
@@ -70,6 +73,9 @@ impl<'a> Candidates<'a> {
         let delta = enabled(|kind| matches!(kind, StrategyKind::Delta(_)));
         let Some(name) = asked.strategy.as_deref() else {
             check_built(spec, None)?;
+            if full.is_none() && delta.is_none() && !spec.strategies.is_empty() {
+                return Err(nothing_to_choose(spec));
+            }
             return Ok(Self {
                 asked: None,
                 full,
@@ -132,6 +138,30 @@ impl<'a> Candidates<'a> {
     }
 }
 
+/// Says why none of the strategies can be chosen. A full load that nobody asked for would be a surprise.
+fn nothing_to_choose(spec: &PipelineSpec) -> Error {
+    let why = |strategy: &StrategySpec| match &strategy.kind {
+        StrategyKind::Hash | StrategyKind::Aggregate => {
+            format!(
+                "`{}` is of type `{}`, which is not built yet",
+                strategy.name,
+                strategy.kind.word()
+            )
+        }
+        StrategyKind::Full(_) | StrategyKind::Delta(_) => format!("`{}` is not enabled", strategy.name),
+    };
+    let why: Vec<String> = spec.strategies.iter().map(why).collect();
+    Error::refused(
+        ErrorKind::Invalid,
+        format!(
+            "pipeline `{}` has no strategy to choose: {}",
+            spec.name,
+            why.join(", ")
+        ),
+        "Enable a strategy of type `full` or `delta`, or name what to run with `--strategy`.",
+    )
+}
+
 /// Refuses what is not built: by that strategy, or, without one, by every strategy.
 fn check_built(spec: &PipelineSpec, strategy: Option<&str>) -> Result<()> {
     let what: Vec<_> = match strategy {
@@ -174,7 +204,7 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         })
     };
     if let Some(Candidate::Full(_)) = candidates.asked {
-        return full("it was asked for".to_owned());
+        return full(ASKED_FOR.to_owned());
     }
     let (Some(delta), Some(settings)) = (candidates.delta, candidates.delta_spec()) else {
         return full("the pipeline has no other strategy that is enabled and built".to_owned());
@@ -195,7 +225,7 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         }
         return full(obstacle);
     }
-    let low = match watermark(facts) {
+    let low = match watermark(facts, named) {
         Ok(low) => low,
         Err(reason) if named => {
             return full(format!(
@@ -218,7 +248,7 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         });
     }
     let reason = if named {
-        "it was asked for".to_owned()
+        ASKED_FOR.to_owned()
     } else {
         low.origin.to_owned()
     };
@@ -250,9 +280,11 @@ struct Watermark {
     origin: &'static str,
 }
 
-/// The watermark to go on from, or why there is none.
-fn watermark(facts: &Facts) -> std::result::Result<Watermark, String> {
-    if let Some(reason) = &facts.history.start_fresh {
+/// The watermark to go on from, or why there is none. One that was kept although both sides differ is for a delta that
+/// somebody insists on.
+fn watermark(facts: &Facts, named: bool) -> std::result::Result<Watermark, String> {
+    let insisted = named && facts.history.watermark.is_some();
+    if let Some(reason) = facts.history.start_fresh.as_ref().filter(|_| !insisted) {
         return Err(reason.clone());
     }
     let Some(table) = &facts.lake_table else {

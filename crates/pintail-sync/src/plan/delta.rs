@@ -140,7 +140,11 @@ fn cut(draft: &Draft<'_>, plan: &mut PipelinePlan, low: CursorValue, high: Curso
     }
     let rows = facts.table.rows.unwrap_or(0);
     let expected = partition::expected(histogram, rows, low.number(), high.number());
-    let most = if by_index { PARTITIONS_MAX } else { SCANS_MAX };
+    let most = if by_index {
+        u64::from(PARTITIONS_MAX)
+    } else {
+        SCANS_MAX
+    };
     let parts = expected.div_ceil(PARTITION_ROWS).clamp(1, most);
     partition::cursor_shares(column, low, high, histogram, parts)
 }
@@ -205,11 +209,16 @@ fn resume(draft: &Draft<'_>, plan: &mut PipelinePlan, run: &UnfinishedRun) {
     let partitions: Vec<PartitionPlan> = run
         .partitions
         .iter()
-        .map(|frozen| PartitionPlan {
-            watermark: frozen.watermark,
-            changed_only: frozen.changed_only,
-            done: draft.facts.committed.contains(&key(frozen)) || frozen.empty,
-            ..draft.partition(frozen.range.clone(), frozen.expected_rows)
+        .map(|frozen| {
+            let done = draft.facts.committed.contains(&key(frozen)) || frozen.empty;
+            PartitionPlan {
+                watermark: frozen.watermark,
+                changed_only: frozen.changed_only,
+                done,
+                compared: frozen.compared || frozen.empty,
+                staged: frozen.staged.clone().filter(|_| done),
+                ..draft.partition(frozen.range.clone(), frozen.expected_rows)
+            }
         })
         .collect();
     let done = partitions.iter().filter(|partition| partition.done).count();

@@ -5,8 +5,9 @@ use pintail_lake::connector::{Capabilities, ReadPoint, TableDescription};
 use pintail_lake::{LakeTable, LedgerEntry};
 use pintail_model::PartitionKey;
 
+use super::PlanKind;
 use crate::shape::Shape;
-use crate::state::{FrozenPartition, History, UnfinishedRun};
+use crate::state::{FrozenPartition, History, StagedRecord, UnfinishedRun};
 
 /// What was asked for one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +50,25 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Takes what an unfinished full load staged without a checksum away, for a run that compares both sides: nobody could
+    /// tell whether the files still hold what was read. Returns what there is to say of that.
+    pub fn require_checksums(&mut self) -> Option<String> {
+        let full = PlanKind::Full.as_str();
+        let run = self.history.unfinished.as_mut().filter(|run| run.kind == full)?;
+        let unproven = |staged: &mut StagedRecord| staged.checksum.is_none();
+        let taken = run
+            .partitions
+            .iter_mut()
+            .filter_map(|partition| partition.staged.take_if(unproven))
+            .count();
+        (taken > 0).then(|| {
+            format!(
+                "{taken} partitions that run {} had staged without a comparison are read again",
+                run.run
+            )
+        })
+    }
+
     /// Takes the unfinished run away if all of its work is in: it only did not get to say so. A run that had no
     /// work goes without a word.
     pub fn settle(&mut self, pipeline: &str) -> Option<UnfinishedRun> {

@@ -86,17 +86,30 @@ fn stored(facts: &Facts, cursor: &Cursor) -> Option<CursorValue> {
 
 /// Cuts a table, and says why where that is not plain.
 fn cut(spec: &PipelineSpec, table: &TableDescription, forced: Option<u64>) -> (Vec<Range>, Option<String>) {
+    // A step that was declared and is not used needs a word.
+    let unused = |why: &str| {
+        spec.partition_step
+            .is_some()
+            .then(|| format!("`partition_step` is not used: {why}"))
+    };
     let large = table.bytes.filter(|bytes| *bytes > LARGE_BYTES);
+    let most = u64::from(PARTITIONS_MAX);
     let parts = match (forced, large) {
-        (Some(parts), _) => parts.clamp(1, PARTITIONS_MAX),
-        (None, Some(bytes)) => bytes.div_ceil(PARTITION_BYTES).min(PARTITIONS_MAX),
+        (Some(parts), _) => parts.clamp(1, most),
+        (None, Some(bytes)) => bytes.div_ceil(PARTITION_BYTES).min(most),
         (None, None) => 1,
     };
     if parts == 1 {
-        return (vec![Range::Whole], None);
+        let why = match (forced, table.bytes) {
+            (Some(_), _) => "one partition was asked for",
+            (None, Some(_)) => "the table is small, and is read as one partition",
+            (None, None) => "the source does not tell how large the table is, so it is read as one partition",
+        };
+        return (vec![Range::Whole], unused(why));
     }
     if let Some(pages) = table.pages.filter(|pages| *pages > 0) {
-        return (partition::pages(pages, parts), None);
+        let why = "ranges of the source's pages cost less than ranges of a key";
+        return (partition::pages(pages, parts), unused(why));
     }
     let Some(column) = partition_column(spec, table) else {
         let note = "it is read as one partition: the source has neither pages nor an integer key whose spread is known";
@@ -109,7 +122,10 @@ fn cut(spec: &PipelineSpec, table: &TableDescription, forced: Option<u64>) -> (V
         }
         _ => partition::keys(&column.name, histogram, parts),
     };
-    (ranges, None)
+    (
+        ranges,
+        forced.and_then(|_| unused("the number of partitions was given")),
+    )
 }
 
 /// The integer column whose ranges cut the table: the declared one, or else one of the key.

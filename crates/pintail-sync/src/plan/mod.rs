@@ -20,7 +20,7 @@ use pintail_lake::connector::{Connector, DoubtfulScan, Scan, ScanRequest};
 use pintail_model::{CursorValue, Range, RunId, TableName, checksum};
 use serde::Serialize;
 
-pub use choose::{Candidate, Candidates, Choice, Chosen, choose};
+pub use choose::{ASKED_FOR, Candidate, Candidates, Choice, Chosen, choose};
 pub use facts::{Asked, Facts};
 pub use reuse::Reuse;
 pub use show::{Side, Statement};
@@ -143,7 +143,9 @@ pub struct PartitionPlan {
     pub changed_only: bool,
     /// Whether it is in already.
     pub done: bool,
-    /// What an earlier attempt staged of it, to be used again.
+    /// Whether it was compared after its commit.
+    pub compared: bool,
+    /// What an earlier attempt staged of it, to be used again, or to be compared if it is in.
     pub staged: Option<StagedRecord>,
     /// How it is read.
     pub scan: Scan,
@@ -188,6 +190,10 @@ pub fn make(
         Chosen::Full(settings) => full::plan(&draft, choice, &settings, candidates.delta_spec()),
         Chosen::Delta { spec, low } => delta::plan(&draft, choice, &spec, low)?,
     };
+    if plan.kind == PlanKind::Delta && facts.history.start_fresh.is_some() {
+        let note = "the last comparison found a difference, which only a full load settles";
+        plan.notes.push(note.to_owned());
+    }
     if let Some(left) = facts
         .history
         .unfinished
@@ -308,6 +314,7 @@ impl Draft<'_> {
             watermark: None,
             changed_only: false,
             done: false,
+            compared: false,
             staged: None,
             scan,
             questions,

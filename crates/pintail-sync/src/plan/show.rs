@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use super::{NullRows, PartitionPlan, PipelinePlan, PlanKind, statement};
+use crate::shape::COUNTED_LEAF;
 
 /// Where a statement runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,7 +49,9 @@ impl PipelinePlan {
     pub fn statements(&self, partition: &PartitionPlan) -> Vec<Statement> {
         let names = self.shape.names();
         let file = self.shown_file(&partition.id);
-        let filter = self.shown_filter();
+        let counted = pintail_lake::quote::identifiers(&[self.shape.counted()]);
+        let counted = format!("pintail_tap(<n>, ({COUNTED_LEAF})::bigint, {counted})");
+        let filter = self.shown_filter().or(Some(counted));
         let stage = statement::stage(&partition.scan.sql, &names, filter.as_deref(), &file);
         let mut statements = vec![Statement {
             side: Side::Engine,
@@ -383,7 +386,7 @@ impl Serialize for PipelinePlan {
                 range: partition.range.to_string(),
                 expected_rows: partition.expected_rows,
                 done: partition.done,
-                staged: partition.staged.is_some(),
+                staged: !partition.done && partition.staged.is_some(),
                 statements: if partition.done || partition.staged.is_some() {
                     Vec::new()
                 } else {

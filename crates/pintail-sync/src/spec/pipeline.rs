@@ -34,7 +34,7 @@ pub struct PipelineSpec {
     /// from the source's statistics, because a width that fits one table is wrong for the next.
     pub partition_step: Option<u64>,
     /// `max_concurrent_partitions`: how many partitions are read at once, each over a connection of its own.
-    /// Default: chosen from the number of threads.
+    /// Default: 2, because more connections bring little on one network and each is a burden for the source.
     pub max_concurrent_partitions: Option<u32>,
     /// `source_provider.data_backend`: what is read.
     pub source: BackendSpec,

@@ -10,6 +10,7 @@ use super::partition::{self, PartitionSpec};
 use super::pipeline::identifier;
 use super::strategy::{DeltaSpec, FullSpec, NullCursor, StrategyKind, StrategySpec, TuningSpec};
 use super::unbuilt::Collected;
+use crate::partition::PARTITIONS_MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Type {
@@ -80,7 +81,7 @@ pub(super) fn read(
             strategy_type,
             &mut fields,
             "partitions",
-            whole_number(1_u32..=100_000),
+            whole_number(1_u32..=PARTITIONS_MAX),
         ),
     };
     let delta = read_delta(column, &primary_partitions, strategy_type, &mut fields);

@@ -14,7 +14,7 @@ use crate::error::Result;
 pub struct History {
     /// Why the next run is a full load, whatever the lake's ledger says.
     pub start_fresh: Option<String>,
-    /// How far the source was read.
+    /// How far the source was read. Beside `start_fresh` if the last comparison found a difference.
     pub watermark: Option<StoredWatermark>,
     /// The newest run that did not end.
     pub unfinished: Option<UnfinishedRun>,
@@ -73,7 +73,9 @@ pub struct FrozenPartition {
     pub attempts: u32,
     /// Whether it had nothing to commit, so that the ledger does not know it.
     pub empty: bool,
-    /// The file that holds its rows, if it was staged and not committed.
+    /// Whether it was compared after its commit.
+    pub compared: bool,
+    /// The file that holds its rows, if it was staged and not compared yet.
     pub staged: Option<StagedRecord>,
 }
 
@@ -88,6 +90,15 @@ pub struct StagedRecord {
     pub bytes: u64,
     /// The checksum of its rows, in hexadecimal; absent if none was taken.
     pub checksum: Option<String>,
+}
+
+impl UnfinishedRun {
+    /// Partitions with rows that were not compared after their commit, as far as this state knows.
+    #[must_use]
+    pub fn uncompared(&self) -> usize {
+        let open = |partition: &&FrozenPartition| !partition.empty && !partition.compared;
+        self.partitions.iter().filter(open).count()
+    }
 }
 
 impl State {
@@ -194,7 +205,8 @@ fn frozen_partition(row: &Row<'_>) -> rusqlite::Result<Option<FrozenPartition>> 
     };
     let status: String = row.get(7)?;
     let file: Option<String> = row.get(8)?;
-    let staged = match file.filter(|_| status == "staged") {
+    let compared = status == "committed" && file.is_none();
+    let staged = match file.filter(|_| matches!(status.as_str(), "staged" | "committed")) {
         Some(file) => Some(StagedRecord {
             path: PathBuf::from(file),
             rows: row.get(9)?,
@@ -211,6 +223,7 @@ fn frozen_partition(row: &Row<'_>) -> rusqlite::Result<Option<FrozenPartition>> 
         changed_only: row.get(5)?,
         attempts: row.get(6)?,
         empty: status == "empty",
+        compared,
         staged,
     }))
 }

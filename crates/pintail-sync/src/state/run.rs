@@ -180,7 +180,8 @@ impl State {
         })
     }
 
-    /// Records that a partition is in the lake, or that it had no rows; moves the watermark with it.
+    /// Records that a partition is in the lake, or that it had no rows; moves the watermark with it. Its file stays
+    /// on record until it is [compared](State::compared).
     pub fn committed(
         &mut self,
         pipeline: &str,
@@ -191,8 +192,9 @@ impl State {
     ) -> Result<()> {
         self.transaction("write", |transaction| {
             transaction.execute(
-                "update partitions set status = ?, rows = ?, completed_at = ?, file = null
-                 where pipeline = ? and run_id = ? and position = ?",
+                "update partitions
+                 set status = ?1, rows = ?2, completed_at = ?3, file = case when ?1 = 'committed' then file end
+                 where pipeline = ?4 and run_id = ?5 and position = ?6",
                 params![
                     if record.empty { "empty" } else { "committed" },
                     record.rows,
@@ -209,15 +211,44 @@ impl State {
         })
     }
 
-    /// Moves the watermark without a partition: a window without rows.
-    pub fn move_watermark(
+    /// Records that the lake gives back what a partition brought.
+    pub fn compared(&mut self, pipeline: &str, run: &RunId, position: usize) -> Result<()> {
+        self.transaction("write", |transaction| {
+            transaction.execute(
+                "update partitions set file = null where pipeline = ? and run_id = ? and position = ?",
+                params![pipeline, run.as_str(), position],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Remembers that a comparison found a difference, until a full load has settled it. The watermark stays, for a
+    /// delta that somebody insists on.
+    pub fn remember_difference(&mut self, pipeline: &str) -> Result<()> {
+        self.transaction("write", |transaction| {
+            transaction.execute(
+                "insert into pipelines (pipeline, start_fresh) values (?, 'the last comparison found a difference')
+                 on conflict (pipeline) do update set start_fresh = excluded.start_fresh",
+                [pipeline],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Sets the watermark of a full load: whatever spoke against going on from it is settled.
+    pub fn set_watermark(
         &mut self,
         pipeline: &str,
         watermark: &StoredWatermark,
         at: Timestamp,
     ) -> Result<()> {
         self.transaction("write", |transaction| {
-            move_watermark(transaction, pipeline, watermark, at)
+            move_watermark(transaction, pipeline, watermark, at)?;
+            transaction.execute(
+                "update pipelines set start_fresh = null where pipeline = ?",
+                [pipeline],
+            )?;
+            Ok(())
         })
     }
 
@@ -328,9 +359,13 @@ fn move_watermark(
 ) -> rusqlite::Result<()> {
     let (watermark_type, value) = split(Some(watermark.value));
     transaction.execute(
-        "insert or replace into pipelines
+        "insert into pipelines
              (pipeline, strategy, cursor_column, watermark_type, watermark, last_key, table_id, source, moved_at)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+         on conflict (pipeline) do update
+         set strategy = excluded.strategy, cursor_column = excluded.cursor_column,
+             watermark_type = excluded.watermark_type, watermark = excluded.watermark, last_key = excluded.last_key,
+             table_id = excluded.table_id, source = excluded.source, moved_at = excluded.moved_at",
         params![
             pipeline,
             watermark.strategy,

@@ -3,7 +3,7 @@
 
 create table pipelines (
     pipeline text primary key,
-    -- Why the ledger's watermark is not to be used, so that the next run is a full load.
+    -- Why the watermark is not to be used, so that the next run is a full load. Beside a watermark: both sides differ.
     start_fresh text,
     strategy text,
     cursor_column text,
@@ -47,6 +47,7 @@ create table partitions (
     changed_only integer not null,
     status text not null default 'planned',
     attempts integer not null default 0,
+    -- Where its rows lie; gone once the lake was seen to give them back.
     file text,
     rows integer,
     bytes integer,

@@ -1,11 +1,12 @@
 //! The state as people and programs see it, and the way to start over.
 
-use pintail_model::{CursorValue, RunId};
+use pintail_config::nearest::did_you_mean;
+use pintail_model::{CursorValue, ErrorKind, RunId};
 use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
 use super::{State, unite};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The newest run of one strategy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -181,6 +182,34 @@ impl State {
             progress,
             ..run
         })
+    }
+
+    /// The strategy of `pipeline` that is called `name`, or is of that type: of several the one that ran last.
+    ///
+    /// # Errors
+    /// `NotFound` if none of them has a run here.
+    pub fn strategy(&self, pipeline: &str, name: &str) -> Result<String> {
+        let failed = self.failed("read");
+        let mut statement = self
+            .connection
+            .prepare(
+                "select strategy, kind from runs where pipeline = ? order by started_at desc, run_id desc",
+            )
+            .map_err(&failed)?;
+        let known: Vec<(String, String)> = statement
+            .query_map([pipeline], |row| Ok((row.get(0)?, row.get(1)?)))
+            .and_then(Iterator::collect)
+            .map_err(&failed)?;
+        let by_name = known.iter().find(|(strategy, _)| strategy == name);
+        let found = by_name.or_else(|| known.iter().find(|(_, kind)| kind == name));
+        match found {
+            Some((strategy, _)) => Ok(strategy.clone()),
+            None => Err(Error::Refused {
+                kind: ErrorKind::NotFound,
+                message: format!("pipeline `{pipeline}` has no run of strategy `{name}`"),
+                hint: did_you_mean(name, known.iter().map(|(strategy, _)| strategy.as_str())),
+            }),
+        }
     }
 
     /// Forgets `pipeline`, or what one of its strategies did: the next run starts with a full load.

@@ -23,6 +23,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
                 let rows = load.iter().map(|staged| staged.file.rows).sum();
                 if work.plan.parity {
                     tally.parity.add_count(WHOLE, counted, rows);
+                    tally.parity.rescanned();
                 }
                 return bring_in(work, tally, &load);
             }
@@ -96,16 +97,28 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()>
     let (outcome, _) = populate::commit(work, tally, "all", Change::ReplaceAll, parts)?;
     record(work, tally, staged)?;
 
-    if let Some(snapshot) = outcome.snapshot.filter(|_| plan.parity) {
+    if !plan.parity {
+        return Ok(());
+    }
+    if let Some(snapshot) = outcome.snapshot {
         let mut read = LeafChecksums::default();
         staged.iter().for_each(|staged| read.merge(&staged.leaves));
         tally.parity.set_checksum(read.total());
         let lake = parity::table_leaves(work, snapshot)?;
         if !tally.parity.add_leaves(WHOLE, &read, &lake) {
-            parity::log_mismatch(work, &tally.parity);
+            return parity::differs(work, &tally.parity);
         }
+        let mut state = work.state();
+        staged
+            .iter()
+            .try_for_each(|staged| state.compared(&plan.pipeline, work.run, staged.position))
+    } else {
+        tally.uncompared += staged.len() as u64;
+        tally
+            .notes
+            .push("another process had committed this load, and it was not compared".to_owned());
+        Ok(())
     }
-    Ok(())
 }
 
 /// Adds up what was read.
@@ -154,7 +167,7 @@ fn record(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()> {
         state.committed(&plan.pipeline, work.run, staged.position, record, None)?;
     }
     match &tally.watermark {
-        Some(watermark) => state.move_watermark(&plan.pipeline, watermark, at),
+        Some(watermark) => state.set_watermark(&plan.pipeline, watermark, at),
         None => state.forget_watermark(&plan.pipeline),
     }
 }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod delta;
+mod difference;
 mod full;
 mod lakes;
 mod late_commit;

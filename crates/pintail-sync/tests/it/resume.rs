@@ -99,6 +99,10 @@ fn a_stopped_delta_goes_on_with_the_partitions_that_are_left() {
         (report.rows_processed, report.rows_updated, report.parity.status),
         (361, 361, ParityStatus::Ok)
     );
+    let metrics = shop.folder.path().join("state/metrics/orders");
+    let earlier = std::fs::read_to_string(metrics.join(format!("{}.attempt-1.json", report.run_id)));
+    let earlier: serde_json::Value = serde_json::from_str(&earlier.expect("a report")).expect("JSON");
+    assert_eq!(earlier, first, "what the first attempt did is kept");
     assert_eq!(shop.differences(), "0");
     let keys = shop.ask_one("select count(*) - count(distinct partition_key) from lake.pintail.ledger");
     assert_eq!(keys, "0", "no partition is in twice");
@@ -172,7 +176,8 @@ fn a_run_that_was_cut_off_after_its_last_commit_is_found_to_be_over() {
     assert_eq!(
         next.notes,
         [format!(
-            "run {} had brought everything in before it was cut off",
+            "run {} had brought everything in before it was cut off, and 1 of its 1 partitions were not compared: a \
+             full load settles that",
             report.run_id
         )]
     );
@@ -412,6 +417,33 @@ fn a_run_that_fails_before_it_reads_is_reported_too() {
         (Some("failed"), Some(1))
     );
     assert_eq!(report["error"]["kind"], "not_found");
+}
+
+/// Breaks the state while a run makes its plan.
+struct Breaker(std::path::PathBuf);
+
+impl Progress for Breaker {
+    fn phase(&self, phase: Phase) {
+        if phase == Phase::Planning {
+            let state = rusqlite::Connection::open(&self.0).expect("the state");
+            state
+                .execute_batch("drop table partitions")
+                .expect("it is broken");
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_plan_cannot_be_frozen_is_reported_too() {
+    let shop = Shop::new(10);
+    let breaker = Breaker(State::path(&shop.folder.path().join("state")));
+    pintail_sync::run(&shop.request(None), &breaker, &StopSignal::new()).expect_err("the state is broken");
+    let report = latest(&shop);
+    assert_eq!(
+        (report["status"].as_str(), report["strategy"].as_str()),
+        (Some("failed"), Some("everything"))
+    );
+    assert_eq!(shop.files(), 0);
 }
 
 #[test]

@@ -121,10 +121,12 @@ fn what_a_run_writes_down_is_found_by_the_next_one() {
         .expect("a record");
     let history = state.history("orders").expect("a history");
     assert_eq!(history.watermark, Some(watermark(5)));
-    assert_eq!(
-        history.unfinished.expect("an unfinished run").partitions[0].staged,
-        None
-    );
+    let committed = &history.unfinished.expect("an unfinished run").partitions[0];
+    assert!(!committed.compared && committed.staged.is_some());
+    state.compared("orders", &run, 0).expect("a record");
+    let unfinished = state.history("orders").expect("a history").unfinished;
+    let compared = &unfinished.expect("an unfinished run").partitions[0];
+    assert!(compared.compared && compared.staged.is_none());
     state
         .finish_run(
             "orders",
@@ -222,7 +224,7 @@ fn a_reset_forgets_the_watermark_and_says_so_to_the_next_run() {
         "2024-01-15T14:00:00Z",
     );
     state
-        .move_watermark("orders", &watermark(5), instant("2024-01-15T14:00:00Z"))
+        .set_watermark("orders", &watermark(5), instant("2024-01-15T14:00:00Z"))
         .expect("a watermark");
     let reset = state.reset("orders", Some("hourly")).expect("a reset");
     assert_eq!((reset.runs, reset.starts_fresh), (1, true));
@@ -230,7 +232,33 @@ fn a_reset_forgets_the_watermark_and_says_so_to_the_next_run() {
     assert_eq!((history.watermark, history.unfinished), (None, None));
     assert_eq!(history.start_fresh.as_deref(), Some("the state was reset"));
     state
-        .move_watermark("orders", &watermark(6), instant("2024-01-15T15:00:00Z"))
+        .set_watermark("orders", &watermark(6), instant("2024-01-15T15:00:00Z"))
+        .expect("a watermark");
+    assert_eq!(state.history("orders").expect("a history").start_fresh, None);
+}
+
+#[test]
+fn a_difference_is_remembered_until_a_full_load_sets_the_watermark() {
+    let folder = folder();
+    let run = RunId::from_stored("a");
+    let (mut state, at) = (open(&folder), instant("2024-01-15T14:00:00Z"));
+    begin(&mut state, &run, "hourly", "2024-01-15T14:00:00Z");
+    state.remember_difference("orders").expect("a record");
+    let record = CommittedRecord {
+        rows: 7,
+        empty: false,
+        at,
+    };
+    state
+        .committed("orders", &run, 0, record, Some(&watermark(5)))
+        .expect("a record");
+    let history = state.history("orders").expect("a history");
+    assert_eq!(
+        (history.start_fresh.as_deref(), history.watermark),
+        (Some("the last comparison found a difference"), Some(watermark(5)))
+    );
+    state
+        .set_watermark("orders", &watermark(6), at)
         .expect("a watermark");
     assert_eq!(state.history("orders").expect("a history").start_fresh, None);
 }
@@ -282,6 +310,12 @@ fn a_log_has_one_json_object_a_line_from_its_level_on() {
     log.info("partition read", json!({ "partition": "1-10000", "rows": 5000 }));
     let text = std::fs::read_to_string(folder.path().join("logs/orders/20240101_120000_abc123.log"))
         .expect("a file");
+    assert!(
+        text.starts_with(
+            r#"{"timestamp":"2024-01-01T12:00:05Z","level":"INFO","message":"partition read","run_id":"#
+        ),
+        "{text}"
+    );
     let line: serde_json::Value = serde_json::from_str(text.trim()).expect("one line of JSON");
     assert_eq!(
         line,

@@ -20,9 +20,11 @@ use crate::diagnostics::Diagnostic;
 use crate::interrupt::Interrupt;
 use crate::terminal;
 
-/// Run one query against a lake, a Postgres database or a SQLite file; nothing is written
+/// Run one query against a lake, a Postgres database or a SQLite file, which it cannot change
 ///
 /// A lake's earlier states are read with `at (version => n)`; `from lake.snapshots()` lists them.
+///
+/// The place is attached read-only. Files that a query names with `copy … to` or `attach` are written.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -119,7 +121,7 @@ fn typed(error: Error) -> Diagnostic {
     match error {
         Error::Statement { label, source } if source.raw_text().contains("attached in read-only mode") => {
             Diagnostic::new(ErrorKind::Invalid, format!("cannot {label}: it would write"))
-                .hint("`pintail sql` only reads.")
+                .hint("`pintail sql` attaches the place read-only.")
         }
         Error::Statement { label, source } => {
             Diagnostic::new(kind, format!("cannot {label}")).cause(source.raw_text())

@@ -51,7 +51,7 @@ struct Which {
     /// The pipeline, by its file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Only this strategy
+    /// Only this strategy, by its name or type
     #[arg(long, value_name = "NAME")]
     strategy: Option<String>,
     /// Where the state lies, if elsewhere
@@ -71,12 +71,17 @@ fn show(which: &Which) -> Outcome {
     let found = which.find()?;
     let mut shown = Vec::new();
     for pipeline in &found.pipelines {
-        shown.extend(found.state.show(pipeline, strategy)?);
+        let strategy = match strategy.map(|name| found.state.strategy(pipeline, name)) {
+            // Of several pipelines those count that have the strategy.
+            Some(Err(_)) if found.pipelines.len() > 1 => continue,
+            strategy => strategy.transpose()?,
+        };
+        shown.extend(found.state.show(pipeline, strategy.as_deref())?);
     }
     match (strategy, shown.as_slice()) {
         (Some(strategy), []) => {
-            let pipeline = found.pipelines.join("`, `");
-            let message = format!("pipeline `{pipeline}` has no run of strategy `{strategy}`");
+            let pipelines = found.pipelines.join("`, `");
+            let message = format!("none of the pipelines `{pipelines}` has a run of strategy `{strategy}`");
             return Err(Diagnostic::new(ErrorKind::NotFound, message));
         }
         (Some(_), [only]) => terminal::json(only)?,
@@ -95,7 +100,11 @@ fn reset(which: &Which, yes: bool) -> Outcome {
             )),
         );
     };
-    let what = match &which.strategy {
+    let strategy = which.strategy.as_deref();
+    let strategy = strategy
+        .map(|name| found.state.strategy(pipeline, name))
+        .transpose()?;
+    let what = match &strategy {
         Some(strategy) => format!("strategy `{strategy}` of pipeline `{pipeline}`"),
         None => format!("pipeline `{pipeline}`"),
     };
@@ -103,7 +112,7 @@ fn reset(which: &Which, yes: bool) -> Outcome {
         terminal::say("nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }
-    let reset = pintail_sync::reset(&found.data_dir, pipeline, which.strategy.as_deref(), &SystemClock)?;
+    let reset = pintail_sync::reset(&found.data_dir, pipeline, strategy.as_deref(), &SystemClock)?;
     let runs = numbers::counted(reset.runs, "run");
     let next = if reset.starts_fresh {
         "; the next run is a full load"

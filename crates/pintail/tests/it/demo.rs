@@ -52,7 +52,7 @@ fn a_folder_of_somebody_else_is_refused() {
     project.write("shop.db", "mine");
     let seen = project.pintail(&["demo", "--dir", "."]);
     insta::assert_snapshot!(seen, @"
-    exit code 8
+    exit code 9
     --- stderr
     error: folder `.` holds files that no demo made
     hint: Name another folder with `--dir`.

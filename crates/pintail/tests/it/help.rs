@@ -18,7 +18,7 @@ fn the_overview_lists_commands_and_exit_codes() {
       copy    Copy a table into a lake, and follow it with every further call
       config  Check configuration files
       state   Show what a pipeline remembers between runs, or make it forget
-      sql     Run one query against a lake, a Postgres database or a SQLite file; nothing is written
+      sql     Run one query against a lake, a Postgres database or a SQLite file, which it cannot change
       doctor  Show what was found on this machine, where, and what to do about the rest
       demo    See it work on a sample shop: full load, delta, a worker that is killed and resumed, and both sides compared
       help    Print this message or the help of the given subcommand(s)
@@ -42,7 +42,8 @@ fn the_overview_lists_commands_and_exit_codes() {
       5    a system cannot be reached, or is short of a resource
       6    the data cannot be carried as asked
       7    the two sides differ
-      8    already running, or changed by somebody else
+      8    already running
+      9    changed or held by somebody else
       130  interrupted
 
     Environment:
@@ -144,9 +145,11 @@ fn the_commands_of_a_sync_explain_themselves() {
     assert_snapshot!(project.pintail(&["sql", "--help"]), @"
     exit code 0
     --- stdout
-    Run one query against a lake, a Postgres database or a SQLite file; nothing is written
+    Run one query against a lake, a Postgres database or a SQLite file, which it cannot change
 
     A lake's earlier states are read with `at (version => n)`; `from lake.snapshots()` lists them.
+
+    The place is attached read-only. Files that a query names with `copy … to` or `attach` are written.
 
     Usage: pintail sql [OPTIONS] <URL> <QUERY>
 

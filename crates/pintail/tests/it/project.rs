@@ -75,8 +75,7 @@ impl Project {
                  case when i % 7 = 0 then 'gift' end, datetime('2026-01-01', '+' || i || ' seconds'), i
              from numbers"
         ));
-        project.write("datastores.yaml", DATASTORES);
-        project.write("pipeline.yaml", PIPELINE);
+        project.write_pipeline(PIPELINE);
         project
     }
 
@@ -86,6 +85,12 @@ impl Project {
 
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).expect("a file in a temporary folder");
+    }
+
+    /// Writes a pipeline, and the datastores of every project.
+    pub(crate) fn write_pipeline(&self, text: &str) {
+        self.write("datastores.yaml", DATASTORES);
+        self.write("pipeline.yaml", text);
     }
 
     /// Writes the pipeline with one part of it replaced.

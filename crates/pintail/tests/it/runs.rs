@@ -22,6 +22,7 @@ fn a_full_load_is_followed_by_a_delta_and_then_by_nothing() {
     synced orders  2,000 rows  [DURATION]  parity ok (1 leaf)
     --- stderr
     orders: reading about 2,000 rows in 1 partition
+    note: full load by strategy `everything`: the table is not in the lake yet
     ");
     project.execute("update orders set status = 'sent', change_number = 2000 + id where id <= 3");
     project.execute("insert into orders values (2001, 'new', 1.5, null, '2026-02-01', 2004)");
@@ -31,6 +32,7 @@ fn a_full_load_is_followed_by_a_delta_and_then_by_nothing() {
     synced orders  4 rows (1 new, 3 changed)  [DURATION]  parity ok (1 leaf)
     --- stderr
     orders: reading about 3 rows in 1 partition
+    note: delta by strategy `changes`: an earlier run left a watermark
     ");
     assert_eq!(
         project.ask("select count(*), count(*) filter (status = 'sent') from shop.orders"),
@@ -43,6 +45,7 @@ fn a_full_load_is_followed_by_a_delta_and_then_by_nothing() {
     --- stdout
     nothing to do for orders  [DURATION]
     --- stderr
+    note: delta by strategy `changes`: an earlier run left a watermark
     note: nothing to read: everything below 2005 was read before
     ");
     assert_eq!(
@@ -62,6 +65,7 @@ fn a_copy_needs_no_files_and_a_second_call_follows() {
     synced orders  500 rows  [DURATION]  parity ok (1 leaf)
     --- stderr
     orders: reading about 500 rows in 1 partition
+    note: full load by strategy `full`: the table is not in the lake yet
     note: SQLite does not tell when a transaction began: rows are read up to 5m before now (default `lag`)
     ");
     project.execute("update orders set note = 'late', updated_at = datetime('now', '+1 hour') where id = 9");
@@ -72,6 +76,7 @@ fn a_copy_needs_no_files_and_a_second_call_follows() {
     nothing to do for orders  [DURATION]
     --- stderr
     orders: reading 1 partition
+    note: delta by strategy `delta`: an earlier run left a watermark
     note: SQLite does not tell when a transaction began: rows are read up to 5m before now (default `lag`)
     ");
     // SQLite does not tell its open transactions, so a row waits for the default lag of 5 minutes.
@@ -243,6 +248,7 @@ fn without_parity_a_run_is_unproven() {
     synced orders  100 rows  [DURATION]  unproven
     --- stderr
     orders: reading about 100 rows in 1 partition
+    note: full load by strategy `everything`: the table is not in the lake yet
     ");
     let report = project
         .succeed(&[&RUN[..], &["--no-parity", "--json", "--strategy", "full"]].concat())
@@ -331,8 +337,7 @@ fn two_sides_that_differ_end_a_run_with_a_code_of_its_own() {
          )
          select i as id from numbers",
     );
-    project.write(
-        "pipeline.yaml",
+    project.write_pipeline(
         "name: moody
 source_provider: {data_backend: {type: sqlite, datastore_name: shop, table: moody}}
 destination_provider: {data_backend: {type: ducklake, datastore_name: lake, table: moody}}

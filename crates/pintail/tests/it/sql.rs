@@ -121,13 +121,13 @@ fn nothing_can_be_written() {
     exit code 2
     --- stderr
     error: cannot run the query: it would write
-    hint: `pintail sql` only reads.
+    hint: `pintail sql` attaches the place read-only.
     ");
     assert_snapshot!(project.pintail(&["sql", "sqlite:shop.db", "delete from orders"]), @"
     exit code 2
     --- stderr
     error: cannot run the query: it would write
-    hint: `pintail sql` only reads.
+    hint: `pintail sql` attaches the place read-only.
     ");
     assert_eq!(project.ask("select count(*) from shop.orders"), "8");
 }

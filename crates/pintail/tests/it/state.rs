@@ -109,6 +109,7 @@ fn an_unknown_state_names_the_nearest() {
     exit code 3
     --- stderr
     error: pipeline `orders` has no run of strategy `changes`
+    hint: only `everything` is known
     ");
 }
 
@@ -116,6 +117,20 @@ fn an_unknown_state_names_the_nearest() {
 fn a_reset_asks_and_makes_the_next_run_a_full_load() {
     let project = Project::with_shop(10);
     project.succeed(&RUN);
+    let reset = |strategy| project.pintail(&["state", "reset", "orders", "--yes", "--strategy", strategy]);
+    assert_snapshot!(reset("evrything"), @"
+    exit code 3
+    --- stderr
+    error: pipeline `orders` has no run of strategy `evrything`
+    hint: did you mean `everything`?
+    ");
+    assert_eq!(
+        project
+            .succeed(&["state", "show", "orders", "--strategy", "full"])
+            .json()["strategy"],
+        "everything",
+        "a type stands for its strategy"
+    );
     assert_snapshot!(project.pintail(&["state", "reset", "--config", "pipeline.yaml"]), @"
     exit code 2
     --- stderr

@@ -187,6 +187,8 @@ fn keys_are_those_that_cannot_be_null() {
     assert_eq!(attached.describe("f").indexed, ["y"]);
     assert_eq!(attached.describe("g").rows, None);
     assert_eq!(attached.describe("rowid_taken").rows, Some(0));
+    assert_eq!(attached.describe("rowid_taken").bytes, Some(0));
+    assert_eq!(attached.describe("g").bytes, None, "a view has no size");
 }
 
 #[test]
@@ -243,6 +245,54 @@ fn every_double_arrives_bit_by_bit() {
     for (row, value) in rows.iter().zip(&values) {
         let read: f64 = row.text(0).unwrap().parse().unwrap();
         assert_eq!(read.to_bits(), value.to_bits(), "{value:e}");
+    }
+}
+
+#[test]
+fn sqlite_alone_counts_times_as_the_engine_reads_them() {
+    let fixture = SqliteFixture::new();
+    fixture.execute(
+        "create table events (id integer primary key, at datetime, day date);
+         insert into events values
+         (1, '2024-01-01T10:00:00.5', '2024-01-01'), (2, '2024-01-01 10:00:00.500000', '2024-01-02'),
+         (3, '2024-01-01T10:00:00.1234560', '2024-01-03'), (4, '2024-01-01 10:00', '9999-12-31'),
+         (5, '2024-01-01', '0001-01-01'), (6, 'infinity', 'infinity'), (7, null, null)",
+    );
+    let attached = Attached::new(fixture.connector());
+    let day = |text: &str| CursorValue::parse(CursorType::Date, text).unwrap();
+    let times = [
+        "2024-01-01 00:00:00",
+        "2024-01-01 10:00:00",
+        "2024-01-01 10:00:00.123456",
+        "2024-01-01 10:00:00.500000",
+        "2024-01-01 10:00:00.500001",
+        "9999-01-01 00:00:00",
+    ]
+    .map(at);
+    let days = [
+        "0001-01-01",
+        "2024-01-01",
+        "2024-01-03",
+        "2024-01-04",
+        "9999-12-31",
+    ]
+    .map(day);
+    for (column, bounds) in [("at", &times[..]), ("day", &days[..])] {
+        for low in bounds.iter().copied().map(Some).chain([None]) {
+            for high in bounds.iter().copied() {
+                let range = Range::Cursor {
+                    column: column.to_owned(),
+                    low,
+                    high,
+                };
+                let request = attached.request("events", range);
+                let (read, counted) = (
+                    attached.rows(&request).len() as u64,
+                    attached.count_now(&request.table, &request.range),
+                );
+                assert_eq!(counted, read, "{:?}", request.range);
+            }
+        }
     }
 }
 

@@ -262,10 +262,12 @@ impl Case<'_> {
         counts: Counts,
         bound: &Bound,
     ) -> Result<(), String> {
-        // Where nothing was read there is nothing to compare.
-        let nothing = report.partitions_processed == 0;
-        let parity = if step.without_parity || nothing {
+        // What an attempt without a comparison brought in stays unproven when another one goes on.
+        let unproven = |note: &String| note.contains("was not compared");
+        let parity = if step.without_parity || report.notes.iter().any(unproven) {
             ParityStatus::Unproven
+        } else if report.partitions_total == 0 {
+            ParityStatus::Unchanged
         } else {
             ParityStatus::Ok
         };
