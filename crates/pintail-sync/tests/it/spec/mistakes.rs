@@ -267,5 +267,5 @@ fn secrets_of_an_enrichment_do_not_show() {
 
 #[test]
 fn more_partitions_than_a_run_makes_are_refused() {
-    assert_snapshot!(check(&minimal("strategies: [{name: full, type: full, partitions: 5000}]")), @"pipeline.yaml:6:52: strategies[0].partitions: expected a whole number from 1 to 1000, found the number `5000`");
+    assert_snapshot!(check(&minimal("strategies: [{name: full, type: full, partitions: 5000}]")), @"pipeline.yaml:6:51: strategies[0].partitions: expected a whole number from 1 to 1000, found the number `5000`");
 }
