@@ -72,6 +72,9 @@ pub struct SourceColumn {
 pub struct TableDescription {
     /// The table, with its schema resolved.
     pub name: TableName,
+    /// What identifies the table beyond its name (an object id), where the source has that: a table that was dropped
+    /// and made anew, or that took the name of another one, has another.
+    pub identity: Option<String>,
     /// Columns in the order of the source.
     pub columns: Vec<SourceColumn>,
     /// Columns of the primary key (or of a unique constraint without NULL), empty if there is none.
@@ -188,6 +191,10 @@ pub trait Connector: Send + Sync {
 
     /// The address without secrets, for people.
     fn address(&self) -> String;
+
+    /// One text for the place, however its address was written, without secrets: what is remembered of a source holds
+    /// for this place alone.
+    fn identity(&self) -> String;
 
     /// What the system can do.
     fn capabilities(&self) -> Capabilities;

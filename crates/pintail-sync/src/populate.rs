@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::error::{Error, Result};
 use crate::fetch::Staged;
 use crate::progress::Phase;
+use crate::shape::Cursor;
 use crate::work::{Tally, Work};
 
 /// Who commits, in the lake's history.
@@ -29,6 +30,8 @@ pub(crate) fn part(
         key: work.key(partition),
         rows: files.iter().map(|file| file.rows).sum(),
         checksum: staged.leaves.total(),
+        source: work.source_identity.to_owned(),
+        cursor: work.plan.shape.followed().map(Cursor::origin),
         watermark,
     };
     CommitPart { entry, files }

@@ -6,6 +6,7 @@ use pintail_lake::quote;
 use pintail_model::{Column, CursorType, LogicalType};
 use serde::Serialize;
 
+use crate::origin;
 use crate::spec::{DeltaSpec, PipelineSpec};
 
 /// The shape of one pipeline's rows.
@@ -28,6 +29,8 @@ pub struct Cursor {
     pub source: String,
     /// Its name in the destination.
     pub dest: String,
+    /// What identifies the column in the source beyond its name.
+    pub identity: Option<String>,
     /// Its type.
     pub cursor_type: CursorType,
     /// Whether the source allows NULL in it.
@@ -113,6 +116,14 @@ impl Shape {
     }
 }
 
+impl Cursor {
+    /// Which column it is, as a watermark remembers it.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        origin::text(&self.source, self.identity.as_deref())
+    }
+}
+
 impl Leaf {
     /// The SQL expression of a row's leaf.
     #[must_use]
@@ -182,6 +193,7 @@ fn named_cursor(name: &str, table: &TableDescription, columns: &[ColumnRead]) ->
     Ok(Cursor {
         source: read.source.name.clone(),
         dest: read.column.name.clone(),
+        identity: read.source.identity.clone(),
         cursor_type,
         nullable: read.source.nullable,
         chosen: false,
@@ -231,6 +243,7 @@ fn chosen_cursor(key: &[String], columns: &[ColumnRead]) -> Result<Cursor, Strin
             Ok(Cursor {
                 source: read.source.name.clone(),
                 dest: read.column.name.clone(),
+                identity: read.source.identity.clone(),
                 cursor_type,
                 nullable: false,
                 chosen: true,

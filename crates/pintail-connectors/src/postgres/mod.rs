@@ -42,6 +42,7 @@ use self::config::Connection;
 pub struct PostgresSource {
     connection: Connection,
     address: String,
+    identity: String,
     schema: Option<String>,
 }
 
@@ -52,6 +53,7 @@ impl PostgresSource {
         Self {
             connection: Connection::of(datastore),
             address: datastore.to_string(),
+            identity: datastore.identity(),
             schema: datastore.schema.clone(),
         }
     }
@@ -64,6 +66,10 @@ impl Connector for PostgresSource {
 
     fn address(&self) -> String {
         self.address.clone()
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -55,6 +55,7 @@ pub(super) fn describe(
         rows: estimate(session, alias, &relation, &facts)?,
         key: key(rowid, &columns, &facts, &indexes),
         name: relation.name,
+        identity: None,
         columns,
         pages: None,
         bytes: None,

@@ -42,6 +42,7 @@ const BUSY_TIMEOUT_MS: u32 = 10_000;
 pub struct SqliteSource {
     path: PathBuf,
     address: String,
+    identity: String,
 }
 
 impl SqliteSource {
@@ -54,6 +55,7 @@ impl SqliteSource {
                 .map(std::path::Path::to_path_buf)
                 .unwrap_or_default(),
             address: datastore.to_string(),
+            identity: datastore.identity(),
         }
     }
 
@@ -78,6 +80,10 @@ impl Connector for SqliteSource {
 
     fn address(&self) -> String {
         self.address.clone()
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
     }
 
     fn capabilities(&self) -> Capabilities {

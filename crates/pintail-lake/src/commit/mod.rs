@@ -389,8 +389,7 @@ impl Attempt {
         self.recovered = true;
         let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
         // Read inside the transaction: on SQLite this read is what makes a stale committer fail.
-        let known = ledger::known(session, &keys)?;
-        let already: Vec<PartitionKey> = known.into_iter().map(|entry| entry.key).collect();
+        let already = ledger::known(session, &keys)?;
         let parts: Vec<&CommitPart> = request
             .parts
             .iter()

@@ -1,11 +1,10 @@
 //! The plan of a full load: every row of one snapshot of the source, as one replacement of the table.
 
 use pintail_lake::connector::{SourceColumn, TableDescription};
-use pintail_model::{CursorValue, LogicalType, Range};
+use pintail_model::{LogicalType, Range};
 
-use super::{Choice, Draft, Facts, PipelinePlan, PlanKind, SOURCE, reuse};
+use super::{Choice, Draft, PipelinePlan, PlanKind, SOURCE, reuse, standing};
 use crate::partition::{self, PARTITIONS_MAX};
-use crate::shape::Cursor;
 use crate::spec::{DeltaSpec, FullSpec, PipelineSpec, Role};
 use crate::watermark::{self, ClockSettings};
 
@@ -51,7 +50,11 @@ pub(super) fn plan(
         ) {
             Ok(bound) => {
                 plan.notes.extend(bound.notes.iter().cloned());
-                plan.watermark = bound.watermark().or_else(|| stored(facts, cursor));
+                // What was visible below a watermark that holds is visible in every later state.
+                let standing = || standing::of_source(&plan.pipeline, facts, delta);
+                plan.watermark = bound
+                    .watermark()
+                    .or_else(|| standing().ok().map(|standing| standing.value));
                 match (bound.watermark(), plan.watermark) {
                     (Some(_), _) => {}
                     (None, Some(kept)) => plan.notes.push(format!("the watermark stays at {kept}")),
@@ -73,15 +76,6 @@ pub(super) fn plan(
         partition.watermark = plan.watermark;
     }
     plan
-}
-
-/// A watermark that holds for the cursor: what was visible below it then is visible in every later state.
-fn stored(facts: &Facts, cursor: &Cursor) -> Option<CursorValue> {
-    let stored = facts.history.watermark.as_ref()?;
-    let same = stored.column == cursor.source
-        && stored.source == facts.source_identity
-        && stored.value.cursor_type() == cursor.cursor_type;
-    same.then_some(stored.value)
 }
 
 /// Cuts a table, and says why where that is not plain.

@@ -14,6 +14,7 @@ mod facts;
 mod full;
 mod reuse;
 mod show;
+mod standing;
 pub mod statement;
 
 use pintail_lake::connector::{Connector, DoubtfulScan, Scan, ScanRequest};

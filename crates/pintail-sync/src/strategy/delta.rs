@@ -107,7 +107,11 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
             key: plan.shape.key.clone(),
             newer,
         };
-        let part = populate::part(work, staged, files, partition.watermark);
+        // The newest entry of the ledger says how far the source was read, also one that does not move that.
+        let watermark = partition
+            .watermark
+            .or(tally.watermark.as_ref().map(|stored| stored.value));
+        let part = populate::part(work, staged, files, watermark);
         let key = part.entry.key.clone();
         let (outcome, seconds) = populate::commit(work, tally, id, change, vec![part])?;
         commit_seconds = Some(seconds);
@@ -175,17 +179,13 @@ fn record(work: &Work<'_>, tally: &mut Tally, staged: &Staged, key: Option<Parti
         empty: key.is_none(),
         at: work.clock.now(),
     };
-    let watermark = partition
-        .watermark
-        .zip(tally.watermark.as_mut())
-        .map(|(value, watermark)| {
-            watermark.value = value;
-            watermark.strategy.clone_from(&plan.strategy);
-            if key.is_some() {
-                watermark.last_key = key;
-            }
-            &*watermark
-        });
+    let moves = partition.watermark.is_some() || key.is_some();
+    let watermark = tally.watermark.as_mut().filter(|_| moves).map(|watermark| {
+        watermark.value = partition.watermark.unwrap_or(watermark.value);
+        watermark.strategy.clone_from(&plan.strategy);
+        watermark.last_key = key.or(watermark.last_key.take());
+        &*watermark
+    });
     work.state()
         .committed(&plan.pipeline, work.run, staged.position, record, watermark)
 }

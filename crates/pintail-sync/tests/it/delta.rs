@@ -237,7 +237,7 @@ fn rows_without_a_cursor_follow_the_policy() {
 }
 
 #[test]
-fn a_changed_type_of_the_cursor_stops_the_run() {
+fn a_changed_type_of_the_cursor_leads_to_a_full_load_that_says_so() {
     let shop = Shop::new(10);
     shop.run(None);
     shop.change(
@@ -247,12 +247,15 @@ fn a_changed_type_of_the_cursor_stops_the_run() {
          insert into orders from other",
     );
     shop.later(60);
-    // The lake's columns differ as well, which alone would make a full load of it.
     let report = shop.run(None);
     assert_eq!(
         (report.strategy.as_str(), report.reason.as_str()),
-        ("everything", "the columns differ from those of the lake's table")
+        (
+            "everything",
+            "the cursor `updated_at` was of type timestamp_tz before, and is of type timestamp now"
+        )
     );
+    assert_eq!(shop.differences(), "0");
 }
 
 #[test]
@@ -306,6 +309,94 @@ fn a_lost_state_costs_nothing_because_the_ledger_knows() {
         "the lake's ledger says how far the source was read"
     );
     assert_eq!((report.rows_processed, report.rows_updated), (1, 1));
+    assert_eq!(shop.differences(), "0");
+}
+
+#[test]
+fn a_lost_state_and_another_source_lead_to_a_full_load() {
+    let mut shop = Shop::new(100);
+    shop.run(None);
+    std::fs::remove_dir_all(shop.folder.path().join("state")).expect("the state is gone");
+    let other = shop.folder.path().join("other.duckdb");
+    std::fs::copy(&shop.source.path, &other).expect("a copy");
+    shop.source.path = other;
+    shop.change("insert into orders values (101, 'older', 1, '2020-01-01T00:00:00Z')");
+    shop.later(60);
+    let report = shop.run(None);
+    assert_eq!(
+        (report.kind.as_str(), report.reason.as_str()),
+        ("full", "the pipeline reads another table than before")
+    );
+    assert_eq!(shop.differences(), "0");
+}
+
+#[test]
+fn a_table_or_a_cursor_that_was_made_anew_is_loaded_in_full() {
+    let check = |change: fn(&mut crate::source::Script), reason: &str| {
+        let shop = Shop::new(100);
+        shop.script(|script| {
+            script.table_identity = Some("16384".to_owned());
+            script.column_identity = Some("1".to_owned());
+        });
+        shop.run(None);
+        shop.later(60);
+        assert_eq!(shop.run(None).kind, "delta");
+        shop.script(change);
+        shop.later(60);
+        let report = shop.run(None);
+        assert_eq!((report.kind.as_str(), report.reason.as_str()), ("full", reason));
+        shop.later(60);
+        assert_eq!(shop.run(None).kind, "delta");
+    };
+    check(
+        |script| script.table_identity = Some("16385".to_owned()),
+        "the source's table was made anew, or another one took its name",
+    );
+    check(
+        |script| script.column_identity = Some("2".to_owned()),
+        "the cursor `updated_at` was made anew in the source",
+    );
+}
+
+#[test]
+fn two_pipelines_on_one_table_notice_each_other() {
+    let mut shop = Shop::new(100);
+    shop.run(None);
+    shop.spec.name = "second".to_owned();
+    let report = shop.run(None);
+    assert_eq!(
+        (report.kind.as_str(), report.reason.as_str()),
+        (
+            "full",
+            "pipeline `orders` was the last to write to the lake's table"
+        )
+    );
+    shop.later(60);
+    assert_eq!(shop.run(None).kind, "delta");
+    shop.spec.name = "orders".to_owned();
+    shop.later(60);
+    let report = shop.run(None);
+    assert_eq!(
+        (report.kind.as_str(), report.reason.as_str()),
+        (
+            "full",
+            "pipeline `second` was the last to write to the lake's table"
+        )
+    );
+}
+
+#[test]
+fn a_table_of_numbers_that_was_emptied_is_loaded_in_full() {
+    let mut shop = Shop::empty();
+    shop.change("create table orders (id bigint primary key, version bigint not null); insert into orders values (1, 1), (2, 2)");
+    shop.delta(|delta| delta.column = Some("version".to_owned()));
+    assert_eq!(shop.run(None).watermark.as_deref(), Some("3"));
+    shop.change("delete from orders; insert into orders values (3, 1)");
+    let report = shop.run(None);
+    assert_eq!(
+        (report.kind.as_str(), report.watermark.as_deref()),
+        ("full", Some("2"))
+    );
     assert_eq!(shop.differences(), "0");
 }
 

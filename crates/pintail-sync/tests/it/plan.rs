@@ -49,6 +49,7 @@ fn table() -> TableDescription {
     let micros = |text: &str| instant(text).as_microsecond();
     TableDescription {
         name: TableName::new("shop", "orders"),
+        identity: Some("7".to_owned()),
         columns: vec![
             SourceColumn {
                 histogram: vec![1, 1_000_000],
@@ -79,6 +80,8 @@ struct Setting {
     table: TableDescription,
     oldest: OldestTransaction,
     ledger: Option<CursorValue>,
+    /// Changes the ledger's newest entry.
+    entry: fn(&mut LedgerEntry),
     lake_table: Option<LakeTable>,
     history: History,
     committed: Vec<PartitionKey>,
@@ -100,6 +103,7 @@ impl Setting {
             table: table(),
             oldest: OldestTransaction::None,
             ledger: None,
+            entry: |_| {},
             lake_table: None,
             history: History::default(),
             committed: Vec::new(),
@@ -137,7 +141,7 @@ impl Setting {
         let facts = Facts {
             now,
             source_address: "file:shop".to_owned(),
-            source_identity: "file:shop shop.orders".to_owned(),
+            source_identity: "file:shop shop.orders #7".to_owned(),
             capabilities: self
                 .connector
                 .script
@@ -154,14 +158,20 @@ impl Setting {
             shape,
             lake_address: "ducklake:sqlite:lake.sqlite?data_path=lake".to_owned(),
             lake_table: self.lake_table.clone(),
-            ledger: self.ledger.map(|watermark| LedgerEntry {
-                pipeline: "orders".to_owned(),
-                strategy: "everything".to_owned(),
-                run: RunId::from_stored("20240115_120000_000001"),
-                key: PartitionKey::from_stored("orders/20240115_120000_000001/all"),
-                rows: 1_000_000,
-                checksum: Checksum::default(),
-                watermark: Some(watermark),
+            ledger: self.ledger.map(|watermark| {
+                let mut entry = LedgerEntry {
+                    pipeline: "orders".to_owned(),
+                    strategy: "everything".to_owned(),
+                    run: RunId::from_stored("20240115_120000_000001"),
+                    key: PartitionKey::from_stored("orders/20240115_120000_000001/all"),
+                    rows: 1_000_000,
+                    checksum: Checksum::default(),
+                    source: "file:shop shop.orders #7".to_owned(),
+                    cursor: Some("updated_at".to_owned()),
+                    watermark: Some(watermark),
+                };
+                (self.entry)(&mut entry);
+                entry
             }),
             history: self.history.clone(),
             committed: self.committed.clone(),
@@ -383,7 +393,7 @@ fn the_choice_of_a_strategy_says_why() {
         strategy: "changes".to_owned(),
         last_key: Some(PartitionKey::from_stored("orders/20240115_120000_000001/all")),
         table_id: Some(3),
-        source: "file:shop shop.orders".to_owned(),
+        source: "file:shop shop.orders #7".to_owned(),
     };
     assert_eq!(stored().table_id, Some(3));
     check(
@@ -443,7 +453,7 @@ fn a_stored_watermark_counts_only_while_nobody_else_has_committed() {
             strategy: "changes".to_owned(),
             last_key: Some(PartitionKey::from_stored("orders/20240115_120000_000001/all")),
             table_id: Some(3),
-            source: "file:shop shop.orders".to_owned(),
+            source: "file:shop shop.orders #7".to_owned(),
         };
         change(&mut stored);
         setting.history.watermark = Some(stored);
@@ -459,23 +469,81 @@ fn a_stored_watermark_counts_only_while_nobody_else_has_committed() {
         |stored| stored.table_id = Some(4),
         Err("the lake's table was made anew by somebody else"),
     );
+}
+
+#[test]
+fn a_watermark_holds_for_what_it_was_read_from_and_for_nothing_else() {
+    let check = |entry: fn(&mut LedgerEntry), reason: &str| {
+        let mut setting = Setting::loaded();
+        // Where the state knows the same entry, the entry counts all the same.
+        for stored in [None, Some("2024-01-15 13:00:00+00")] {
+            setting.history.watermark = stored.map(|value| StoredWatermark {
+                value: cursor(value),
+                column: "updated_at".to_owned(),
+                strategy: "changes".to_owned(),
+                last_key: Some(PartitionKey::from_stored("orders/20240115_120000_000001/all")),
+                table_id: Some(3),
+                source: "file:shop shop.orders #7".to_owned(),
+            });
+            setting.entry = entry;
+            let plan = setting.plan();
+            assert_eq!((plan.low, plan.reason.as_str()), (None, reason));
+        }
+    };
     check(
-        |stored| stored.column = "id".to_owned(),
-        Err("the cursor was `id` before"),
+        |entry| entry.pipeline = "other".to_owned(),
+        "pipeline `other` was the last to write to the lake's table",
     );
     check(
-        |stored| stored.source = "file:shop shop.other".to_owned(),
-        Err("the pipeline reads another table than before"),
+        |entry| entry.source = "file:elsewhere shop.orders #7".to_owned(),
+        "the pipeline reads another table than before",
+    );
+    check(
+        |entry| entry.source = "file:shop shop.orders #6".to_owned(),
+        "the source's table was made anew, or another one took its name",
+    );
+    check(|entry| entry.watermark = None, "the last load set no watermark");
+    check(
+        |entry| entry.cursor = Some("id".to_owned()),
+        "the cursor was `id` before",
+    );
+    check(
+        |entry| entry.cursor = Some("updated_at #3".to_owned()),
+        "the cursor `updated_at` was made anew in the source",
     );
 }
 
 #[test]
-fn a_changed_type_of_the_cursor_is_refused() {
+fn a_cursor_of_numbers_that_was_set_back_is_loaded_in_full() {
+    let check = |watermark: i64, reason: &str| {
+        let mut setting = Setting::loaded();
+        setting.spec.strategies[1].kind = StrategyKind::Delta(DeltaSpec {
+            column: Some("id".to_owned()),
+            ..DeltaSpec::default()
+        });
+        setting.entry = |entry| entry.cursor = Some("id".to_owned());
+        setting.ledger = Some(CursorValue::Integer(watermark));
+        assert_eq!(setting.plan().reason, reason);
+    };
+    check(1_000_001, "the lake's ledger says how far the source was read");
+    check(
+        1_000_002,
+        "the source's table was emptied or set back: everything below 1000002 was read before, and its largest `id` is 1000000",
+    );
+}
+
+#[test]
+fn a_changed_type_of_the_cursor_leads_to_a_full_load() {
     let mut setting = Setting::loaded();
     setting.ledger = Some(CursorValue::Timestamp(0));
-    let error = setting.error();
-    assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert_snapshot!(error, @r#"cursor `updated_at` of table "shop.orders" was of type timestamp when it was last read, and is timestamp_tz now"#);
+    assert_eq!(
+        setting.chosen(),
+        (
+            "everything".to_owned(),
+            "the cursor `updated_at` was of type timestamp before, and is of type timestamp_tz now"
+                .to_owned()
+        )
+    );
 }
 
 #[test]

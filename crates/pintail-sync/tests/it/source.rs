@@ -23,6 +23,10 @@ pub(crate) struct Script {
     pub(crate) page_rows: u64,
     /// Bytes that the table claims to have.
     pub(crate) bytes: Option<u64>,
+    /// What identifies the table beyond its name.
+    pub(crate) table_identity: Option<String>,
+    /// What identifies its columns beyond their names.
+    pub(crate) column_identity: Option<String>,
 }
 
 impl Default for Script {
@@ -39,6 +43,8 @@ impl Default for Script {
             miscounts_by: 0,
             page_rows: 100,
             bytes: None,
+            table_identity: None,
+            column_identity: None,
         }
     }
 }
@@ -140,6 +146,10 @@ impl Connector for FileSource {
         "file:shop".to_owned()
     }
 
+    fn identity(&self) -> String {
+        format!("file:{}", self.path.display())
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.script().capabilities
     }
@@ -182,6 +192,7 @@ impl Connector for FileSource {
             .integer(0)
             .unwrap_or(0);
         let rows = u64::try_from(rows).expect("a count");
+        let script = self.script();
         let mut described = Vec::new();
         for row in &columns {
             let (name, kind) = (row.text(0).expect("a name"), row.text(1).expect("a type"));
@@ -205,13 +216,13 @@ impl Connector for FileSource {
                 source_type: kind.to_lowercase(),
                 logical_type,
                 nullable: row.boolean(2),
-                identity: None,
+                identity: script.column_identity.clone(),
                 histogram,
             });
         }
-        let script = self.script();
         Ok(TableDescription {
             name: TableName::new("main", &table.table),
+            identity: script.table_identity.clone(),
             indexed: described.iter().map(|column| column.name.clone()).collect(),
             columns: described,
             key: key
