@@ -564,7 +564,8 @@ fn read_staged(files: &[StagedFile]) -> String {
         .map(|file| quote::literal(&file.path.to_string_lossy()))
         .collect::<Vec<_>>()
         .join(", ");
-    format!("read_parquet([{list}])")
+    // A folder like `tenant=acme` on the way to the lake is no column.
+    format!("read_parquet([{list}], hive_partitioning = false)")
 }
 
 /// Refuses staged rows that an upsert cannot place.
@@ -650,7 +651,7 @@ fn add_files(session: &Session, table: &TableName, files: &[StagedFile]) -> Resu
         .collect::<Vec<_>>()
         .join(", ");
     let sql = format!(
-        "call ducklake_add_data_files('{ALIAS}', {}, [{list}], schema => {})",
+        "call ducklake_add_data_files('{ALIAS}', {}, [{list}], schema => {}, hive_partitioning => false)",
         quote::literal(&table.table),
         quote::literal(table.schema_or("main"))
     );
