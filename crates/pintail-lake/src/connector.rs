@@ -155,10 +155,15 @@ pub struct ReadPoint {
     pub now: Timestamp,
     /// How far the wall clock of the server's time zone is ahead of UTC, in microseconds, for cursors without a zone.
     pub zone_offset_micros: i64,
+    /// The name of that zone, as the source knows it: it tells when clocks go back.
+    pub time_zone: Option<String>,
     /// The oldest transaction that could still commit rows with an old cursor.
     pub oldest: OldestTransaction,
     /// For integer cursors: the largest value that was visible.
     pub cursor_max: Option<i64>,
+    /// The server's clock after the state was fixed in which `cursor_max` is the largest: whoever began later takes
+    /// greater numbers.
+    pub seen_at: Timestamp,
 }
 
 /// When the oldest open transaction of a source began.

@@ -135,10 +135,12 @@ impl Connector for SqliteSource {
         Ok(ReadPoint {
             now,
             zone_offset_micros: 0,
+            time_zone: Some("UTC".to_owned()),
             oldest: OldestTransaction::Unknown {
                 reason: "SQLite does not tell when a transaction began".to_owned(),
             },
             cursor_max,
+            seen_at: now,
         })
     }
 

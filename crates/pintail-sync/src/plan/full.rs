@@ -20,7 +20,7 @@ pub(super) fn plan(
     delta: Option<&DeltaSpec>,
 ) -> PipelinePlan {
     let facts = draft.facts;
-    let hash = draft.hash(PlanKind::Full, &choice.strategy);
+    let hash = draft.hash(PlanKind::Full, &choice.strategy, None);
     let mut plan = draft.plan(choice, PlanKind::Full, hash);
     plan.whole_count = plan
         .parity
@@ -37,11 +37,8 @@ pub(super) fn plan(
         }
     }
     if let (Some(delta), Some(cursor), Some(point)) = (delta, facts.shape.followed(), &facts.read_point) {
-        let clock = ClockSettings {
-            margin: delta.margin,
-            lag: delta.lag,
-            time_zone: delta.time_zone.clone(),
-        };
+        let clock = ClockSettings::of(delta);
+        plan.notes.extend(watermark::zone_note(point, cursor, &clock));
         match watermark::bound(
             point,
             cursor.cursor_type,

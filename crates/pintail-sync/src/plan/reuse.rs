@@ -85,6 +85,10 @@ pub(super) fn plan(draft: &Draft<'_>, plan: &mut PipelinePlan, run: &UnfinishedR
         run.run,
         plan.partitions.len()
     ));
+    plan.notes.push(format!(
+        "rows whose `{}` did not move with a change since then are as they were when they were staged",
+        cursor.source
+    ));
     let first_catch_up = plan.partitions.len();
     let (table, column) = (&draft.facts.table.name, cursor.source.clone());
     let end = far(cursor.cursor_type);

@@ -9,6 +9,7 @@ use pintail_model::CursorValue;
 use super::facts::Facts;
 use crate::origin;
 use crate::spec::DeltaSpec;
+use crate::watermark::{self, Again, ClockSettings};
 
 /// A watermark that holds.
 pub(super) struct Watermark {
@@ -39,7 +40,7 @@ pub(super) fn watermark(pipeline: &str, facts: &Facts, delta: &DeltaSpec) -> Res
 }
 
 /// How far this source was read for this cursor, whatever became of the table of the lake.
-pub(super) fn of_source(pipeline: &str, facts: &Facts, _delta: &DeltaSpec) -> Result<Watermark, String> {
+pub(super) fn of_source(pipeline: &str, facts: &Facts, delta: &DeltaSpec) -> Result<Watermark, String> {
     if let Some(reason) = &facts.history.start_fresh {
         return Err(reason.clone());
     }
@@ -88,8 +89,18 @@ pub(super) fn of_source(pipeline: &str, facts: &Facts, _delta: &DeltaSpec) -> Re
             cursor.source
         ));
     }
+    let point = facts.read_point.as_ref();
+    let clock = ClockSettings::of(delta);
+    let went_back = point
+        .is_some_and(|point| watermark::again(point, cursor, watermark.value, &clock) == Ok(Again::WentBack));
+    if went_back {
+        return Err(format!(
+            "the clock of the source went back: everything below {} was read before, which lies in the future now",
+            watermark.value
+        ));
+    }
     if let CursorValue::Integer(low) = watermark.value {
-        let largest = facts.read_point.as_ref().and_then(|point| point.cursor_max);
+        let largest = point.and_then(|point| point.cursor_max);
         if largest.is_none_or(|largest| largest < low.saturating_sub(1)) {
             return Err(format!(
                 "the source's table was emptied or set back: everything below {low} was read before, and its largest \

@@ -4,7 +4,7 @@
 //! of the last one that is in holds for everything below it, whatever ends the run.
 
 use pintail_lake::{Call, Change, StagedFile};
-use pintail_model::PartitionKey;
+use pintail_model::{Checksum, PartitionKey};
 
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
@@ -89,16 +89,14 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
             return Ok(false);
         }
     }
-    let files = match rows {
-        0 => Vec::new(),
-        _ if partition.changed_only => changed_rows(work, staged)?.into_iter().collect(),
-        _ => vec![staged.file.clone()],
+    let offered = match rows {
+        0 => None,
+        _ if partition.changed_only => changed_rows(work, staged)?,
+        _ => Some((staged.file.clone(), staged.leaves.total())),
     };
     let mut commit_seconds = None;
     let mut agrees = true;
-    if files.is_empty() {
-        record(work, tally, staged, None)?;
-    } else {
+    if let Some((file, checksum)) = offered {
         // Rows that are read again with every run are the newest there are, whatever their cursor says.
         let newer = (!partition.changed_only)
             .then(|| plan.shape.followed().map(|cursor| cursor.dest.clone()))
@@ -111,7 +109,7 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
         let watermark = partition
             .watermark
             .or(tally.watermark.as_ref().map(|stored| stored.value));
-        let part = populate::part(work, staged, files, watermark);
+        let part = populate::part(work, staged, vec![file], checksum, watermark);
         let key = part.entry.key.clone();
         let (outcome, seconds) = populate::commit(work, tally, id, change, vec![part])?;
         commit_seconds = Some(seconds);
@@ -119,6 +117,8 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
         if let Some(version) = outcome.snapshot.filter(|_| plan.parity) {
             agrees = compare(work, tally, staged, version)?;
         }
+    } else {
+        record(work, tally, staged, None)?;
     }
     if partition.changed_only && rows > 0 {
         work.discard(&staged.file.path);
@@ -136,8 +136,8 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
     Ok(agrees)
 }
 
-/// Writes those staged rows anew that differ from the lake's; `None` if none do.
-fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> {
+/// Writes those staged rows anew that differ from the lake's, and takes their checksum; `None` if none do.
+fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(StagedFile, Checksum)>> {
     let plan = work.plan;
     let partition = &plan.partitions[staged.position];
     let attempt = work.state().attempt(&plan.pipeline, work.run, staged.position)?;
@@ -145,13 +145,11 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> 
     work.loosen(&path);
     let table = work.lake.qualified(&plan.table);
     let from = staged.file.path.to_string_lossy();
-    let sql = statement::changed(
-        &table,
-        &plan.shape.names(),
-        &plan.shape.key,
-        &from,
-        &path.to_string_lossy(),
-    );
+    let names = plan.shape.names();
+    let tap = plan.parity.then(|| work.lake.engine().tap());
+    let filter = tap.as_ref().map(|tap| tap.filter(None, &names));
+    let rows = statement::changed(&table, &plan.shape, &partition.range, &from);
+    let sql = statement::stage(&rows, &names, filter.as_deref(), &path.to_string_lossy());
     let label = format!("compare partition `{}` with the lake", partition.id);
     let rows = work.lake.session()?.execute(Call::new(&label), &sql)?;
     if rows == 0 {
@@ -167,7 +165,8 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> 
     };
     work.state()
         .staged(&plan.pipeline, work.run, staged.position, &record)?;
-    Ok(Some(StagedFile { path, rows, bytes }))
+    let checksum = tap.map_or_else(Checksum::default, |tap| tap.checksums().total());
+    Ok(Some((StagedFile { path, rows, bytes }, checksum)))
 }
 
 /// Writes down that a partition is in, and moves the watermark with it.

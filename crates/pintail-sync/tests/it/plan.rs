@@ -92,6 +92,7 @@ impl Setting {
     fn new() -> Self {
         let delta = DeltaSpec {
             column: Some("updated_at".to_owned()),
+            lookback: Duration::ZERO,
             ..DeltaSpec::default()
         };
         Self {
@@ -152,8 +153,10 @@ impl Setting {
             read_point: shape.followed().map(|_| ReadPoint {
                 now,
                 zone_offset_micros: 0,
+                time_zone: Some("UTC".to_owned()),
                 oldest,
                 cursor_max: Some(1_000_000),
+                seen_at: now,
             }),
             shape,
             lake_address: "ducklake:sqlite:lake.sqlite?data_path=lake".to_owned(),
@@ -247,7 +250,7 @@ fn a_full_load_shows_every_statement() {
       lake, commit:
         begin transaction;
         delete from "lake"."main"."orders";
-        call ducklake_add_data_files('lake', 'orders', ['<data>/main/orders/<run>/<partition>-1.parquet'], schema => 'main');
+        call ducklake_add_data_files('lake', 'orders', ['<data>/main/orders/<run>/<partition>-1.parquet'], schema => 'main', hive_partitioning => false);
         insert into lake.pintail.ledger …;
         commit;
       lake, compare:
@@ -280,12 +283,46 @@ fn a_delta_shows_every_statement() {
       columns      id bigint, item varchar, updated_at timestamp with time zone
       key          id
       cursor       updated_at (timestamp_tz), read up to 2024-01-15 12:00:00.000000+00
+      lookback     2024-01-15 11:59:58.000000+00, for rows that were stamped late
       watermark    2024-01-15 13:59:59.999000+00 when everything is in
       null cursors are read with every run
       not covered  rows that were deleted in the source
       parity       checksums by id in steps of 4096
 
-    partition 1 of 2: updated_at_2024-01-15T12:00:00_2024-01-15T13:59:59.999000
+    partition 1 of 3: updated_at_2024-01-15T11:59:58_2024-01-15T12:00:00
+      reads updated_at 2024-01-15 11:59:58.000000+00..2024-01-15 12:00:00.000000+00, an unknown number of rows
+      engine, stage the rows:
+        copy (
+          select "id", "item", "updated_at"
+          from (
+            select "id" as "id", "item" as "item", "updated_at" as "updated_at"
+            from "source"."shop"."orders"
+            where "updated_at" >= '2024-01-15 11:59:58.000000+00'::timestamptz and "updated_at" < '2024-01-15 12:00:00.000000+00'::timestamptz
+          ) as source
+          where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
+        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-1.parquet' (format parquet);
+      source, count the rows independently:
+        select count(*) from "source"."shop"."orders" where "updated_at" >= '2024-01-15 11:59:58.000000+00'::timestamptz and "updated_at" < '2024-01-15 12:00:00.000000+00'::timestamptz;
+      engine, keep the rows that differ:
+        copy (
+          select "id", "item", "updated_at"
+          from (
+            select staged.*
+            from read_parquet('<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-1.parquet', hive_partitioning = false) as staged
+            where not exists (
+              select 1
+              from "lake"."main"."orders" as kept
+              where kept."id" = staged."id"
+                and kept."item" is not distinct from staged."item"
+                and kept."updated_at" is not distinct from staged."updated_at"
+                and kept."updated_at" >= '2024-01-15 11:59:58.000000+00'::timestamptz
+                and kept."updated_at" < '2024-01-15 12:00:00.000000+00'::timestamptz
+            )
+          ) as source
+          where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
+        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-changed-1.parquet' (format parquet);
+
+    partition 2 of 3: updated_at_2024-01-15T12:00:00_2024-01-15T13:59:59.999000
       reads updated_at 2024-01-15 12:00:00.000000+00..2024-01-15 13:59:59.999000+00, an unknown number of rows
       engine, stage the rows:
         copy (
@@ -300,7 +337,7 @@ fn a_delta_shows_every_statement() {
       source, count the rows independently:
         select count(*) from "source"."shop"."orders" where "updated_at" >= '2024-01-15 12:00:00.000000+00'::timestamptz and "updated_at" < '2024-01-15 13:59:59.999000+00'::timestamptz;
 
-    partition 2 of 2: updated_at_null
+    partition 3 of 3: updated_at_null
       reads updated_at is null, an unknown number of rows
       engine, stage the rows:
         copy (
@@ -316,24 +353,28 @@ fn a_delta_shows_every_statement() {
         select count(*) from "source"."shop"."orders" where "updated_at" is null;
       engine, keep the rows that differ:
         copy (
-          select staged.*
-          from read_parquet('<data>/main/orders/<run>/updated_at_null-1.parquet') as staged
-          where not exists (
-            select 1
-            from "lake"."main"."orders" as kept
-            where kept."id" = staged."id"
-              and kept."item" is not distinct from staged."item"
-              and kept."updated_at" is not distinct from staged."updated_at"
-          )
+          select "id", "item", "updated_at"
+          from (
+            select staged.*
+            from read_parquet('<data>/main/orders/<run>/updated_at_null-1.parquet', hive_partitioning = false) as staged
+            where not exists (
+              select 1
+              from "lake"."main"."orders" as kept
+              where kept."id" = staged."id"
+                and kept."item" is not distinct from staged."item"
+                and kept."updated_at" is not distinct from staged."updated_at"
+            )
+          ) as source
+          where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
         ) to '<data>/main/orders/<run>/updated_at_null-changed-1.parquet' (format parquet);
 
     then one commit for each partition that has rows, in this order
       lake, commit:
         begin transaction;
         delete from "lake"."main"."orders" as kept
-        using (select "id" from read_parquet(['<data>/main/orders/<run>/<partition>-1.parquet'])) as staged
+        using (select "id" from read_parquet('<data>/main/orders/<run>/<partition>-1.parquet', hive_partitioning = false)) as staged
         where kept."id" = staged."id";
-        call ducklake_add_data_files('lake', 'orders', ['<data>/main/orders/<run>/<partition>-1.parquet'], schema => 'main');
+        call ducklake_add_data_files('lake', 'orders', ['<data>/main/orders/<run>/<partition>-1.parquet'], schema => 'main', hive_partitioning => false);
         insert into lake.pintail.ledger …;
         commit;
       lake, compare:
@@ -341,7 +382,7 @@ fn a_delta_shows_every_statement() {
         from (
           select kept."id", kept."item", kept."updated_at"
           from "lake"."main"."orders" as kept at (version => …)
-          semi join (select "id" from read_parquet('<data>/main/orders/<run>/<partition>-1.parquet')) as staged using ("id")
+          semi join (select "id" from read_parquet('<data>/main/orders/<run>/<partition>-1.parquet', hive_partitioning = false)) as staged using ("id")
         ) as lake
         where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at");
 
@@ -829,6 +870,33 @@ fn an_unfinished_delta_goes_on_as_it_was_frozen() {
         plan.notes,
         ["run 20240115_130000_000002, which did not end, is left behind: this run does other work"]
     );
+}
+
+#[test]
+fn a_delta_with_other_settings_is_not_the_frozen_one() {
+    let mut setting = Setting::loaded();
+    let frozen = setting.plan().hash;
+    let mut hash = |change: fn(&mut DeltaSpec)| {
+        let mut delta = DeltaSpec {
+            column: Some("updated_at".to_owned()),
+            lookback: Duration::ZERO,
+            ..DeltaSpec::default()
+        };
+        change(&mut delta);
+        setting.spec.strategies[1].kind = StrategyKind::Delta(delta);
+        setting.plan().hash
+    };
+    assert_eq!(hash(|_| {}), frozen);
+    let changes: [fn(&mut DeltaSpec); 5] = [
+        |delta| delta.null_cursor = NullCursor::Include,
+        |delta| delta.margin = Duration::ZERO,
+        |delta| delta.lookback = Duration::from_secs(1),
+        |delta| delta.lag = Some(Duration::ZERO),
+        |delta| delta.time_zone = Some("Europe/Berlin".to_owned()),
+    ];
+    for change in changes {
+        assert_ne!(hash(change), frozen);
+    }
 }
 
 #[test]

@@ -283,9 +283,11 @@ fn a_full_load_goes_on_with_what_it_staged_and_catches_up() {
     );
     assert_eq!(
         report.notes,
-        [format!(
-            "run {run} goes on: 3 of its 10 partitions are staged, and what changed since is read again"
-        )]
+        [
+            format!("run {run} goes on: 3 of its 10 partitions are staged, and what changed since is read again"),
+            "rows whose `updated_at` did not move with a change since then are as they were when they were staged"
+                .to_owned()
+        ]
     );
     assert_eq!(
         report.rows_processed,
@@ -318,7 +320,7 @@ fn staged_partitions_are_thrown_away_when_rows_were_deleted() {
         (run.as_str(), 0)
     );
     assert_eq!(
-        report.notes[1],
+        report.notes[2],
         "the staged partitions are not used after all, and the load starts again: together they are 1000 rows, and the \
          source has 999"
     );
@@ -345,7 +347,7 @@ fn a_staged_file_that_was_damaged_is_not_used() {
     bytes[middle..middle + 8].fill(0x5a);
     std::fs::write(&staged, bytes).expect("a damaged file");
     let report = shop.run(None);
-    assert!(report.notes[1].contains("staged file `"), "{:?}", report.notes);
+    assert!(report.notes[2].contains("staged file `"), "{:?}", report.notes);
     assert_eq!(report.parity.status, ParityStatus::Ok);
     assert_eq!(shop.differences(), "0");
 }

@@ -16,6 +16,7 @@ use pintail_model::{CursorType, CursorValue, ErrorKind, LogicalType, Range, Secr
 pub(crate) struct Script {
     pub(crate) oldest: OldestTransaction,
     pub(crate) zone_offset_micros: i64,
+    pub(crate) time_zone: Option<String>,
     pub(crate) capabilities: Capabilities,
     /// Added to every count: a source that loses rows on the way.
     pub(crate) miscounts_by: i64,
@@ -34,6 +35,7 @@ impl Default for Script {
         Self {
             oldest: OldestTransaction::None,
             zone_offset_micros: 0,
+            time_zone: Some("UTC".to_owned()),
             capabilities: Capabilities {
                 page_ranges: true,
                 range_pushdown: true,
@@ -261,13 +263,16 @@ impl Connector for FileSource {
         let Script {
             oldest,
             zone_offset_micros,
+            time_zone,
             ..
         } = self.script();
         Ok(ReadPoint {
             now,
             zone_offset_micros,
+            time_zone,
             oldest,
             cursor_max,
+            seen_at: now,
         })
     }
 
