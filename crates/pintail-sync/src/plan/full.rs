@@ -25,7 +25,7 @@ pub(super) fn plan(
     plan.whole_count = plan
         .parity
         .then(|| draft.connector.count(SOURCE, &facts.table.name, &Range::Whole));
-    if let Some((run, since)) = reuse::find(draft, &plan) {
+    if let Some((run, since)) = reuse::find(draft, &plan, delta) {
         reuse::plan(draft, &mut plan, run, since);
     } else {
         let forced = draft.asked.partitions.or(settings.partitions).map(u64::from);

@@ -311,6 +311,20 @@ fn a_full_load_goes_on_with_what_it_staged_and_catches_up() {
 }
 
 #[test]
+fn a_row_that_was_stamped_late_is_not_taken_from_what_was_staged() {
+    let (mut shop, _) = half_loaded_shop();
+    // The bound of the first attempt is 14:00:00.999, and this is committed after it with a stamp in whole seconds.
+    shop.change("update orders set item = 'rounded', updated_at = '2024-01-15T14:00:00Z' where id = 7");
+    shop.delta(|delta| delta.lookback = std::time::Duration::from_secs(2));
+    let report = shop.run(None);
+    assert_eq!((report.resumed, report.partitions_skipped), (true, 3));
+    assert_eq!(
+        (report.parity.status, shop.differences().as_str()),
+        (ParityStatus::Ok, "0")
+    );
+}
+
+#[test]
 fn staged_partitions_are_thrown_away_when_rows_were_deleted() {
     let (shop, run) = half_loaded_shop();
     shop.change("delete from orders where id = 7");
