@@ -163,7 +163,7 @@ fn rows_without_a_cursor_end_a_delta_unless_the_pipeline_decides() {
     synced orders  1 row (1 new)  [DURATION]  parity ok (1 leaf)
     --- stderr
     orders: reading about 2 rows in 1 partition
-    note: run [RUN] goes on: 0 of its 1 partitions are in
+    note: run [RUN], which did not end, is left behind: this run does other work
     note: 2 rows have NULL in the cursor column `seen` and were left out
     ");
     assert_eq!(project.ask("select count(*) from shop.orders"), "3");
