@@ -72,6 +72,9 @@ pub struct SourceColumn {
 pub struct TableDescription {
     /// The table, with its schema resolved.
     pub name: TableName,
+    /// What identifies the table beyond its name (an object id), where the source has that: a table that was dropped
+    /// and made anew, or that took the name of another one, has another.
+    pub identity: Option<String>,
     /// Columns in the order of the source.
     pub columns: Vec<SourceColumn>,
     /// Columns of the primary key (or of a unique constraint without NULL), empty if there is none.
@@ -152,10 +155,15 @@ pub struct ReadPoint {
     pub now: Timestamp,
     /// How far the wall clock of the server's time zone is ahead of UTC, in microseconds, for cursors without a zone.
     pub zone_offset_micros: i64,
+    /// The name of that zone, as the source knows it: it tells when clocks go back.
+    pub time_zone: Option<String>,
     /// The oldest transaction that could still commit rows with an old cursor.
     pub oldest: OldestTransaction,
     /// For integer cursors: the largest value that was visible.
     pub cursor_max: Option<i64>,
+    /// The server's clock after the state was fixed in which `cursor_max` is the largest: whoever began later takes
+    /// greater numbers.
+    pub seen_at: Timestamp,
 }
 
 /// When the oldest open transaction of a source began.
@@ -188,6 +196,10 @@ pub trait Connector: Send + Sync {
 
     /// The address without secrets, for people.
     fn address(&self) -> String;
+
+    /// One text for the place, however its address was written, without secrets: what is remembered of a source holds
+    /// for this place alone.
+    fn identity(&self) -> String;
 
     /// What the system can do.
     fn capabilities(&self) -> Capabilities;

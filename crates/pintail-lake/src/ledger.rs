@@ -4,9 +4,9 @@
 //! are kept in the catalogue (inlined) and are never flushed into files: a lost answer during a flush would destroy
 //! them on Postgres. Expiring snapshots does not touch it.
 
-use pintail_model::{Checksum, CursorType, CursorValue, PartitionKey, RunId, TableName};
+use pintail_model::{Checksum, CursorType, CursorValue, ErrorKind, PartitionKey, RunId, TableName};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::{ALIAS, Lake};
 use crate::quote;
 use crate::session::{Call, Row, Session};
@@ -32,6 +32,11 @@ pub struct LedgerEntry {
     pub rows: u64,
     /// Checksum of these rows; all zero where the run did not take one.
     pub checksum: Checksum,
+    /// What was read: the place, the table, and what identifies the table beyond its name. No secrets. A watermark
+    /// says nothing about another one.
+    pub source: String,
+    /// The cursor that the pipeline follows: its name, and what identifies the column beyond it.
+    pub cursor: Option<String>,
     /// How far the source was provably read when this partition was in.
     pub watermark: Option<CursorValue>,
 }
@@ -40,51 +45,46 @@ pub struct LedgerEntry {
 #[derive(Debug, Clone, Copy)]
 pub struct Ledger;
 
-const COLUMNS: &str =
-    "pipeline, strategy, run_id, partition_key, row_count, checksum, watermark_type, watermark";
+const COLUMNS: &str = "pipeline, strategy, run_id, partition_key, row_count, checksum, watermark_type, watermark, \
+                       source, cursor_column";
 
 impl Ledger {
     /// The entries of those `keys` that were committed.
     ///
     /// # Errors
-    /// `NotFound` for a lake to which Pintail never committed: the first commit makes the ledger.
+    /// `NotFound` for a lake to which Pintail never committed: the first commit makes the ledger. `Data` for an entry
+    /// that cannot be read.
     pub fn committed(&self, session: &Session, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
-        look_up(session, Call::new(LOOK_UP), keys)
+        let rows = look_up(session, Call::new(LOOK_UP), COLUMNS, keys)?;
+        rows.iter().map(read_entry).collect()
     }
 
-    /// The newest entry of `pipeline` for `table` that has a watermark. Fails as [`Ledger::committed`] does.
-    pub fn watermark(
-        &self,
-        session: &Session,
-        pipeline: &str,
-        table: &TableName,
-    ) -> Result<Option<LedgerEntry>> {
+    /// The newest entry for `table`, of whatever pipeline. Fails as [`Ledger::committed`] does.
+    pub fn newest(&self, session: &Session, table: &TableName) -> Result<Option<LedgerEntry>> {
         let sql = format!(
             "select {COLUMNS}
              from {ALIAS}.pintail.ledger
-             where pipeline = ?
-               and target = ?
-               and watermark is not null
+             where target = ?
              order by fence desc, position desc
              limit 1"
         );
-        let rows = session.query_with(
-            Call::new("read the ledger's watermark"),
-            &sql,
-            &[pipeline, &target(table)],
-        )?;
-        Ok(rows.first().and_then(entry))
+        let call = Call::new("read the newest entry of the ledger");
+        let rows = session.query_with(call, &sql, &[&target(table)])?;
+        rows.first().map(read_entry).transpose()
     }
 }
 
-/// The entries of those `keys` that were committed, also while the engine is told to stop: a committer has to know.
-pub(crate) fn known(session: &Session, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
-    look_up(session, Call::new(LOOK_UP).protected(), keys)
+/// Those of `keys` that were committed, also while the engine is told to stop: a committer has to know. Nothing but
+/// the keys is read, so an entry that says strange things is in the ledger all the same.
+pub(crate) fn known(session: &Session, keys: &[PartitionKey]) -> Result<Vec<PartitionKey>> {
+    let rows = look_up(session, Call::new(LOOK_UP).protected(), "partition_key", keys)?;
+    let key = |row: &Row| row.text(0).map(PartitionKey::from_stored);
+    Ok(rows.iter().filter_map(key).collect())
 }
 
 const LOOK_UP: &str = "look partitions up in the ledger";
 
-fn look_up(session: &Session, call: Call<'_>, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
+fn look_up(session: &Session, call: Call<'_>, columns: &str, keys: &[PartitionKey]) -> Result<Vec<Row>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -93,8 +93,8 @@ fn look_up(session: &Session, call: Call<'_>, keys: &[PartitionKey]) -> Result<V
         .map(|key| quote::literal(key.as_str()))
         .collect::<Vec<_>>()
         .join(", ");
-    let sql = format!("select {COLUMNS} from {ALIAS}.pintail.ledger where partition_key in ({list})");
-    Ok(session.query(call, &sql)?.iter().filter_map(entry).collect())
+    let sql = format!("select {columns} from {ALIAS}.pintail.ledger where partition_key in ({list})");
+    session.query(call, &sql)
 }
 
 /// How a table is named in the ledger and by the fence.
@@ -123,6 +123,8 @@ pub(crate) fn install(lake: &Lake) -> Result<()> {
                  target varchar not null,
                  row_count bigint not null,
                  checksum varchar not null,
+                 source varchar not null,
+                 cursor_column varchar,
                  watermark_type varchar,
                  watermark varchar,
                  fence bigint not null,
@@ -166,8 +168,12 @@ pub(crate) fn insert(table: &TableName, entries: &[&LedgerEntry], fence: i64) ->
                 Some(value) => (text(&value.cursor_type().to_string()), text(&value.text())),
                 None => ("null".to_owned(), "null".to_owned()),
             };
+            let cursor = entry
+                .cursor
+                .as_deref()
+                .map_or_else(|| "null".to_owned(), quote::literal);
             format!(
-                "({}, {}, {}, {}, {}, {}, {}, {kind}, {watermark}, {fence}, {position}, now())",
+                "({}, {}, {}, {}, {}, {}, {}, {}, {cursor}, {kind}, {watermark}, {fence}, {position}, now())",
                 text(entry.key.as_str()),
                 text(&entry.pipeline),
                 text(&entry.strategy),
@@ -175,21 +181,33 @@ pub(crate) fn insert(table: &TableName, entries: &[&LedgerEntry], fence: i64) ->
                 text(&target(table)),
                 entry.rows,
                 text(&entry.checksum.digest()),
+                text(&entry.source),
             )
         })
         .collect();
     format!(
         "insert into {ALIAS}.pintail.ledger
-             (partition_key, pipeline, strategy, run_id, target, row_count, checksum, watermark_type, watermark, fence, position, committed_at)
+             (partition_key, pipeline, strategy, run_id, target, row_count, checksum, source, cursor_column,
+              watermark_type, watermark, fence, position, committed_at)
          values {}",
         values.join(", ")
     )
 }
 
+/// An entry that cannot be read is an error: to take it for missing would commit its partition again.
+fn read_entry(row: &Row) -> Result<LedgerEntry> {
+    entry(row).ok_or_else(|| {
+        let key = row.text(3).unwrap_or("without a key");
+        Error::refused(
+            ErrorKind::Data,
+            format!("cannot read the ledger of the lake: entry `{key}` has an unknown form"),
+            "It was written by another release of Pintail, or changed by hand. Use that release.",
+        )
+    })
+}
+
 fn entry(row: &Row) -> Option<LedgerEntry> {
     let rows = u64::try_from(row.integer(4)?).ok()?;
-    let digest = row.text(5)?;
-    let half = |range: std::ops::Range<usize>| u64::from_str_radix(digest.get(range)?, 16).ok();
     let watermark = match (row.text(6), row.text(7)) {
         (Some(kind), Some(value)) => Some(CursorValue::parse(cursor_type(kind)?, value)?),
         _ => None,
@@ -200,11 +218,9 @@ fn entry(row: &Row) -> Option<LedgerEntry> {
         run: RunId::from_stored(row.text(2)?),
         key: PartitionKey::from_stored(row.text(3)?),
         rows,
-        checksum: Checksum {
-            rows,
-            sum: half(0..16)?,
-            mixed: half(16..32)?,
-        },
+        checksum: Checksum::from_digest(rows, row.text(5)?)?,
+        source: row.text(8)?.to_owned(),
+        cursor: row.text(9).map(str::to_owned),
         watermark,
     })
 }

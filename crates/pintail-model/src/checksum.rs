@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Version of everything in this module; stored beside every checksum.
+/// Version of everything in this module; the first part of every digest that is stored.
 pub const CHECKSUM_VERSION: u32 = 1;
 
 /// Start of every row hash.
@@ -134,10 +134,24 @@ impl Checksum {
         self.mixed = self.mixed.wrapping_add(other.mixed);
     }
 
-    /// Both sums as 32 hexadecimal digits, for people and for rows of the ledger.
+    /// The version of this module and both sums as 32 hexadecimal digits, for people and for rows of the ledger:
+    /// `1:…`. Digests of different versions say nothing about each other.
     #[must_use]
     pub fn digest(&self) -> String {
-        format!("{:016x}{:016x}", self.sum, self.mixed)
+        format!("{CHECKSUM_VERSION}:{:016x}{:016x}", self.sum, self.mixed)
+    }
+
+    /// Reads what [`Checksum::digest`] writes of that many rows; `None` for another version or another form.
+    #[must_use]
+    pub fn from_digest(rows: u64, digest: &str) -> Option<Self> {
+        let (version, sums) = digest.split_once(':')?;
+        let known = version == CHECKSUM_VERSION.to_string() && sums.len() == 32;
+        let half = |range: std::ops::Range<usize>| u64::from_str_radix(sums.get(range)?, 16).ok();
+        known.then_some(Self {
+            rows,
+            sum: half(0..16)?,
+            mixed: half(16..32)?,
+        })
     }
 }
 
@@ -207,6 +221,27 @@ mod tests {
     }
 
     const VERSION_1_SAMPLE: u64 = 15_599_234_912_679_700_195;
+
+    #[test]
+    fn a_digest_names_its_version_and_is_read_again() {
+        let checksum = Checksum {
+            rows: 3,
+            sum: u64::MAX,
+            mixed: 0x1f,
+        };
+        let digest = checksum.digest();
+        assert_eq!(digest, "1:ffffffffffffffff000000000000001f");
+        assert_eq!(Checksum::from_digest(3, &digest), Some(checksum));
+        let of_the_next_version = digest.replacen('1', "2", 1);
+        for other in [
+            &digest[2..],
+            &of_the_next_version,
+            "1:",
+            "1:€€€€€€€€€€€€€€€€€€€€€€€€",
+        ] {
+            assert_eq!(Checksum::from_digest(3, other), None, "{other}");
+        }
+    }
 
     #[test]
     fn duplicates_and_missing_leaves_are_seen() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pintail_lake::{Error as LakeError, FaultClass};
-use pintail_model::{CursorType, ErrorKind, TableName};
+use pintail_model::{ErrorKind, TableName};
 
 use crate::columns::ColumnProblem;
 use crate::spec::Unbuilt;
@@ -35,20 +35,6 @@ pub enum Error {
         pipeline: String,
         /// Who holds the lock, as far as it said.
         holder: Option<String>,
-    },
-    /// The watermark was read with another type than the cursor has now.
-    #[error(
-        "cursor `{column}` of table \"{table}\" was of type {was} when it was last read, and is {now} now"
-    )]
-    CursorChanged {
-        /// The table of the source.
-        table: TableName,
-        /// The cursor.
-        column: String,
-        /// The type of the stored watermark.
-        was: CursorType,
-        /// The type of the column.
-        now: CursorType,
     },
     /// Rows without a cursor, where the policy is to stop.
     #[error("cannot follow table \"{table}\": the cursor column `{column}` is NULL in {}", counted(*rows))]
@@ -158,7 +144,7 @@ impl Error {
                 ErrorKind::NotFound
             }
             Self::Columns { .. } | Self::NotBuilt { .. } => ErrorKind::Invalid,
-            Self::AlreadyRunning { .. } | Self::CursorChanged { .. } => ErrorKind::Conflict,
+            Self::AlreadyRunning { .. } => ErrorKind::Conflict,
             Self::NullCursor { .. } | Self::Value { .. } | Self::UnexpectedNull { .. } => ErrorKind::Data,
             Self::Partition { source, .. } => source.kind(),
             Self::State { source, .. } => state_kind(source),
@@ -186,9 +172,6 @@ impl Error {
             }
             Self::NotBuilt { .. } => Some("Choose another strategy with `--strategy`, or take it out of the pipeline.".to_owned()),
             Self::AlreadyRunning { .. } => Some("Wait for it to end. Its state can be read with `pintail state show`.".to_owned()),
-            Self::CursorChanged { .. } => {
-                Some("Run a full load with `--strategy full`: it reads every row and sets a new watermark.".to_owned())
-            }
             Self::NullCursor { .. } => Some(
                 "Fill the column, or set `null_cursor` of the strategy: `include` reads these rows with every run, \
                  `skip` leaves them out."

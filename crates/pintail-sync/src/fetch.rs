@@ -181,8 +181,8 @@ fn check_nulls(work: &Work<'_>, session: &Session, partition: &PartitionPlan, pa
         .filter(|read| read.source.nullable && !read.column.nullable);
     for read in declared {
         let sql = format!(
-            "select count(*) from read_parquet({}) where {} is null",
-            quote::literal(&path.to_string_lossy()),
+            "select count(*) from {} where {} is null",
+            statement::parquet(&[path]),
             quote::identifier(&read.column.name)
         );
         let found = session.query(Call::new("look for NULL in staged rows"), &sql)?;

@@ -21,6 +21,7 @@ mod fetch;
 mod file_name;
 pub mod lock;
 pub mod log;
+pub mod origin;
 mod parity;
 pub mod partition;
 pub mod plan;

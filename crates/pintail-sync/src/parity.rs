@@ -155,10 +155,7 @@ pub(crate) fn without_newer(
     cursor: &str,
 ) -> Result<Option<Superseded>> {
     let (shape, table) = (&work.plan.shape, work.lake.qualified(&work.plan.table));
-    let (file, cursor) = (
-        quote::literal(&staged.to_string_lossy()),
-        quote::identifier(cursor),
-    );
+    let (file, cursor) = (statement::parquet(&[staged]), quote::identifier(cursor));
     let same_key: Vec<String> = shape
         .key
         .iter()
@@ -169,7 +166,7 @@ pub(crate) fn without_newer(
         "exists (select 1 from {table} as kept at (version => {snapshot}) where {} and kept.{cursor} > staged.{cursor})",
         same_key.join(" and ")
     );
-    let sql = format!("select count(*) from read_parquet({file}) as staged where {newer}");
+    let sql = format!("select count(*) from {file} as staged where {newer}");
     let _callers = work.lake.engine().callers(1)?;
     let found = work
         .lake
@@ -183,7 +180,7 @@ pub(crate) fn without_newer(
     if rows == 0 {
         return Ok(None);
     }
-    let left = format!("select * from read_parquet({file}) as staged where not {newer}");
+    let left = format!("select * from {file} as staged where not {newer}");
     let read = leaves(work, |filter| {
         format!("select count(*) from ({left}) as staged where {filter}")
     })?;

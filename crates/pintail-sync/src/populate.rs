@@ -3,22 +3,25 @@
 use std::time::Instant;
 
 use pintail_lake::{Change, CommitOutcome, CommitPart, CommitRequest, LedgerEntry, StagedFile};
-use pintail_model::CursorValue;
+use pintail_model::{Checksum, CursorValue};
 use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::fetch::Staged;
 use crate::progress::Phase;
+use crate::shape::Cursor;
 use crate::work::{Tally, Work};
 
 /// Who commits, in the lake's history.
 const AUTHOR: &str = "pintail";
 
-/// What the ledger says of a staged partition, and its files.
+/// What the ledger says of a staged partition, and those of its files that are committed, with the checksum of their
+/// rows.
 pub(crate) fn part(
     work: &Work<'_>,
     staged: &Staged,
     files: Vec<StagedFile>,
+    checksum: Checksum,
     watermark: Option<CursorValue>,
 ) -> CommitPart {
     let partition = &work.plan.partitions[staged.position];
@@ -28,7 +31,9 @@ pub(crate) fn part(
         run: work.run.clone(),
         key: work.key(partition),
         rows: files.iter().map(|file| file.rows).sum(),
-        checksum: staged.leaves.total(),
+        checksum,
+        source: work.source_identity.to_owned(),
+        cursor: work.plan.shape.followed().map(Cursor::origin),
         watermark,
     };
     CommitPart { entry, files }

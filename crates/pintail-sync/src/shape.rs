@@ -6,6 +6,7 @@ use pintail_lake::quote;
 use pintail_model::{Column, CursorType, LogicalType};
 use serde::Serialize;
 
+use crate::origin;
 use crate::spec::{DeltaSpec, PipelineSpec};
 
 /// The shape of one pipeline's rows.
@@ -28,8 +29,12 @@ pub struct Cursor {
     pub source: String,
     /// Its name in the destination.
     pub dest: String,
+    /// What identifies the column in the source beyond its name.
+    pub identity: Option<String>,
     /// Its type.
     pub cursor_type: CursorType,
+    /// What its declaration rounds values to, in microseconds: 1,000,000 for a `timestamp(0)`.
+    pub unit_micros: i64,
     /// Whether the source allows NULL in it.
     pub nullable: bool,
     /// Whether it was chosen by its name, and not by the pipeline.
@@ -129,6 +134,14 @@ impl Shape {
     }
 }
 
+impl Cursor {
+    /// Which column it is, as a watermark remembers it.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        origin::text(&self.source, self.identity.as_deref())
+    }
+}
+
 impl Leaf {
     /// The SQL expression of a row's leaf.
     #[must_use]
@@ -182,6 +195,15 @@ pub fn cursor_type_of(logical_type: LogicalType) -> Option<CursorType> {
     }
 }
 
+/// The smallest step between two times of a declared type: SQL writes the digits of a second in parentheses.
+fn unit_micros(source_type: &str) -> i64 {
+    let digits = source_type
+        .split_once('(')
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .and_then(|(digits, _)| digits.trim().parse::<u32>().ok());
+    10_i64.pow(6 - digits.unwrap_or(6).min(6))
+}
+
 fn named_cursor(name: &str, table: &TableDescription, columns: &[ColumnRead]) -> Result<Cursor, String> {
     let Some(read) = columns.iter().find(|read| read.source.name == name) else {
         return Err(match table.column(name) {
@@ -198,7 +220,9 @@ fn named_cursor(name: &str, table: &TableDescription, columns: &[ColumnRead]) ->
     Ok(Cursor {
         source: read.source.name.clone(),
         dest: read.column.name.clone(),
+        identity: read.source.identity.clone(),
         cursor_type,
+        unit_micros: unit_micros(&read.source.source_type),
         nullable: read.source.nullable,
         chosen: false,
     })
@@ -247,7 +271,9 @@ fn chosen_cursor(key: &[String], columns: &[ColumnRead]) -> Result<Cursor, Strin
             Ok(Cursor {
                 source: read.source.name.clone(),
                 dest: read.column.name.clone(),
+                identity: read.source.identity.clone(),
                 cursor_type,
+                unit_micros: unit_micros(&read.source.source_type),
                 nullable: false,
                 chosen: true,
             })

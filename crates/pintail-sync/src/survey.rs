@@ -6,10 +6,11 @@
 
 use pintail_lake::connector::{Connector, ReadPoint, TableDescription};
 use pintail_lake::{Access, Engine, Lake, LedgerEntry, Session};
-use pintail_model::{ErrorKind, PartitionKey, TableName};
+use pintail_model::{ErrorKind, PartitionKey};
 
 use crate::columns;
 use crate::error::Result;
+use crate::origin;
 use crate::plan::{Asked, Candidates, Facts, SOURCE};
 use crate::run::SyncRequest;
 use crate::shape::Shape;
@@ -65,7 +66,7 @@ pub(crate) fn survey(
         .map(|(first, second)| watermark::join(first, second));
     let facts = Facts {
         now: request.clock.now(),
-        source_identity: identity(&address, &table.name),
+        source_identity: identity(connector, &table),
         source_address: address,
         capabilities: connector.capabilities(),
         shape,
@@ -84,17 +85,10 @@ pub(crate) fn survey(
     })
 }
 
-/// One text for a table of a source. Addresses of files are `system:path`; their paths are made absolute, so that a
-/// pipeline can be started from any folder.
-fn identity(address: &str, table: &TableName) -> String {
-    let file = address
-        .split_once(':')
-        .filter(|(_, rest)| !rest.starts_with("//"));
-    let absolute = file.and_then(|(system, path)| Some((system, std::path::absolute(path).ok()?)));
-    match absolute {
-        Some((system, path)) => format!("{system}:{} {table}", path.display()),
-        None => format!("{address} {table}"),
-    }
+/// One text for a table of a source, wherever the call comes from.
+fn identity(connector: &dyn Connector, table: &TableDescription) -> String {
+    let name = format!("{} {}", connector.identity(), table.name);
+    origin::text(&name, table.identity.as_deref())
 }
 
 /// A staged file that is not there as it was recorded is not staged.
@@ -162,7 +156,7 @@ fn in_lake(lake: &Lake, request: &SyncRequest, access: Access, history: &History
         .collect();
     let entries = lake
         .ledger()
-        .watermark(&session, &spec.name, &spec.destination.table)
+        .newest(&session, &spec.destination.table)
         .and_then(|ledger| Ok((ledger, lake.ledger().committed(&session, &keys)?)));
     let (ledger, committed) = match entries {
         Ok(found) => found,

@@ -8,6 +8,10 @@
 //!     └─────── smaller of the two, less a margin = bound;  read  low ≤ cursor < bound
 //! ```
 //!
+//! Stamps may be a little older than the transaction that writes them: rounded, or taken by an application beforehand
+//! or from a clock that is behind. So a delta of times also reads what lies a [lookback](again) below its watermark
+//! again, and applies what has changed there.
+//!
 //! The largest visible cursor is never a bound for times: a transaction that began earlier may commit later. It is one
 //! for integers, and only where every transaction that is open after it was read began after it, too.
 
@@ -18,6 +22,9 @@ use jiff::{SignedDuration, Timestamp};
 use pintail_lake::connector::{OldestTransaction, ReadPoint};
 use pintail_model::{CursorType, CursorValue};
 
+use crate::shape::Cursor;
+use crate::spec::DeltaSpec;
+
 /// How long before its commit a row may have been stamped, where the source cannot tell its oldest transaction and
 /// nothing was declared.
 pub const DEFAULT_LAG: Duration = Duration::from_mins(5);
@@ -27,10 +34,90 @@ pub const DEFAULT_LAG: Duration = Duration::from_mins(5);
 pub struct ClockSettings {
     /// Taken off every bound.
     pub margin: Duration,
+    /// How far below the watermark rows are read again.
+    pub lookback: Duration,
     /// Stands in for the oldest transaction where the source cannot tell it.
     pub lag: Option<Duration>,
     /// The zone of a cursor without one.
     pub time_zone: Option<String>,
+}
+
+impl ClockSettings {
+    /// Those of a delta.
+    #[must_use]
+    pub fn of(delta: &DeltaSpec) -> Self {
+        Self {
+            margin: delta.margin,
+            lookback: delta.lookback,
+            lag: delta.lag,
+            time_zone: delta.time_zone.clone(),
+        }
+    }
+}
+
+/// What a delta reads again, below its watermark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Nothing.
+    Nothing,
+    /// Everything from this value up to the watermark.
+    From {
+        /// The first value.
+        low: CursorValue,
+        /// Whether the clock is behind the watermark, so that new rows fall below it.
+        behind: bool,
+    },
+    /// The clock of the source went back by more than the lookback: nobody knows what lies below the watermark.
+    WentBack,
+}
+
+/// What a delta of `cursor` reads again if everything below `watermark` was read before.
+///
+/// # Errors
+/// The name of a time zone that is not known on this machine.
+pub fn again(
+    point: &ReadPoint,
+    cursor: &Cursor,
+    watermark: CursorValue,
+    settings: &ClockSettings,
+) -> Result<Again, String> {
+    let kind = cursor.cursor_type;
+    let (now, unit) = match kind {
+        CursorType::Integer => return Ok(Again::Nothing),
+        CursorType::TimestampTz => (point.now.as_microsecond(), 1),
+        CursorType::Timestamp => (wall_clock(point.now, point, settings)?, 1),
+        CursorType::Date => (wall_clock(point.now, point, settings)?, MICROS_OF_DAY),
+    };
+    let watermark = watermark.number().saturating_mul(unit);
+    let lookback = i64::try_from(settings.lookback.as_micros()).unwrap_or(i64::MAX);
+    let lookback = match lookback {
+        0 => 0,
+        _ => lookback.max(cursor.unit_micros),
+    };
+    if now.saturating_add(lookback) < watermark {
+        return Ok(Again::WentBack);
+    }
+    let low = now.min(watermark).saturating_sub(lookback);
+    if low >= watermark {
+        return Ok(Again::Nothing);
+    }
+    Ok(Again::From {
+        low: CursorValue::from_number(kind, low.div_euclid(unit)),
+        behind: now < watermark,
+    })
+}
+
+/// What a report says of a cursor without a time zone of its own, if nothing was declared.
+#[must_use]
+pub fn zone_note(point: &ReadPoint, cursor: &Cursor, settings: &ClockSettings) -> Option<String> {
+    let without = matches!(cursor.cursor_type, CursorType::Timestamp | CursorType::Date);
+    let taken_as = point.time_zone.as_deref().unwrap_or("the server's");
+    (without && settings.time_zone.is_none()).then(|| {
+        format!(
+            "cursor `{}` has no time zone and is taken as {taken_as}; set `time_zone` if the application stamps another one",
+            cursor.source
+        )
+    })
 }
 
 /// Where a delta has to stop.
@@ -131,7 +218,8 @@ pub fn bound(
     })
 }
 
-const MICROS_OF_DAY: i64 = 86_400_000_000;
+const MICROS_OF_HOUR: i64 = 3_600_000_000;
+const MICROS_OF_DAY: i64 = 24 * MICROS_OF_HOUR;
 
 fn integer_bound(point: &ReadPoint, tells_oldest: bool) -> Bound {
     let Some(largest) = point.cursor_max else {
@@ -143,8 +231,8 @@ fn integer_bound(point: &ReadPoint, tells_oldest: bool) -> Bound {
         );
     };
     let (certain, note) = match &point.oldest {
-        // Whoever took a smaller number had begun by the time the largest one was visible, and has ended since.
-        OldestTransaction::At(began) if *began > point.now => (true, None),
+        // Whoever took a smaller number had begun by the time the largest one was seen, and has ended since.
+        OldestTransaction::At(began) if *began > point.seen_at => (true, None),
         OldestTransaction::At(began) => (
             false,
             Some(format!(
@@ -171,21 +259,41 @@ fn integer_bound(point: &ReadPoint, tells_oldest: bool) -> Bound {
 
 /// The reading of a wall clock at `instant`, in microseconds, that no later stamp falls behind.
 fn wall_clock(instant: Timestamp, point: &ReadPoint, settings: &ClockSettings) -> Result<i64, String> {
+    if let Some(name) = &settings.time_zone {
+        let zone = TimeZone::get(name).map_err(|_| name.clone())?;
+        return Ok(reading(&zone, instant));
+    }
+    let zone = point.time_zone.as_deref();
+    let zone = zone.and_then(|name| TimeZone::get(name).ok());
+    // One that says something else than the server does is another zone of the same name.
+    let zone = zone.filter(|zone| offset(zone, point.now) == point.zone_offset_micros);
     let utc = instant.as_microsecond();
-    let Some(name) = &settings.time_zone else {
-        // Nobody said whether the stamps are UTC or local: the earlier reading is safe for both.
-        return Ok(utc.saturating_add(point.zone_offset_micros.min(0)));
+    let local = match zone {
+        Some(zone) => reading(&zone, instant),
+        // Nobody knows when its clocks go back, but only by how much: an hour.
+        None => utc
+            .saturating_add(point.zone_offset_micros)
+            .saturating_sub(MICROS_OF_HOUR),
     };
-    let zone = TimeZone::get(name).map_err(|_| name.clone())?;
-    let offset = |at: Timestamp| i64::from(zone.to_offset(at).seconds()) * 1_000_000;
-    let reading = utc.saturating_add(offset(instant));
-    // When clocks go back, an hour is stamped twice: what is stamped later then counts as earlier.
+    // Nobody said whether the stamps are UTC or local: the earlier reading is safe for both.
+    Ok(utc.min(local))
+}
+
+/// What clocks of a zone show at `instant`, or what they show after they next go back, if that is earlier: when they
+/// do, an hour is stamped twice, and what is stamped later then counts as earlier.
+fn reading(zone: &TimeZone, instant: Timestamp) -> i64 {
+    let shown = instant.as_microsecond().saturating_add(offset(zone, instant));
     let repeated = zone.following(instant).next().map(|change| {
         let at = change.timestamp();
         at.as_microsecond()
             .saturating_add(i64::from(change.offset().seconds()) * 1_000_000)
     });
-    Ok(repeated.map_or(reading, |repeated| reading.min(repeated)))
+    repeated.map_or(shown, |repeated| shown.min(repeated))
+}
+
+/// How far clocks of a zone are ahead of UTC, in microseconds.
+fn offset(zone: &TimeZone, at: Timestamp) -> i64 {
+    i64::from(zone.to_offset(at).seconds()) * 1_000_000
 }
 
 fn before(instant: Timestamp, by: SignedDuration) -> Timestamp {

@@ -42,6 +42,7 @@ pub(super) fn describe(
         .collect();
     Ok(TableDescription {
         name: relation.name,
+        identity: Some(relation.oid.to_string()),
         columns,
         key: key(&indexes),
         rows: storage.rows,

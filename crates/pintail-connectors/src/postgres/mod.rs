@@ -43,6 +43,7 @@ pub(crate) use self::config::catalogue;
 pub struct PostgresSource {
     connection: Connection,
     address: String,
+    identity: String,
     schema: Option<String>,
 }
 
@@ -53,6 +54,7 @@ impl PostgresSource {
         Self {
             connection: Connection::of(datastore),
             address: datastore.to_string(),
+            identity: datastore.identity(),
             schema: datastore.schema.clone(),
         }
     }
@@ -65,6 +67,10 @@ impl Connector for PostgresSource {
 
     fn address(&self) -> String {
         self.address.clone()
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
     }
 
     fn capabilities(&self) -> Capabilities {

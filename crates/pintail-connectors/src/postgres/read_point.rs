@@ -5,7 +5,8 @@
 //! committed, and the snapshot that is opened afterwards sees that.
 //!
 //! All open transactions count, those without a transaction id too: an idle one can still write with an old `now()`.
-//! Autovacuum and the senders of replication write no rows.
+//! Autovacuum and the senders of replication write no rows. What a subscription applies was stamped elsewhere and long
+//! before the worker began to apply it, so a database that subscribes cannot tell.
 
 use jiff::Timestamp;
 use pintail_lake::connector::{OldestTransaction, ReadPoint};
@@ -16,7 +17,8 @@ use pintail_model::{CursorType, ErrorKind, TableName};
 use super::scan::{qualified, query};
 
 /// One row: now, zone offset, standby, prepared transactions, sessions that hide their transactions, sessions that
-/// do not report them, oldest begin. Times in microseconds.
+/// do not report them, oldest begin, largest cursor, zone, clock after that was seen, subscriptions at work. Times in
+/// microseconds.
 const READ_POINT: &str = include_str!("read_point.sql");
 
 pub(super) fn read(
@@ -64,6 +66,10 @@ fn decode(row: Option<&Row>) -> Option<ReadPoint> {
         unknown("transactions of other users are open and hidden: grant the role `pg_read_all_stats`")
     } else if row.integer(5)? > 0 {
         unknown("sessions with `track_activities = off` do not report their transactions")
+    } else if row.integer(10)? > 0 {
+        unknown(
+            "the database subscribes to another one, whose transactions are applied with their own old stamps",
+        )
     } else {
         match row.integer(6) {
             None => OldestTransaction::None,
@@ -73,8 +79,10 @@ fn decode(row: Option<&Row>) -> Option<ReadPoint> {
     Some(ReadPoint {
         now: instant(row.integer(0)?)?,
         zone_offset_micros: row.integer(1)?,
+        time_zone: row.text(8).map(str::to_owned),
         oldest,
         cursor_max: row.integer(7),
+        seen_at: instant(row.integer(9)?)?,
     })
 }
 

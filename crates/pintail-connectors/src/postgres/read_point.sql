@@ -28,4 +28,14 @@ select
   (select count(*) from writers where not shown and pid in (select pid from open)) as hidden,
   (select count(*) from writers where shown and state = 'disabled' and pid in (select pid from open)) as silent,
   (select round(extract(epoch from min(xact_start)) * 1000000)::bigint from writers where shown) as oldest,
-  /* cursor_max */ as cursor_max
+  /* cursor_max */ as cursor_max,
+  current_setting('TimeZone') as zone,
+  -- Read while the statement runs, and so after its snapshot was taken, in which `cursor_max` is the largest. The begin
+  -- of the transaction lies before that: a transaction in between can take a smaller number than the largest.
+  round(extract(epoch from clock_timestamp()) * 1000000)::bigint as seen_at,
+  (
+    select count(subname)
+    from pg_catalog.pg_subscription
+    where subenabled
+      and subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+  ) as subscriptions

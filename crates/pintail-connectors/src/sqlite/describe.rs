@@ -57,6 +57,7 @@ pub(super) fn describe(
         rows,
         key: key(rowid, &columns, &facts, &indexes),
         name: relation.name,
+        identity: None,
         columns,
         pages: None,
         storage_identity: None,

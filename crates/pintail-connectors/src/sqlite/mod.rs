@@ -42,6 +42,7 @@ const BUSY_TIMEOUT_MS: u32 = 10_000;
 pub struct SqliteSource {
     path: PathBuf,
     address: String,
+    identity: String,
 }
 
 impl SqliteSource {
@@ -54,6 +55,7 @@ impl SqliteSource {
                 .map(std::path::Path::to_path_buf)
                 .unwrap_or_default(),
             address: datastore.to_string(),
+            identity: datastore.identity(),
         }
     }
 
@@ -78,6 +80,10 @@ impl Connector for SqliteSource {
 
     fn address(&self) -> String {
         self.address.clone()
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -129,10 +135,12 @@ impl Connector for SqliteSource {
         Ok(ReadPoint {
             now,
             zone_offset_micros: 0,
+            time_zone: Some("UTC".to_owned()),
             oldest: OldestTransaction::Unknown {
                 reason: "SQLite does not tell when a transaction began".to_owned(),
             },
             cursor_max,
+            seen_at: now,
         })
     }
 

@@ -127,9 +127,8 @@ impl Attempt {
         }
         let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
         // Read inside the transaction: on SQLite this read is what makes a stale committer fail.
-        let known = ledger::known(session, &keys)?;
+        let already = ledger::known(session, &keys)?;
         self.knows_ledger = true;
-        let already: Vec<PartitionKey> = known.into_iter().map(|entry| entry.key).collect();
         let parts: Vec<&CommitPart> = request
             .parts
             .iter()

@@ -187,6 +187,8 @@ pub(crate) fn stage_attempt(
                 sum: 1,
                 mixed: 2,
             },
+            source: "test".to_owned(),
+            cursor: None,
             watermark: None,
         },
         files: vec![StagedFile {

@@ -44,6 +44,8 @@ impl<'a> Loads<'a> {
                     sum: 1,
                     mixed: 2,
                 },
+                source: "test".to_owned(),
+                cursor: None,
                 watermark: None,
             },
             files: vec![StagedFile { path, rows, bytes }],

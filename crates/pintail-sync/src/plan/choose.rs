@@ -4,6 +4,7 @@ use pintail_config::nearest::did_you_mean;
 use pintail_model::{CursorValue, ErrorKind};
 
 use super::facts::{Asked, Facts};
+use super::standing;
 use crate::error::{Error, Result};
 use crate::spec::{DeltaSpec, FullSpec, PipelineSpec, StrategyKind, StrategySpec};
 
@@ -183,8 +184,7 @@ fn check_built(spec: &PipelineSpec, strategy: Option<&str>) -> Result<()> {
 /// Chooses what runs.
 ///
 /// # Errors
-/// `Invalid` for a delta that was asked for and cannot follow the table, [`Error::CursorChanged`] if the stored
-/// watermark has another type than the cursor.
+/// `Invalid` for a delta that was asked for and cannot follow the table.
 pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -> Result<Choice> {
     let named = candidates.asked.is_some();
     let full = |reason: String| {
@@ -225,7 +225,7 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         }
         return full(obstacle);
     }
-    let low = match watermark(facts, named) {
+    let low = match standing::watermark(&spec.name, facts, settings, named) {
         Ok(low) => low,
         Err(reason) if named => {
             return full(format!(
@@ -235,18 +235,6 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         }
         Err(reason) => return full(reason),
     };
-    let cursor = facts
-        .shape
-        .followed()
-        .expect("a table that can be followed has a cursor");
-    if low.value.cursor_type() != cursor.cursor_type {
-        return Err(Error::CursorChanged {
-            table: facts.table.name.clone(),
-            column: cursor.source.clone(),
-            was: low.value.cursor_type(),
-            now: cursor.cursor_type,
-        });
-    }
     let reason = if named {
         ASKED_FOR.to_owned()
     } else {
@@ -272,59 +260,4 @@ fn can_follow(settings: &DeltaSpec, facts: &Facts) -> std::result::Result<(), St
         Ok(_) if facts.shape.key.is_empty() => Err("the table has no primary key".to_owned()),
         Ok(_) => Ok(()),
     }
-}
-
-/// A watermark that holds.
-struct Watermark {
-    value: CursorValue,
-    origin: &'static str,
-}
-
-/// The watermark to go on from, or why there is none. One that was kept although both sides differ is for a delta that
-/// somebody insists on.
-fn watermark(facts: &Facts, named: bool) -> std::result::Result<Watermark, String> {
-    let insisted = named && facts.history.watermark.is_some();
-    if let Some(reason) = facts.history.start_fresh.as_ref().filter(|_| !insisted) {
-        return Err(reason.clone());
-    }
-    let Some(table) = &facts.lake_table else {
-        return Err("the table is not in the lake yet".to_owned());
-    };
-    let Some(entry) = &facts.ledger else {
-        return Err("the lake has no watermark of this pipeline".to_owned());
-    };
-    let from_ledger = entry
-        .watermark
-        .ok_or_else(|| "the lake has no watermark of this pipeline".to_owned())?;
-    if !table.matches(&facts.shape.destination()) {
-        return Err("the columns differ from those of the lake's table".to_owned());
-    }
-    let Some(stored) = &facts.history.watermark else {
-        return Ok(Watermark {
-            value: from_ledger,
-            origin: "the lake's ledger says how far the source was read",
-        });
-    };
-    if stored.source != facts.source_identity {
-        return Err("the pipeline reads another table than before".to_owned());
-    }
-    let cursor = facts.shape.followed().map(|cursor| cursor.source.as_str());
-    if cursor != Some(stored.column.as_str()) {
-        return Err(format!("the cursor was `{}` before", stored.column));
-    }
-    // Without rows the watermark moves in the state only, so the state may be ahead of the ledger; if somebody
-    // else has committed since, it is the state that is stale.
-    if stored.last_key.as_ref() != Some(&entry.key) {
-        return Ok(Watermark {
-            value: from_ledger,
-            origin: "the lake's ledger says how far the source was read",
-        });
-    }
-    if stored.table_id.is_some_and(|known| known != table.table_id) {
-        return Err("the lake's table was made anew by somebody else".to_owned());
-    }
-    Ok(Watermark {
-        value: stored.value,
-        origin: "an earlier run left a watermark",
-    })
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::partition::{self, PARTITIONS_MAX};
 use crate::spec::{DeltaSpec, NullCursor};
 use crate::state::{FrozenPartition, UnfinishedRun};
-use crate::watermark::{self, ClockSettings};
+use crate::watermark::{self, Again, ClockSettings};
 
 /// Rows of a partition: few enough to be read again after a crash, many enough for a commit to cost little.
 const PARTITION_ROWS: u64 = 250_000;
@@ -26,7 +26,7 @@ pub(super) fn plan(
         .followed()
         .expect("a delta was chosen, so there is a cursor")
         .clone();
-    let hash = draft.hash(PlanKind::Delta, &choice.strategy);
+    let hash = draft.hash(PlanKind::Delta, &choice.strategy, Some(settings));
     let mut plan = draft.plan(choice, PlanKind::Delta, hash);
     plan.low = Some(low);
     plan.null_rows = match settings.null_cursor {
@@ -60,13 +60,8 @@ fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low:
         .read_point
         .as_ref()
         .expect("a cursor was found, so the source was asked for the time");
-    let clock = ClockSettings {
-        margin: settings.margin,
-        lag: settings.lag,
-        time_zone: settings.time_zone.clone(),
-    };
-    let tells_oldest = facts.capabilities.oldest_transaction;
-    let bound = watermark::bound(point, cursor.cursor_type, &clock, tells_oldest).map_err(|zone| {
+    let clock = ClockSettings::of(settings);
+    let unknown_zone = |zone| {
         Error::refused(
             ErrorKind::Invalid,
             format!(
@@ -75,8 +70,24 @@ fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low:
             ),
             "Use a name of the IANA database, like `Europe/Berlin`, and install the system's `tzdata`.",
         )
-    })?;
+    };
+    let tells_oldest = facts.capabilities.oldest_transaction;
+    let bound = watermark::bound(point, cursor.cursor_type, &clock, tells_oldest).map_err(unknown_zone)?;
+    let again = watermark::again(point, &cursor, low, &clock).map_err(unknown_zone)?;
+    plan.notes.extend(watermark::zone_note(point, &cursor, &clock));
     plan.notes.extend(bound.notes.iter().cloned());
+    let moves = bound.high.is_some_and(|high| high > low);
+    if let Again::From { low: from, behind } = again
+        && (moves || behind)
+    {
+        plan.again = Some(from);
+        for range in shares(draft, &cursor.source, from, low) {
+            let expected = expected_rows(draft, &range);
+            let mut partition = draft.partition(range, expected);
+            partition.changed_only = true;
+            plan.partitions.push(partition);
+        }
+    }
     match bound.high {
         Some(high) if high > low => {
             for range in cut(draft, plan, low, high) {
@@ -88,6 +99,7 @@ fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low:
             }
             plan.watermark = bound.watermark();
         }
+        Some(_) if plan.again.is_some() => {}
         Some(_) => plan
             .notes
             .push(format!("nothing to read: everything below {low} was read before")),
@@ -120,13 +132,6 @@ fn cut(draft: &Draft<'_>, plan: &mut PipelinePlan, low: CursorValue, high: Curso
             .iter()
             .find(|declared| draft.spec.source_column(&declared.column) == column)
     });
-    let by_index =
-        facts.capabilities.range_pushdown && facts.table.indexed.iter().any(|indexed| indexed == column);
-    let histogram = facts
-        .table
-        .column(column)
-        .map(|column| column.histogram.as_slice())
-        .unwrap_or_default();
     if let Some((declared, step)) = step.and_then(|declared| Some((declared, declared.step?))) {
         let ranges = partition::cursor_steps(column, low, high, step, declared.step_unit);
         if facts.capabilities.range_pushdown || ranges.len() as u64 <= SCANS_MAX {
@@ -138,6 +143,19 @@ fn cut(draft: &Draft<'_>, plan: &mut PipelinePlan, low: CursorValue, high: Curso
         ));
         return joined(ranges, SCANS_MAX as usize);
     }
+    shares(draft, column, low, high)
+}
+
+/// Cuts a window into parts of about as many rows.
+fn shares(draft: &Draft<'_>, column: &str, low: CursorValue, high: CursorValue) -> Vec<Range> {
+    let facts = draft.facts;
+    let by_index =
+        facts.capabilities.range_pushdown && facts.table.indexed.iter().any(|indexed| indexed == column);
+    let histogram = facts
+        .table
+        .column(column)
+        .map(|column| column.histogram.as_slice())
+        .unwrap_or_default();
     let rows = facts.table.rows.unwrap_or(0);
     let expected = partition::expected(histogram, rows, low.number(), high.number());
     let most = if by_index {

@@ -41,7 +41,7 @@ pub struct Facts {
     pub lake_address: String,
     /// The table of the lake.
     pub lake_table: Option<LakeTable>,
-    /// The newest entry of this pipeline in the lake's ledger that has a watermark.
+    /// The newest entry of the lake's ledger for the table, of whatever pipeline.
     pub ledger: Option<LedgerEntry>,
     /// What earlier runs left.
     pub history: History,

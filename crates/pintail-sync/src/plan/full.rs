@@ -1,11 +1,10 @@
 //! The plan of a full load: every row of one snapshot of the source, as one replacement of the table.
 
 use pintail_lake::connector::{SourceColumn, TableDescription};
-use pintail_model::{CursorValue, LogicalType, Range};
+use pintail_model::{LogicalType, Range};
 
-use super::{Choice, Draft, Facts, PipelinePlan, PlanKind, SOURCE, reuse};
+use super::{Choice, Draft, PipelinePlan, PlanKind, SOURCE, reuse, standing};
 use crate::partition::{self, PARTITIONS_MAX};
-use crate::shape::Cursor;
 use crate::spec::{DeltaSpec, FullSpec, PipelineSpec, Role};
 use crate::watermark::{self, ClockSettings};
 
@@ -21,12 +20,12 @@ pub(super) fn plan(
     delta: Option<&DeltaSpec>,
 ) -> PipelinePlan {
     let facts = draft.facts;
-    let hash = draft.hash(PlanKind::Full, &choice.strategy);
+    let hash = draft.hash(PlanKind::Full, &choice.strategy, None);
     let mut plan = draft.plan(choice, PlanKind::Full, hash);
     plan.whole_count = plan
         .parity
         .then(|| draft.connector.count(SOURCE, &facts.table.name, &Range::Whole));
-    if let Some((run, since)) = reuse::find(draft, &plan) {
+    if let Some((run, since)) = reuse::find(draft, &plan, delta) {
         reuse::plan(draft, &mut plan, run, since);
     } else {
         let forced = draft.asked.partitions.or(settings.partitions).map(u64::from);
@@ -38,11 +37,8 @@ pub(super) fn plan(
         }
     }
     if let (Some(delta), Some(cursor), Some(point)) = (delta, facts.shape.followed(), &facts.read_point) {
-        let clock = ClockSettings {
-            margin: delta.margin,
-            lag: delta.lag,
-            time_zone: delta.time_zone.clone(),
-        };
+        let clock = ClockSettings::of(delta);
+        plan.notes.extend(watermark::zone_note(point, cursor, &clock));
         match watermark::bound(
             point,
             cursor.cursor_type,
@@ -51,7 +47,13 @@ pub(super) fn plan(
         ) {
             Ok(bound) => {
                 plan.notes.extend(bound.notes.iter().cloned());
-                plan.watermark = bound.watermark().or_else(|| stored(facts, cursor));
+                // What was visible below a watermark that holds is visible in every later state.
+                let standing = || {
+                    let kept = facts.history.start_fresh.is_none();
+                    let standing = standing::of_source(&plan.pipeline, facts, delta);
+                    standing.ok().filter(|_| kept).map(|standing| standing.value)
+                };
+                plan.watermark = bound.watermark().or_else(standing);
                 match (bound.watermark(), plan.watermark) {
                     (Some(_), _) => {}
                     (None, Some(kept)) => plan.notes.push(format!("the watermark stays at {kept}")),
@@ -73,15 +75,6 @@ pub(super) fn plan(
         partition.watermark = plan.watermark;
     }
     plan
-}
-
-/// A watermark that holds for the cursor: what was visible below it then is visible in every later state.
-fn stored(facts: &Facts, cursor: &Cursor) -> Option<CursorValue> {
-    let stored = facts.history.watermark.as_ref()?;
-    let same = stored.column == cursor.source
-        && stored.source == facts.source_identity
-        && stored.value.cursor_type() == cursor.cursor_type;
-    same.then_some(stored.value)
 }
 
 /// Cuts a table, and says why where that is not plain.

@@ -14,6 +14,7 @@ mod facts;
 mod full;
 mod reuse;
 mod show;
+mod standing;
 pub mod statement;
 
 use pintail_lake::connector::{Connector, DoubtfulScan, Scan, ScanRequest};
@@ -29,7 +30,7 @@ use crate::error::Result;
 use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
-use crate::spec::PipelineSpec;
+use crate::spec::{DeltaSpec, PipelineSpec};
 use crate::state::{StagedRecord, UnfinishedRun};
 
 /// The name under which a source is attached.
@@ -85,6 +86,8 @@ pub struct PipelinePlan {
     pub table_rows: Option<u64>,
     /// Where a delta begins.
     pub low: Option<CursorValue>,
+    /// From where on it reads again what lies below that.
+    pub again: Option<CursorValue>,
     /// The watermark when everything is in; `None` if it is not known or stays.
     pub watermark: Option<CursorValue>,
     /// What rows without a cursor mean for this run.
@@ -262,6 +265,7 @@ impl Draft<'_> {
             shape: facts.shape.clone(),
             table_rows: facts.table.rows,
             low: None,
+            again: None,
             watermark: None,
             null_rows: NullRows::Unaffected,
             null_count: None,
@@ -323,7 +327,7 @@ impl Draft<'_> {
     }
 
     /// A name for what a resumed run must find unchanged.
-    fn hash(&self, kind: PlanKind, strategy: &str) -> String {
+    fn hash(&self, kind: PlanKind, strategy: &str, delta: Option<&DeltaSpec>) -> String {
         let shape = &self.facts.shape;
         let columns: Vec<_> = shape
             .columns
@@ -341,8 +345,10 @@ impl Draft<'_> {
         let table = self.spec.destination.table.to_string();
         let storage = (kind == PlanKind::Full).then_some(&self.facts.table.storage_identity);
         let source = &self.facts.source_identity;
+        // A frozen delta knows nothing of a policy that was changed since.
+        let settings = delta.map(|delta| format!("{delta:?}"));
         let text = serde_json::to_string(&(
-            1, kind, strategy, source, table, columns, &shape.key, cursor, storage,
+            1, kind, strategy, source, table, columns, &shape.key, cursor, storage, settings,
         ))
         .expect("names and numbers have a JSON form");
         format!("{:016x}", checksum::bytes_word(text.as_bytes()))

@@ -1,7 +1,7 @@
 //! Using again what an unfinished full load had staged, although the snapshot of the source that it read is gone.
 //!
 //! The staged partitions are those of an older state; what changed since then has a cursor at or above the bound that
-//! was taken before that state was opened. So the table of now is
+//! was taken before that state was opened, less the lookback of a delta. So the table of now is
 //!
 //! ```text
 //!   staged ∪ the partitions that are left, without what may have changed  ∪  what may have changed, read now
@@ -15,7 +15,9 @@ use pintail_model::{CursorType, CursorValue, Range};
 use super::{Draft, PartitionPlan, PipelinePlan, PlanKind, SOURCE};
 use crate::partition;
 use crate::shape::{Cursor, cursor_type_of};
+use crate::spec::DeltaSpec;
 use crate::state::UnfinishedRun;
+use crate::watermark::{self, Again, ClockSettings};
 
 /// How staged partitions become part of a new load.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +42,11 @@ fn far(cursor_type: CursorType) -> CursorValue {
 }
 
 /// The unfinished run whose staged partitions can be used, and the cursor from which on they may be out of date.
-pub(super) fn find<'a>(draft: &Draft<'a>, plan: &PipelinePlan) -> Option<(&'a UnfinishedRun, CursorValue)> {
+pub(super) fn find<'a>(
+    draft: &Draft<'a>,
+    plan: &PipelinePlan,
+    delta: Option<&DeltaSpec>,
+) -> Option<(&'a UnfinishedRun, CursorValue)> {
     let run = draft.facts.history.unfinished.as_ref()?;
     let cursor = plan.shape.followed()?;
     let read = plan
@@ -58,6 +64,13 @@ pub(super) fn find<'a>(draft: &Draft<'a>, plan: &PipelinePlan) -> Option<(&'a Un
         .partitions
         .iter()
         .any(|partition| partition.staged.is_some() && !catches_up(&partition.range));
+    // Stamps that are older than their transaction lie as far below this bound as below a watermark.
+    let point = draft.facts.read_point.as_ref()?;
+    let since = match watermark::again(point, cursor, since, &ClockSettings::of(delta?)).ok()? {
+        Again::Nothing => since,
+        Again::From { low, .. } => low,
+        Again::WentBack => return None,
+    };
     (same && comparable && staged).then_some((run, since))
 }
 
@@ -84,6 +97,10 @@ pub(super) fn plan(draft: &Draft<'_>, plan: &mut PipelinePlan, run: &UnfinishedR
         "run {} goes on: {staged} of its {} partitions are staged, and what changed since is read again",
         run.run,
         plan.partitions.len()
+    ));
+    plan.notes.push(format!(
+        "rows whose `{}` did not move with a change since then are as they were when they were staged",
+        cursor.source
     ));
     let first_catch_up = plan.partitions.len();
     let (table, column) = (&draft.facts.table.name, cursor.source.clone());

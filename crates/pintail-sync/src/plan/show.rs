@@ -88,7 +88,8 @@ impl PipelinePlan {
         }
         if partition.changed_only {
             let changed = self.shown_file(&format!("{}-changed", partition.id));
-            let sql = statement::changed(&self.shown_table(), &names, &self.shape.key, &file, &changed);
+            let rows = statement::changed(&self.shown_table(), &self.shape, &partition.range, &file);
+            let sql = statement::stage(&rows, &names, filter.as_deref(), &changed);
             statements.push(Statement {
                 side: Side::Engine,
                 purpose: "keep the rows that differ",
@@ -218,6 +219,9 @@ impl PipelinePlan {
                     cursor.source, cursor.cursor_type
                 ),
             ));
+        }
+        if let Some(again) = self.again {
+            lines.push(("lookback", format!("{again}, for rows that were stamped late")));
         }
         if let Some(watermark) = self.watermark {
             lines.push(("watermark", format!("{watermark} when everything is in")));

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use pintail_lake::quote;
-use pintail_model::{CursorValue, TableName};
+use pintail_model::{Column, CursorValue, LogicalType, Range, TableName};
+
+use crate::shape::{Shape, cursor_type_of};
 
 /// Stages the rows of a scan in a Parquet file. `filter` is a tap's condition.
 #[must_use]
@@ -30,35 +32,56 @@ pub const IN_DOUBT_MAX: usize = 2_000;
 pub fn in_doubt(key: Option<&str>, staged: &str, suspicious: &str) -> String {
     let key = key.map_or_else(|| "null".to_owned(), quote::identifier);
     format!(
-        "select {key}::bigint\nfrom read_parquet({})\nwhere {suspicious}\nlimit {}",
-        quote::literal(staged),
+        "select {key}::bigint\nfrom {}\nwhere {suspicious}\nlimit {}",
+        parquet(&[Path::new(staged)]),
         IN_DOUBT_MAX + 1
     )
 }
 
-/// Writes those staged rows anew that no row of the lake is equal to.
+/// Those staged rows of a range that no row of the lake is equal to.
 #[must_use]
-pub fn changed(table: &str, columns: &[&str], key: &[String], staged: &str, file: &str) -> String {
-    let equal = |name: &str| {
-        let name = quote::identifier(name);
-        format!("kept.{name} is not distinct from staged.{name}")
-    };
-    let keys = key.iter().map(|name| {
+pub fn changed(table: &str, shape: &Shape, range: &Range, staged: &str) -> String {
+    let is_key = |column: &&Column| shape.key.contains(&column.name);
+    let keys = shape.key.iter().map(|name| {
         let name = quote::identifier(name);
         format!("kept.{name} = staged.{name}")
     });
-    let others = columns
-        .iter()
-        .filter(|column| !key.iter().any(|key| key == *column))
-        .map(|column| equal(column));
-    let same: Vec<String> = keys.chain(others).collect();
+    let columns: Vec<&Column> = shape.columns.iter().map(|read| &read.column).collect();
+    let others = columns.iter().filter(|column| !is_key(column)).map(|column| {
+        let name = quote::identifier(&column.name);
+        // Checksums tell zero from negative zero, which are equal numbers with different texts.
+        let text = match column.logical_type {
+            LogicalType::Float32 | LogicalType::Float64 => "::varchar",
+            _ => "",
+        };
+        format!("kept.{name}{text} is not distinct from staged.{name}{text}")
+    });
+    let same: Vec<String> = keys.chain(others).chain(in_range(shape, range)).collect();
     format!(
-        "copy (\n  select staged.*\n  from read_parquet({}) as staged\n  where not exists (\n    select 1\n    from \
-         {table} as kept\n    where {}\n  )\n) to {} (format parquet)",
-        quote::literal(staged),
-        same.join("\n      and "),
-        quote::literal(file)
+        "select staged.*\nfrom {} as staged\nwhere not exists (\n  select 1\n  from {table} as kept\n  where {}\n)",
+        parquet(&[Path::new(staged)]),
+        same.join("\n    and ")
     )
+}
+
+/// Conditions that an equal row of the lake meets anyway, so that the engine can pass over files without any.
+fn in_range(shape: &Shape, range: &Range) -> Vec<String> {
+    let (Some(cursor), Range::Cursor { low, high, .. }) = (shape.followed(), range) else {
+        return Vec::new();
+    };
+    let carried = shape
+        .columns
+        .iter()
+        .find(|read| read.column.name == cursor.dest)
+        .and_then(|read| cursor_type_of(read.column.logical_type));
+    if carried != Some(cursor.cursor_type) {
+        return Vec::new();
+    }
+    let name = quote::identifier(&cursor.dest);
+    let low = low.map(|low| format!("kept.{name} >= {}", cursor_literal(low)));
+    low.into_iter()
+        .chain([format!("kept.{name} < {}", cursor_literal(*high))])
+        .collect()
 }
 
 /// The staged rows that have not changed since they were staged: those with a smaller cursor whose key was not read
@@ -93,7 +116,12 @@ pub fn parquet(files: &[&Path]) -> String {
         .iter()
         .map(|file| quote::literal(&file.to_string_lossy()))
         .collect();
-    format!("read_parquet([{}])", list.join(", "))
+    let files = match list.as_slice() {
+        [file] => file.clone(),
+        _ => format!("[{}]", list.join(", ")),
+    };
+    // A folder like `tenant=acme` on the way to the lake is no column.
+    format!("read_parquet({files}, hive_partitioning = false)")
 }
 
 /// A cursor as the engine reads it.
@@ -133,9 +161,9 @@ pub fn keys_at(
         .collect();
     format!(
         "select count(*)\nfrom (\n  select {}\n  from {table} as kept at (version => {snapshot})\n  semi join (select \
-         {names} from read_parquet({})) as staged using ({names})\n) as lake\nwhere {filter}",
+         {names} from {}) as staged using ({names})\n) as lake\nwhere {filter}",
         kept.join(", "),
-        quote::literal(staged)
+        parquet(&[Path::new(staged)])
     )
 }
 
@@ -152,9 +180,9 @@ pub fn commit(table: &TableName, replaces: Option<&[String]>, file: &str) -> Vec
                 .map(|name| format!("kept.{name} = staged.{name}"))
                 .collect();
             format!(
-                "delete from {qualified} as kept\nusing (select {} from read_parquet([{}])) as staged\nwhere {}",
+                "delete from {qualified} as kept\nusing (select {} from {}) as staged\nwhere {}",
                 quote::identifiers(key),
-                quote::literal(file),
+                parquet(&[Path::new(file)]),
                 same.join(" and ")
             )
         }
@@ -163,7 +191,7 @@ pub fn commit(table: &TableName, replaces: Option<&[String]>, file: &str) -> Vec
         "begin transaction".to_owned(),
         delete,
         format!(
-            "call ducklake_add_data_files('lake', {}, [{}], schema => {})",
+            "call ducklake_add_data_files('lake', {}, [{}], schema => {}, hive_partitioning => false)",
             quote::literal(&table.table),
             quote::literal(file),
             quote::literal(table.schema_or("main"))

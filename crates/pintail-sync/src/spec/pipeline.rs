@@ -27,14 +27,15 @@ pub struct PipelineSpec {
     pub enabled: bool,
     /// `sync_type`: rows as they are, or aggregates of them. Default `row-level`.
     pub sync_type: SyncType,
-    /// `partition_column`: the integer or time column whose ranges partition a full load where the source has no
-    /// cheaper way. Without it the column with the role `partition_column`, and without that the key.
+    /// `partition_column`: the integer column whose ranges partition a full load where the source has no cheaper way
+    /// (pages). Without it the column with the role `partition_column`, and without that the key.
     pub partition_column: Option<String>,
-    /// `partition_step`: width of such a partition, in the unit of the column (seconds for times). Default: chosen
-    /// from the source's statistics, because a width that fits one table is wrong for the next.
+    /// `partition_step`: width of such a partition, in keys. Default: chosen from the source's statistics, because a
+    /// width that fits one table is wrong for the next.
     pub partition_step: Option<u64>,
     /// `max_concurrent_partitions`: how many partitions are read at once, each over a connection of its own.
-    /// Default: 2, because more connections bring little on one network and each is a burden for the source.
+    /// Default 2, and 1 where a source cannot share a snapshot: more connections bring little on one network, and
+    /// every one of them is a burden for the source.
     pub max_concurrent_partitions: Option<u32>,
     /// `source_provider.data_backend`: what is read.
     pub source: BackendSpec,
@@ -79,14 +80,14 @@ pub enum HashAlgorithm {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LimitsSpec {
     /// `memory`: budget of the engine, as a size like `256 MiB`; beyond it the engine spills to `temp_folder`.
-    /// Default: the engine's, which keeps a run of any size under 400 MiB.
+    /// Default 256 MiB, which keeps a run of any size under 400 MiB.
     pub memory: Option<ByteSize>,
     /// `threads`: threads of the engine. Default: one for each core.
     pub threads: Option<u32>,
     /// `temp_folder`: where the engine spills, relative to the pipeline file. Default: beside the state.
     pub temp_folder: Option<PathBuf>,
-    /// `statement_timeout`: deadline of every single statement, as a duration like `10m`. Default: none for reads
-    /// of the whole table, which take as long as the table is large.
+    /// `statement_timeout`: deadline of every single statement, as a duration like `10m`. Default: none, because reads
+    /// take as long as the table is large.
     pub statement_timeout: Option<Duration>,
 }
 

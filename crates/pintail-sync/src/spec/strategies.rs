@@ -152,6 +152,7 @@ fn read_delta(
     }
     let delta = |key, fields: &mut Fields<'_, '_>| own(Type::Delta, strategy_type, fields, key, duration);
     let margin = delta("margin", fields).unwrap_or(defaults.margin);
+    let lookback = delta("lookback", fields).unwrap_or(defaults.lookback);
     let lag = delta("lag", fields);
     let null_cursor = own(
         Type::Delta,
@@ -165,6 +166,7 @@ fn read_delta(
         column,
         null_cursor: null_cursor.unwrap_or_default(),
         margin,
+        lookback,
         lag,
         time_zone,
     }

@@ -56,14 +56,18 @@ pub struct DeltaSpec {
     /// that somebody has to decide on.
     pub null_cursor: NullCursor,
     /// `margin`: taken off the upper bound of every delta, so that rows stamped in the last moment before it are
-    /// left to the next run. Default `1ms`: applications that round the time to milliseconds may stamp a row that
-    /// much too late. A column that holds whole seconds needs `1s`.
+    /// left to the next run. Default `1ms`.
     pub margin: Duration,
+    /// `lookback`: how far below the watermark a delta of times reads again. Rows that are as the lake has them change
+    /// nothing there, so that it costs a short read. Default `2s`, and at least one unit of the column (a second of
+    /// a `timestamp(0)`, a day of a `date`): rounded stamps, and those of an application whose clock is a little
+    /// behind the server's, lie below what was the bound when they were committed. `0s` reads nothing again.
+    pub lookback: Duration,
     /// `lag`: how long before its commit a row may have been stamped, for sources that cannot tell their oldest
-    /// open transaction. Default: chosen by the planner, and named in the report when it was used.
+    /// open transaction. Default `5m`; the report says when it was used.
     pub lag: Option<Duration>,
-    /// `time_zone`: the zone of a cursor that is stored without one, as `Europe/Berlin`. Default: that of the source's
-    /// session.
+    /// `time_zone`: the zone of a cursor that is stored without one, as `Europe/Berlin`. Default: the server's, or UTC
+    /// where that is earlier; the report names it.
     pub time_zone: Option<String>,
 }
 
@@ -106,6 +110,7 @@ impl Default for DeltaSpec {
             column: None,
             null_cursor: NullCursor::Fail,
             margin: Duration::from_millis(1),
+            lookback: Duration::from_secs(2),
             lag: None,
             time_zone: None,
         }

@@ -4,7 +4,7 @@
 //! of the last one that is in holds for everything below it, whatever ends the run.
 
 use pintail_lake::{Call, Change, StagedFile};
-use pintail_model::PartitionKey;
+use pintail_model::{Checksum, PartitionKey};
 
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
@@ -128,16 +128,14 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
             return Ok(false);
         }
     }
-    let files = match rows {
-        0 => Vec::new(),
-        _ if partition.changed_only => changed_rows(work, staged)?.into_iter().collect(),
-        _ => vec![staged.file.clone()],
+    let offered = match rows {
+        0 => None,
+        _ if partition.changed_only => changed_rows(work, staged)?,
+        _ => Some((staged.file.clone(), staged.leaves.total())),
     };
     let mut commit_seconds = None;
     let mut agrees = true;
-    if files.is_empty() {
-        record(work, tally, staged, None)?;
-    } else {
+    if let Some((file, checksum)) = offered {
         // Rows that are read again with every run are the newest there are, whatever their cursor says.
         let newer = (!partition.changed_only)
             .then(|| plan.shape.followed().map(|cursor| cursor.dest.clone()))
@@ -146,7 +144,11 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
             key: plan.shape.key.clone(),
             newer,
         };
-        let part = populate::part(work, staged, files, partition.watermark);
+        // The newest entry of the ledger says how far the source was read, also one that does not move that.
+        let watermark = partition
+            .watermark
+            .or(tally.watermark.as_ref().map(|stored| stored.value));
+        let part = populate::part(work, staged, vec![file], checksum, watermark);
         let key = part.entry.key.clone();
         let (outcome, seconds) = populate::commit(work, tally, id, change, vec![part])?;
         commit_seconds = Some(seconds);
@@ -156,6 +158,8 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
             None if plan.parity => leave_uncompared(tally, id, "another process had committed it"),
             _ => {}
         }
+    } else {
+        record(work, tally, staged, None)?;
     }
     if partition.changed_only && rows > 0 {
         work.discard(&staged.file.path);
@@ -173,8 +177,8 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
     Ok(agrees)
 }
 
-/// Writes those staged rows anew that differ from the lake's; `None` if none do.
-fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> {
+/// Writes those staged rows anew that differ from the lake's, and takes their checksum; `None` if none do.
+fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(StagedFile, Checksum)>> {
     let plan = work.plan;
     let partition = &plan.partitions[staged.position];
     let attempt = work.state().attempt(&plan.pipeline, work.run, staged.position)?;
@@ -182,13 +186,11 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> 
     work.loosen(&path);
     let table = work.lake.qualified(&plan.table);
     let from = staged.file.path.to_string_lossy();
-    let sql = statement::changed(
-        &table,
-        &plan.shape.names(),
-        &plan.shape.key,
-        &from,
-        &path.to_string_lossy(),
-    );
+    let names = plan.shape.names();
+    let tap = plan.parity.then(|| work.lake.engine().tap());
+    let filter = tap.as_ref().map(|tap| tap.filter(None, &names));
+    let rows = statement::changed(&table, &plan.shape, &partition.range, &from);
+    let sql = statement::stage(&rows, &names, filter.as_deref(), &path.to_string_lossy());
     let label = format!("compare partition `{}` with the lake", partition.id);
     let _callers = work.lake.engine().callers(1)?;
     let rows = work.lake.session()?.execute(Call::new(&label), &sql)?;
@@ -205,7 +207,8 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<StagedFile>> 
     };
     work.state()
         .staged(&plan.pipeline, work.run, staged.position, &record)?;
-    Ok(Some(StagedFile { path, rows, bytes }))
+    let checksum = tap.map_or_else(Checksum::default, |tap| tap.checksums().total());
+    Ok(Some((StagedFile { path, rows, bytes }, checksum)))
 }
 
 /// Writes down that a partition is in, and moves the watermark with it.
@@ -217,17 +220,13 @@ fn record(work: &Work<'_>, tally: &mut Tally, staged: &Staged, key: Option<Parti
         empty: key.is_none(),
         at: work.clock.now(),
     };
-    let watermark = partition
-        .watermark
-        .zip(tally.watermark.as_mut())
-        .map(|(value, watermark)| {
-            watermark.value = value;
-            watermark.strategy.clone_from(&plan.strategy);
-            if key.is_some() {
-                watermark.last_key = key;
-            }
-            &*watermark
-        });
+    let moves = partition.watermark.is_some() || key.is_some();
+    let watermark = tally.watermark.as_mut().filter(|_| moves).map(|watermark| {
+        watermark.value = partition.watermark.unwrap_or(watermark.value);
+        watermark.strategy.clone_from(&plan.strategy);
+        watermark.last_key = key.or(watermark.last_key.take());
+        &*watermark
+    });
     work.state()
         .committed(&plan.pipeline, work.run, staged.position, record, watermark)
 }

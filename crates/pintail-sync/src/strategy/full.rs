@@ -91,7 +91,7 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()>
             } else {
                 Vec::new()
             };
-            populate::part(work, staged, files, plan.watermark)
+            populate::part(work, staged, files, staged.leaves.total(), plan.watermark)
         })
         .collect();
     let (outcome, _) = populate::commit(work, tally, "all", Change::ReplaceAll, parts)?;

@@ -24,9 +24,6 @@ fn execute(client: &mut Client, sql: &str) {
         .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
 }
 
-/// A run's bound lies a moment before the clock: what was just written is read by it after that moment.
-const MOMENT: &str = "select pg_sleep(0.01)";
-
 #[test]
 fn late_commit_is_picked_up_by_the_next_delta_run() {
     let served = Served::new(Kind::Sqlite, ORDERS);
@@ -37,7 +34,6 @@ fn late_commit_is_picked_up_by_the_next_delta_run() {
     let mut idle = served.database.client();
     execute(&mut idle, "begin; select now()");
     served.database.execute("insert into orders values (301, 'soon'); update orders set item = 'soon', updated_at = now() where id = 1");
-    served.database.execute(MOMENT);
 
     let report = served.run(None);
     assert_eq!(
@@ -60,7 +56,6 @@ fn late_commit_is_picked_up_by_the_next_delta_run() {
         "update orders set item = 'late', updated_at = now() where id = 2; commit",
     );
     execute(&mut idle, "insert into orders values (202, 'late'); commit");
-    served.database.execute(MOMENT);
     let report = served.run(None);
     assert_eq!(
         (report.kind.as_str(), report.rows_inserted, report.rows_updated),
@@ -75,13 +70,11 @@ fn what_was_stamped_before_the_oldest_transaction_does_not_wait_for_it() {
     let served = Served::new(Kind::Postgres, ORDERS);
     served.run(None);
     served.database.execute("insert into orders values (301, 'soon')");
-    served.database.execute(MOMENT);
     let mut late = served.database.client();
     execute(&mut late, "begin; insert into orders values (201, 'late')");
     assert_eq!(served.run(None).rows_inserted, 1);
     assert_eq!(served.run(None).rows_processed, 0);
     execute(&mut late, "commit");
-    served.database.execute(MOMENT);
     assert_eq!(served.run(None).rows_inserted, 1);
     served.assert_equal();
 }
@@ -99,7 +92,6 @@ fn a_late_commit_is_picked_up_after_a_full_load_as_well() {
         &mut late,
         "update orders set item = 'late', updated_at = now() where id = 3; commit",
     );
-    served.database.execute(MOMENT);
     let report = served.run(None);
     assert_eq!(
         (report.kind.as_str(), report.rows_inserted, report.rows_updated),
@@ -137,7 +129,6 @@ fn a_commit_between_the_bound_and_the_snapshot_is_not_lost() {
     assert!(commits.done.load(Ordering::Relaxed));
     // Both rows are in the snapshot, and above the watermark: the delta finds them again.
     served.assert_equal();
-    served.database.execute(MOMENT);
     let report = served.run(None);
     assert_eq!(
         (report.kind.as_str(), report.rows_inserted, report.rows_updated),
@@ -230,7 +221,6 @@ fn prepared_transactions_hold_the_watermark() {
         .database
         .execute("begin; insert into orders values (201, 'late'); prepare transaction 'late'");
     served.database.execute("insert into orders values (301, 'soon')");
-    served.database.execute(MOMENT);
     let report = served.run(None);
     assert_eq!(
         (report.rows_processed, &report.watermark),
@@ -239,7 +229,6 @@ fn prepared_transactions_hold_the_watermark() {
         report.notes
     );
     served.database.execute("commit prepared 'late'");
-    served.database.execute(MOMENT);
     assert_eq!(served.run(None).rows_inserted, 2);
     served.assert_equal();
     server.stop();
@@ -266,8 +255,7 @@ fn late_commits_fall_into_the_partitions_of_the_window() {
     served.delta(|delta| delta.margin = Duration::from_hours(47));
     assert_eq!(served.run(None).rows_processed, 0);
     execute(&mut late, "commit");
-    served.database.execute(MOMENT);
-    served.delta(|delta| delta.margin = Duration::from_millis(1));
+    served.delta(|delta| delta.margin = Duration::ZERO);
     let report = served.run(None);
     assert_eq!(
         (report.rows_processed, report.parity.status),

@@ -1,5 +1,7 @@
 //! Plans, and what people see of them.
 
+use std::time::Duration;
+
 use insta::assert_snapshot;
 use jiff::Timestamp;
 use pintail_lake::connector::{ColumnRead, OldestTransaction, ReadPoint, SourceColumn, TableDescription};
@@ -47,6 +49,7 @@ fn table() -> TableDescription {
     let micros = |text: &str| instant(text).as_microsecond();
     TableDescription {
         name: TableName::new("shop", "orders"),
+        identity: Some("7".to_owned()),
         columns: vec![
             SourceColumn {
                 histogram: vec![1, 1_000_000],
@@ -77,6 +80,8 @@ struct Setting {
     table: TableDescription,
     oldest: OldestTransaction,
     ledger: Option<CursorValue>,
+    /// Changes the ledger's newest entry.
+    entry: fn(&mut LedgerEntry),
     lake_table: Option<LakeTable>,
     history: History,
     committed: Vec<PartitionKey>,
@@ -87,6 +92,7 @@ impl Setting {
     fn new() -> Self {
         let delta = DeltaSpec {
             column: Some("updated_at".to_owned()),
+            lookback: Duration::ZERO,
             ..DeltaSpec::default()
         };
         Self {
@@ -98,6 +104,7 @@ impl Setting {
             table: table(),
             oldest: OldestTransaction::None,
             ledger: None,
+            entry: |_| {},
             lake_table: None,
             history: History::default(),
             committed: Vec::new(),
@@ -135,7 +142,7 @@ impl Setting {
         let facts = Facts {
             now,
             source_address: "file:shop".to_owned(),
-            source_identity: "file:shop shop.orders".to_owned(),
+            source_identity: "file:shop shop.orders #7".to_owned(),
             capabilities: self
                 .connector
                 .script
@@ -146,20 +153,28 @@ impl Setting {
             read_point: shape.followed().map(|_| ReadPoint {
                 now,
                 zone_offset_micros: 0,
+                time_zone: Some("UTC".to_owned()),
                 oldest,
                 cursor_max: Some(1_000_000),
+                seen_at: now,
             }),
             shape,
             lake_address: "ducklake:sqlite:lake.sqlite?data_path=lake".to_owned(),
             lake_table: self.lake_table.clone(),
-            ledger: self.ledger.map(|watermark| LedgerEntry {
-                pipeline: "orders".to_owned(),
-                strategy: "everything".to_owned(),
-                run: RunId::from_stored("20240115_120000_000001"),
-                key: PartitionKey::from_stored("orders/20240115_120000_000001/all"),
-                rows: 1_000_000,
-                checksum: Checksum::default(),
-                watermark: Some(watermark),
+            ledger: self.ledger.map(|watermark| {
+                let mut entry = LedgerEntry {
+                    pipeline: "orders".to_owned(),
+                    strategy: "everything".to_owned(),
+                    run: RunId::from_stored("20240115_120000_000001"),
+                    key: PartitionKey::from_stored("orders/20240115_120000_000001/all"),
+                    rows: 1_000_000,
+                    checksum: Checksum::default(),
+                    source: "file:shop shop.orders #7".to_owned(),
+                    cursor: Some("updated_at".to_owned()),
+                    watermark: Some(watermark),
+                };
+                (self.entry)(&mut entry);
+                entry
             }),
             history: self.history.clone(),
             committed: self.committed.clone(),
@@ -235,7 +250,7 @@ fn a_full_load_shows_every_statement() {
       lake, commit:
         begin transaction;
         delete from "lake"."main"."orders";
-        call ducklake_add_data_files('lake', 'orders', ['<data>/main/orders/<run>/<partition>-1.parquet'], schema => 'main');
+        call ducklake_add_data_files('lake', 'orders', ['<data>/main/orders/<run>/<partition>-1.parquet'], schema => 'main', hive_partitioning => false);
         insert into lake.pintail.ledger …;
         commit;
       lake, compare:
@@ -268,12 +283,46 @@ fn a_delta_shows_every_statement() {
       columns      id bigint, item varchar, updated_at timestamp with time zone
       key          id
       cursor       updated_at (timestamp_tz), read up to 2024-01-15 12:00:00.000000+00
+      lookback     2024-01-15 11:59:58.000000+00, for rows that were stamped late
       watermark    2024-01-15 13:59:59.999000+00 when everything is in
       null cursors are read with every run
       not covered  rows that were deleted in the source
       parity       checksums by id in steps of 4096
 
-    partition 1 of 2: updated_at_2024-01-15T12:00:00_2024-01-15T13:59:59.999000
+    partition 1 of 3: updated_at_2024-01-15T11:59:58_2024-01-15T12:00:00
+      reads updated_at 2024-01-15 11:59:58.000000+00..2024-01-15 12:00:00.000000+00, an unknown number of rows
+      engine, stage the rows:
+        copy (
+          select "id", "item", "updated_at"
+          from (
+            select "id" as "id", "item" as "item", "updated_at" as "updated_at"
+            from "source"."shop"."orders"
+            where "updated_at" >= '2024-01-15 11:59:58.000000+00'::timestamptz and "updated_at" < '2024-01-15 12:00:00.000000+00'::timestamptz
+          ) as source
+          where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
+        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-1.parquet' (format parquet);
+      source, count the rows independently:
+        select count(*) from "source"."shop"."orders" where "updated_at" >= '2024-01-15 11:59:58.000000+00'::timestamptz and "updated_at" < '2024-01-15 12:00:00.000000+00'::timestamptz;
+      engine, keep the rows that differ:
+        copy (
+          select "id", "item", "updated_at"
+          from (
+            select staged.*
+            from read_parquet('<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-1.parquet', hive_partitioning = false) as staged
+            where not exists (
+              select 1
+              from "lake"."main"."orders" as kept
+              where kept."id" = staged."id"
+                and kept."item" is not distinct from staged."item"
+                and kept."updated_at" is not distinct from staged."updated_at"
+                and kept."updated_at" >= '2024-01-15 11:59:58.000000+00'::timestamptz
+                and kept."updated_at" < '2024-01-15 12:00:00.000000+00'::timestamptz
+            )
+          ) as source
+          where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
+        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-changed-1.parquet' (format parquet);
+
+    partition 2 of 3: updated_at_2024-01-15T12:00:00_2024-01-15T13:59:59.999000
       reads updated_at 2024-01-15 12:00:00.000000+00..2024-01-15 13:59:59.999000+00, an unknown number of rows
       engine, stage the rows:
         copy (
@@ -288,7 +337,7 @@ fn a_delta_shows_every_statement() {
       source, count the rows independently:
         select count(*) from "source"."shop"."orders" where "updated_at" >= '2024-01-15 12:00:00.000000+00'::timestamptz and "updated_at" < '2024-01-15 13:59:59.999000+00'::timestamptz;
 
-    partition 2 of 2: updated_at_null
+    partition 3 of 3: updated_at_null
       reads updated_at is null, an unknown number of rows
       engine, stage the rows:
         copy (
@@ -304,24 +353,28 @@ fn a_delta_shows_every_statement() {
         select count(*) from "source"."shop"."orders" where "updated_at" is null;
       engine, keep the rows that differ:
         copy (
-          select staged.*
-          from read_parquet('<data>/main/orders/<run>/updated_at_null-1.parquet') as staged
-          where not exists (
-            select 1
-            from "lake"."main"."orders" as kept
-            where kept."id" = staged."id"
-              and kept."item" is not distinct from staged."item"
-              and kept."updated_at" is not distinct from staged."updated_at"
-          )
+          select "id", "item", "updated_at"
+          from (
+            select staged.*
+            from read_parquet('<data>/main/orders/<run>/updated_at_null-1.parquet', hive_partitioning = false) as staged
+            where not exists (
+              select 1
+              from "lake"."main"."orders" as kept
+              where kept."id" = staged."id"
+                and kept."item" is not distinct from staged."item"
+                and kept."updated_at" is not distinct from staged."updated_at"
+            )
+          ) as source
+          where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
         ) to '<data>/main/orders/<run>/updated_at_null-changed-1.parquet' (format parquet);
 
     then one commit for each partition that has rows, in this order
       lake, commit:
         begin transaction;
         delete from "lake"."main"."orders" as kept
-        using (select "id" from read_parquet(['<data>/main/orders/<run>/<partition>-1.parquet'])) as staged
+        using (select "id" from read_parquet('<data>/main/orders/<run>/<partition>-1.parquet', hive_partitioning = false)) as staged
         where kept."id" = staged."id";
-        call ducklake_add_data_files('lake', 'orders', ['<data>/main/orders/<run>/<partition>-1.parquet'], schema => 'main');
+        call ducklake_add_data_files('lake', 'orders', ['<data>/main/orders/<run>/<partition>-1.parquet'], schema => 'main', hive_partitioning => false);
         insert into lake.pintail.ledger …;
         commit;
       lake, compare:
@@ -329,7 +382,7 @@ fn a_delta_shows_every_statement() {
         from (
           select kept."id", kept."item", kept."updated_at"
           from "lake"."main"."orders" as kept at (version => …)
-          semi join (select "id" from read_parquet('<data>/main/orders/<run>/<partition>-1.parquet')) as staged using ("id")
+          semi join (select "id" from read_parquet('<data>/main/orders/<run>/<partition>-1.parquet', hive_partitioning = false)) as staged using ("id")
         ) as lake
         where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at");
 
@@ -381,7 +434,7 @@ fn the_choice_of_a_strategy_says_why() {
         strategy: "changes".to_owned(),
         last_key: Some(PartitionKey::from_stored("orders/20240115_120000_000001/all")),
         table_id: Some(3),
-        source: "file:shop shop.orders".to_owned(),
+        source: "file:shop shop.orders #7".to_owned(),
     };
     assert_eq!(stored().table_id, Some(3));
     check(
@@ -441,7 +494,7 @@ fn a_stored_watermark_counts_only_while_nobody_else_has_committed() {
             strategy: "changes".to_owned(),
             last_key: Some(PartitionKey::from_stored("orders/20240115_120000_000001/all")),
             table_id: Some(3),
-            source: "file:shop shop.orders".to_owned(),
+            source: "file:shop shop.orders #7".to_owned(),
         };
         change(&mut stored);
         setting.history.watermark = Some(stored);
@@ -457,23 +510,81 @@ fn a_stored_watermark_counts_only_while_nobody_else_has_committed() {
         |stored| stored.table_id = Some(4),
         Err("the lake's table was made anew by somebody else"),
     );
+}
+
+#[test]
+fn a_watermark_holds_for_what_it_was_read_from_and_for_nothing_else() {
+    let check = |entry: fn(&mut LedgerEntry), reason: &str| {
+        let mut setting = Setting::loaded();
+        // Where the state knows the same entry, the entry counts all the same.
+        for stored in [None, Some("2024-01-15 13:00:00+00")] {
+            setting.history.watermark = stored.map(|value| StoredWatermark {
+                value: cursor(value),
+                column: "updated_at".to_owned(),
+                strategy: "changes".to_owned(),
+                last_key: Some(PartitionKey::from_stored("orders/20240115_120000_000001/all")),
+                table_id: Some(3),
+                source: "file:shop shop.orders #7".to_owned(),
+            });
+            setting.entry = entry;
+            let plan = setting.plan();
+            assert_eq!((plan.low, plan.reason.as_str()), (None, reason));
+        }
+    };
     check(
-        |stored| stored.column = "id".to_owned(),
-        Err("the cursor was `id` before"),
+        |entry| entry.pipeline = "other".to_owned(),
+        "pipeline `other` was the last to write to the lake's table",
     );
     check(
-        |stored| stored.source = "file:shop shop.other".to_owned(),
-        Err("the pipeline reads another table than before"),
+        |entry| entry.source = "file:elsewhere shop.orders #7".to_owned(),
+        "the pipeline reads another table than before",
+    );
+    check(
+        |entry| entry.source = "file:shop shop.orders #6".to_owned(),
+        "the source's table was made anew, or another one took its name",
+    );
+    check(|entry| entry.watermark = None, "the last load set no watermark");
+    check(
+        |entry| entry.cursor = Some("id".to_owned()),
+        "the cursor was `id` before",
+    );
+    check(
+        |entry| entry.cursor = Some("updated_at #3".to_owned()),
+        "the cursor `updated_at` was made anew in the source",
     );
 }
 
 #[test]
-fn a_changed_type_of_the_cursor_is_refused() {
+fn a_cursor_of_numbers_that_was_set_back_is_loaded_in_full() {
+    let check = |watermark: i64, reason: &str| {
+        let mut setting = Setting::loaded();
+        setting.spec.strategies[1].kind = StrategyKind::Delta(DeltaSpec {
+            column: Some("id".to_owned()),
+            ..DeltaSpec::default()
+        });
+        setting.entry = |entry| entry.cursor = Some("id".to_owned());
+        setting.ledger = Some(CursorValue::Integer(watermark));
+        assert_eq!(setting.plan().reason, reason);
+    };
+    check(1_000_001, "the lake's ledger says how far the source was read");
+    check(
+        1_000_002,
+        "the source's table was emptied or set back: everything below 1000002 was read before, and its largest `id` is 1000000",
+    );
+}
+
+#[test]
+fn a_changed_type_of_the_cursor_leads_to_a_full_load() {
     let mut setting = Setting::loaded();
     setting.ledger = Some(CursorValue::Timestamp(0));
-    let error = setting.error();
-    assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert_snapshot!(error, @r#"cursor `updated_at` of table "shop.orders" was of type timestamp when it was last read, and is timestamp_tz now"#);
+    assert_eq!(
+        setting.chosen(),
+        (
+            "everything".to_owned(),
+            "the cursor `updated_at` was of type timestamp before, and is of type timestamp_tz now"
+                .to_owned()
+        )
+    );
 }
 
 #[test]
@@ -796,6 +907,33 @@ fn an_unfinished_delta_goes_on_as_it_was_frozen() {
         plan.notes,
         ["run 20240115_130000_000002, which did not end, is left behind: this run does other work"]
     );
+}
+
+#[test]
+fn a_delta_with_other_settings_is_not_the_frozen_one() {
+    let mut setting = Setting::loaded();
+    let frozen = setting.plan().hash;
+    let mut hash = |change: fn(&mut DeltaSpec)| {
+        let mut delta = DeltaSpec {
+            column: Some("updated_at".to_owned()),
+            lookback: Duration::ZERO,
+            ..DeltaSpec::default()
+        };
+        change(&mut delta);
+        setting.spec.strategies[1].kind = StrategyKind::Delta(delta);
+        setting.plan().hash
+    };
+    assert_eq!(hash(|_| {}), frozen);
+    let changes: [fn(&mut DeltaSpec); 5] = [
+        |delta| delta.null_cursor = NullCursor::Include,
+        |delta| delta.margin = Duration::ZERO,
+        |delta| delta.lookback = Duration::from_secs(1),
+        |delta| delta.lag = Some(Duration::ZERO),
+        |delta| delta.time_zone = Some("Europe/Berlin".to_owned()),
+    ];
+    for change in changes {
+        assert_ne!(hash(change), frozen);
+    }
 }
 
 #[test]

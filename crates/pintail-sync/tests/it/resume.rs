@@ -291,9 +291,11 @@ fn a_full_load_goes_on_with_what_it_staged_and_catches_up() {
     );
     assert_eq!(
         report.notes,
-        [format!(
-            "run {run} goes on: 3 of its 10 partitions are staged, and what changed since is read again"
-        )]
+        [
+            format!("run {run} goes on: 3 of its 10 partitions are staged, and what changed since is read again"),
+            "rows whose `updated_at` did not move with a change since then are as they were when they were staged"
+                .to_owned()
+        ]
     );
     assert_eq!(
         report.rows_processed,
@@ -317,6 +319,20 @@ fn a_full_load_goes_on_with_what_it_staged_and_catches_up() {
 }
 
 #[test]
+fn a_row_that_was_stamped_late_is_not_taken_from_what_was_staged() {
+    let (mut shop, _) = half_loaded_shop();
+    // The bound of the first attempt is 14:00:00.999, and this is committed after it with a stamp in whole seconds.
+    shop.change("update orders set item = 'rounded', updated_at = '2024-01-15T14:00:00Z' where id = 7");
+    shop.delta(|delta| delta.lookback = std::time::Duration::from_secs(2));
+    let report = shop.run(None);
+    assert_eq!((report.resumed, report.partitions_skipped), (true, 3));
+    assert_eq!(
+        (report.parity.status, shop.differences().as_str()),
+        (ParityStatus::Ok, "0")
+    );
+}
+
+#[test]
 fn staged_partitions_are_thrown_away_when_rows_were_deleted() {
     let (shop, run) = half_loaded_shop();
     shop.change("delete from orders where id = 7");
@@ -326,7 +342,7 @@ fn staged_partitions_are_thrown_away_when_rows_were_deleted() {
         (run.as_str(), 0)
     );
     assert_eq!(
-        report.notes[1],
+        report.notes[2],
         "the staged partitions are not used after all, and the load starts again: together they are 1000 rows, and the \
          source has 999"
     );
@@ -353,7 +369,7 @@ fn a_staged_file_that_was_damaged_is_not_used() {
     bytes[middle..middle + 8].fill(0x5a);
     std::fs::write(&staged, bytes).expect("a damaged file");
     let report = shop.run(None);
-    assert!(report.notes[1].contains("staged file `"), "{:?}", report.notes);
+    assert!(report.notes[2].contains("staged file `"), "{:?}", report.notes);
     assert_eq!(report.parity.status, ParityStatus::Ok);
     assert_eq!(shop.differences(), "0");
 }

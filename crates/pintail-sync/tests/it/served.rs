@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pintail_config::Location;
 use pintail_connectors::registry;
@@ -36,8 +37,11 @@ impl Served {
     pub(crate) fn on(server: &'static PostgresServer, kind: Kind, statements: &str) -> Self {
         let database = server.fresh_database();
         database.execute(statements);
+        // The server's clock stamps every row, to the microsecond.
         let delta = DeltaSpec {
             column: Some("updated_at".to_owned()),
+            margin: Duration::ZERO,
+            lookback: Duration::ZERO,
             ..DeltaSpec::default()
         };
         let mut spec = spec(delta);

@@ -1,6 +1,7 @@
 //! A shop to test with: a source, a lake, a data folder, a clock, and runs between them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use pintail_lake::{Access, Call, Catalogue, Engine, EngineSettings, Lake, LakeLocation};
@@ -22,6 +23,8 @@ pub(crate) struct Shop {
     pub(crate) source: FileSource,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) spec: PipelineSpec,
+    /// The folder of the lake's files.
+    pub(crate) data: String,
     pub(crate) parity: bool,
     pub(crate) partitions: Option<u32>,
     random: std::cell::Cell<u32>,
@@ -82,14 +85,17 @@ impl Shop {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let source = FileSource::new(&folder.path().join("shop.duckdb"));
         let start: Timestamp = START.parse().expect("an instant");
+        // These stamps are exact, so that tests can say which rows a run reads.
         let delta = DeltaSpec {
             column: Some("updated_at".to_owned()),
+            lookback: Duration::ZERO,
             ..DeltaSpec::default()
         };
         Self {
             source,
             clock: Arc::new(FixedClock::new(start + SignedDuration::from_secs(1))),
             spec: spec(delta),
+            data: "lake".to_owned(),
             parity: true,
             partitions: None,
             random: std::cell::Cell::new(1),
@@ -128,7 +134,7 @@ impl Shop {
     pub(crate) fn location(&self) -> LakeLocation {
         LakeLocation {
             catalogue: Catalogue::Sqlite(self.folder.path().join("lake.sqlite")),
-            data_path: self.folder.path().join("lake"),
+            data_path: self.folder.path().join(&self.data),
         }
     }
 

@@ -16,6 +16,7 @@ use pintail_model::{CursorType, CursorValue, ErrorKind, LogicalType, Range, Secr
 pub(crate) struct Script {
     pub(crate) oldest: OldestTransaction,
     pub(crate) zone_offset_micros: i64,
+    pub(crate) time_zone: Option<String>,
     pub(crate) capabilities: Capabilities,
     /// Added to every count: a source that loses rows on the way.
     pub(crate) miscounts_by: i64,
@@ -23,6 +24,10 @@ pub(crate) struct Script {
     pub(crate) page_rows: u64,
     /// Bytes that the table claims to have.
     pub(crate) bytes: Option<u64>,
+    /// What identifies the table beyond its name.
+    pub(crate) table_identity: Option<String>,
+    /// What identifies its columns beyond their names.
+    pub(crate) column_identity: Option<String>,
 }
 
 impl Default for Script {
@@ -30,6 +35,7 @@ impl Default for Script {
         Self {
             oldest: OldestTransaction::None,
             zone_offset_micros: 0,
+            time_zone: Some("UTC".to_owned()),
             capabilities: Capabilities {
                 page_ranges: true,
                 range_pushdown: true,
@@ -39,6 +45,8 @@ impl Default for Script {
             miscounts_by: 0,
             page_rows: 100,
             bytes: None,
+            table_identity: None,
+            column_identity: None,
         }
     }
 }
@@ -140,6 +148,10 @@ impl Connector for FileSource {
         "file:shop".to_owned()
     }
 
+    fn identity(&self) -> String {
+        format!("file:{}", self.path.display())
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.script().capabilities
     }
@@ -182,6 +194,7 @@ impl Connector for FileSource {
             .integer(0)
             .unwrap_or(0);
         let rows = u64::try_from(rows).expect("a count");
+        let script = self.script();
         let mut described = Vec::new();
         for row in &columns {
             let (name, kind) = (row.text(0).expect("a name"), row.text(1).expect("a type"));
@@ -205,13 +218,13 @@ impl Connector for FileSource {
                 source_type: kind.to_lowercase(),
                 logical_type,
                 nullable: row.boolean(2),
-                identity: None,
+                identity: script.column_identity.clone(),
                 histogram,
             });
         }
-        let script = self.script();
         Ok(TableDescription {
             name: TableName::new("main", &table.table),
+            identity: script.table_identity.clone(),
             indexed: described.iter().map(|column| column.name.clone()).collect(),
             columns: described,
             key: key
@@ -250,13 +263,16 @@ impl Connector for FileSource {
         let Script {
             oldest,
             zone_offset_micros,
+            time_zone,
             ..
         } = self.script();
         Ok(ReadPoint {
             now,
             zone_offset_micros,
+            time_zone,
             oldest,
             cursor_max,
+            seen_at: now,
         })
     }
 

@@ -66,6 +66,7 @@ fn a_copy_needs_no_files_and_a_second_call_follows() {
     --- stderr
     orders: reading about 500 rows in 1 partition
     note: full load by strategy `full`: the table is not in the lake yet
+    note: cursor `updated_at` has no time zone and is taken as UTC; set `time_zone` if the application stamps another one
     note: SQLite does not tell when a transaction began: rows are read up to 5m before now (default `lag`)
     ");
     project.execute("update orders set note = 'late', updated_at = datetime('now', '+1 hour') where id = 9");
@@ -75,8 +76,11 @@ fn a_copy_needs_no_files_and_a_second_call_follows() {
     --- stdout
     nothing to do for orders  [DURATION]
     --- stderr
-    orders: reading 1 partition
+    orders: reading 2 partitions
+    orders: partition 1 of 2 done, 0 rows
+    orders: partition 2 of 2 done, 0 rows
     note: delta by strategy `delta`: an earlier run left a watermark
+    note: cursor `updated_at` has no time zone and is taken as UTC; set `time_zone` if the application stamps another one
     note: SQLite does not tell when a transaction began: rows are read up to 5m before now (default `lag`)
     ");
     // SQLite does not tell its open transactions, so a row waits for the default lag of 5 minutes.

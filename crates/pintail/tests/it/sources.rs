@@ -166,7 +166,7 @@ fn rows_without_a_cursor_end_a_delta_unless_the_pipeline_decides() {
     --- stderr
     orders: reading about 2 rows in 1 partition
     note: delta by strategy `changes`: an earlier run left a watermark
-    note: run [RUN] goes on: 0 of its 1 partitions are in
+    note: run [RUN], which did not end, is left behind: this run does other work
     note: 2 rows have NULL in the cursor column `seen` and were left out
     ");
     assert_eq!(project.ask("select count(*) from shop.orders"), "3");

@@ -1,3 +1,4 @@
+mod describe;
 mod fixture;
 mod read_point;
 mod scan;

@@ -126,6 +126,41 @@ fn a_prepared_transaction_holds_the_watermark() {
 }
 
 #[test]
+fn a_database_that_subscribes_cannot_tell_its_oldest_transaction() {
+    let server = PostgresOptions::default().start().unwrap();
+    let database: Database<'_> = server.fresh_database();
+    database.execute("create table orders (id integer, changed_at timestamp)");
+    let attached = Attached::new(connect(&database.url()));
+    database.execute(
+        "create subscription news connection 'host=127.0.0.1 port=1 dbname=none' publication news with (connect = false)",
+    );
+    assert_eq!(read_point(&attached).oldest, OldestTransaction::None);
+    database.execute("alter subscription news enable");
+    let OldestTransaction::Unknown { reason } = read_point(&attached).oldest else {
+        panic!("what a subscription applies was stamped elsewhere");
+    };
+    insta::assert_snapshot!(reason, @"the database subscribes to another one, whose transactions are applied with their own old stamps");
+    database.execute("alter subscription news disable");
+    database.execute("alter subscription news set (slot_name = none)");
+    database.execute("drop subscription news");
+    assert_eq!(read_point(&attached).oldest, OldestTransaction::None);
+}
+
+#[test]
+fn the_clock_is_read_again_after_the_largest_number_was_seen() {
+    let fixture = PostgresFixture::new();
+    fixture.fill_orders(5);
+    let attached = Attached::new(fixture.connector());
+    let mut open = fixture.database().client();
+    let began_at = begin(&mut open);
+    let point = read_point(&attached);
+    assert!(point.now > began_at && point.seen_at > point.now);
+    open.batch_execute("rollback").unwrap();
+    // Whoever begins now takes greater numbers.
+    assert!(begin(&mut open) > point.seen_at);
+}
+
+#[test]
 fn the_zone_of_the_server_is_told() {
     let fixture = PostgresFixture::new();
     fixture.fill_orders(5);
@@ -138,6 +173,7 @@ fn the_zone_of_the_server_is_told() {
         fixture.database().name()
     ));
     let point = read_point(&Attached::new(fixture.connector()));
+    assert_eq!(point.time_zone.as_deref(), Some("Asia/Kathmandu"));
     assert_eq!(point.zone_offset_micros, (5 * 3_600 + 45 * 60) * 1_000_000);
     let clock: i64 = {
         let row = fixture.database().client().query_one(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pintail_lake::{EngineSettings, Lake, LakeLocation, Session};
-use pintail_model::{CursorType, CursorValue, ErrorKind, Range, TableName};
+use pintail_model::{CursorType, CursorValue, ErrorKind, PartitionKey, Range, TableName};
 use pintail_sync::log::Level;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::{
@@ -31,6 +31,8 @@ pub(super) struct Tally {
     pub(super) rows: u64,
     pub(super) late_commits: u64,
     pub(super) kept: u64,
+    /// Rows that only a lookback brought in.
+    pub(super) looked_back: u64,
 }
 
 /// So many cases stop some run and go on with it, whatever the seed.
@@ -55,6 +57,7 @@ impl std::ops::AddAssign for Tally {
         self.rows += other.rows;
         self.late_commits += other.late_commits;
         self.kept += other.kept;
+        self.looked_back += other.looked_back;
     }
 }
 
@@ -114,10 +117,18 @@ impl Case<'_> {
         self.check_appeared()
     }
 
-    /// What becomes visible after a watermark was set must not lie below it: no later delta would read it.
+    /// What becomes visible after a watermark was set must not lie below it, or below what is read again where stamps
+    /// are rounded: no later delta would read it.
     fn check_appeared(&mut self) -> Result<(), String> {
         let appeared = std::mem::take(&mut self.world.appeared);
-        match (self.lake.watermark, appeared.into_iter().min()) {
+        let watermark = self
+            .lake
+            .watermark
+            .map(|watermark| match self.setting.whole_seconds {
+                true => self.setting.again(watermark),
+                false => watermark,
+            });
+        match (watermark, appeared.into_iter().min()) {
             (Some(watermark), Some(least)) if least < watermark => Err(format!(
                 "a row came late with cursor {least}, and the watermark is {watermark}"
             )),
@@ -179,6 +190,7 @@ impl Case<'_> {
     fn run(&mut self, step: &RunStep) -> Result<(), String> {
         self.runs += 1;
         let before = self.memory()?;
+        let left = self.left(&before);
         let planned = self.world.model.visible.clone();
         let busy = self.world.model.busy() && !self.world.source.traits().own_clock;
         let request = self.request(step);
@@ -187,7 +199,13 @@ impl Case<'_> {
         let result = pintail_sync::run(&request, &watcher, &stop);
         let snapshot = watcher.end().unwrap_or_else(|| planned.clone());
         let after = self.memory()?;
-        let full = step.strategy == Some("full") || self.lake.watermark.is_none();
+        let largest = planned.values().filter_map(|row| row.cursor).max();
+        let set_back = self.setting.cursor == CursorType::Integer
+            && self
+                .lake
+                .watermark
+                .is_some_and(|low| largest.is_none_or(|largest| largest < low - 1));
+        let full = step.strategy == Some("full") || self.lake.watermark.is_none() || set_back;
         self.tally.runs += 1;
         self.tally.deltas += u64::from(!full);
         match result {
@@ -203,13 +221,16 @@ impl Case<'_> {
                 self.tally.partitions += report.partitions_total;
                 self.tally.rows += report.rows_processed;
                 let bound = Bound::of(&self.setting, &report, &before, &planned, busy);
-                let counts = self.advance(full, &snapshot, &bound);
+                let counts = match report.resumed && !full {
+                    true => self.resume(&snapshot, &left),
+                    false => self.advance(full, &snapshot, &bound),
+                };
                 self.check_report(&report, step, full, counts, &bound)?;
                 self.lake.watermark = watermark(&after);
             }
             Err(error) if stop.stopped() && error.kind() == ErrorKind::Cancelled => {
                 self.tally.stopped += 1;
-                self.stopped(full, &snapshot, &after)?;
+                self.stopped(full, &snapshot, &before, &left, &after)?;
             }
             Err(error) => {
                 let unstamped = snapshot.values().any(Order::unstamped);
@@ -226,6 +247,35 @@ impl Case<'_> {
             return Err(format!("the watermark went back from {earlier} to {now}"));
         }
         self.compare_lake()
+    }
+
+    /// The partitions of the unfinished delta that are not in the lake yet.
+    fn left(&self, before: &Memory) -> Vec<FrozenPartition> {
+        let Some(run) = before.unfinished.as_ref().filter(|run| run.kind == "delta") else {
+            return Vec::new();
+        };
+        let key = |partition: &FrozenPartition| PartitionKey::new(self.scene.name, &run.run, &partition.id);
+        let keys: Vec<PartitionKey> = run.partitions.iter().map(key).collect();
+        let committed = self.scene.reader.look(self.scene.lake, |lake, session| {
+            lake.ledger().committed(session, &keys).expect("a ledger")
+        });
+        let done = |partition: &FrozenPartition| {
+            partition.empty || committed.iter().any(|entry| entry.key == key(partition))
+        };
+        run.partitions
+            .iter()
+            .filter(|partition| !done(partition))
+            .cloned()
+            .collect()
+    }
+
+    /// Lets the model do what a resumed delta did: the partitions that were left.
+    fn resume(&mut self, snapshot: &Orders, left: &[FrozenPartition]) -> Counts {
+        for partition in left {
+            bring(&mut self.lake, snapshot, partition, None);
+        }
+        // Its report speaks of its own part only.
+        Counts::default()
     }
 
     /// Lets the model do what a run did that came to its end.
@@ -246,7 +296,14 @@ impl Case<'_> {
         } else {
             Apply::Changed
         };
-        let mut counts = self.lake.range(snapshot, low..bound.high, apply);
+        let mut counts = Counts::default();
+        if bound.high > low {
+            counts += self
+                .lake
+                .range(snapshot, self.setting.again(low)..low, Apply::Changed);
+            self.tally.looked_back += counts.inserted + counts.updated;
+        }
+        counts += self.lake.range(snapshot, low..bound.high, apply);
         if self.setting.nulls == Some(NullCursor::Include) {
             counts += self.lake.nulls(snapshot);
         }
@@ -303,7 +360,14 @@ impl Case<'_> {
     }
 
     /// Finds out how far a stopped run came: whole partitions in order, or a whole table.
-    fn stopped(&mut self, full: bool, snapshot: &Orders, after: &Memory) -> Result<(), String> {
+    fn stopped(
+        &mut self,
+        full: bool,
+        snapshot: &Orders,
+        before: &Memory,
+        left_before: &[FrozenPartition],
+        after: &Memory,
+    ) -> Result<(), String> {
         let found = self.read_lake();
         let left = self.lake.clone();
         self.lake.watermark = watermark(after);
@@ -320,11 +384,12 @@ impl Case<'_> {
                 "a full load was stopped, and the old table",
             );
         }
-        let partitions = after
-            .unfinished
-            .as_ref()
-            .map(|run| run.partitions.as_slice())
-            .unwrap_or_default();
+        let run = after.unfinished.as_ref();
+        let resumed = run.map(|run| &run.run) == before.unfinished.as_ref().map(|run| &run.run);
+        let partitions = match resumed {
+            true => left_before,
+            false => run.map(|run| run.partitions.as_slice()).unwrap_or_default(),
+        };
         let mut candidates = vec![self.lake.clone()];
         for partition in partitions {
             let mut next = candidates.last().expect("there is a first one").clone();
@@ -409,6 +474,7 @@ impl Case<'_> {
         let delta = DeltaSpec {
             column: Some("updated_at".to_owned()),
             null_cursor: self.setting.nulls.unwrap_or_default(),
+            lookback: std::time::Duration::from_secs(self.setting.lookback_seconds.into()),
             lag: Some(std::time::Duration::from_secs(self.setting.lag_seconds.into())),
             time_zone: match self.world.source.traits().own_clock {
                 true => None,

@@ -27,6 +27,10 @@ pub(super) struct Setting {
     /// Width of a delta's partitions.
     pub(super) step: Option<(u64, StepUnit)>,
     pub(super) lag_seconds: u32,
+    /// Whether times are stored in whole seconds.
+    pub(super) whole_seconds: bool,
+    /// How far a delta reads again; never 0 where stamps are rounded.
+    pub(super) lookback_seconds: u32,
     pub(super) concurrency: Option<u32>,
     /// Ids are below it: the fewer there are, the more often they are used again.
     pub(super) ids: i64,
@@ -168,8 +172,14 @@ fn setting(random: &mut Rng, traits: Traits) -> Setting {
         Some((7, StepUnit::Day)),
     ];
     let pick = |random: &mut Rng, from: usize| random.usize(..from);
+    let cursor = traits.cursors[pick(random, traits.cursors.len())];
+    let whole_seconds =
+        matches!(cursor, CursorType::Timestamp | CursorType::TimestampTz) && random.u8(..3) == 0;
+    let lookbacks: &[u32] = if whole_seconds { &[2, 5] } else { &[0, 2, 5] };
     Setting {
-        cursor: traits.cursors[pick(random, traits.cursors.len())],
+        cursor,
+        whole_seconds,
+        lookback_seconds: lookbacks[pick(random, lookbacks.len())],
         nulls: NULLS[pick(random, NULLS.len())],
         // A server's clock moves seconds in one history; a clock that is told to moves hours.
         step: STEPS[if traits.own_clock {
@@ -177,7 +187,8 @@ fn setting(random: &mut Rng, traits: Traits) -> Setting {
         } else {
             pick(random, 2)
         }],
-        lag_seconds: random.u32(0..600),
+        // Without a long lag, so that rounded stamps lie below a bound.
+        lag_seconds: random.u32(0..if whole_seconds { 2 } else { 600 }),
         concurrency: random.bool().then(|| random.u32(1..=3)),
         ids: if random.bool() {
             random.i64(3..12)
@@ -185,6 +196,18 @@ fn setting(random: &mut Rng, traits: Traits) -> Setting {
             random.i64(20..120)
         },
         full_at_end: random.u8(..4) == 0,
+    }
+}
+
+impl Setting {
+    /// From where on a delta reads again if everything below `watermark` was read before.
+    pub(super) fn again(&self, watermark: i64) -> i64 {
+        let lookback = i64::from(self.lookback_seconds);
+        match self.cursor {
+            CursorType::Integer => watermark,
+            CursorType::Date => watermark - lookback.min(1),
+            CursorType::Timestamp | CursorType::TimestampTz => watermark - lookback * 1_000_000,
+        }
     }
 }
 

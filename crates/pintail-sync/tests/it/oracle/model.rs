@@ -2,7 +2,7 @@
 //!
 //! A full load makes the lake equal to the source. A delta brings in every visible row whose cursor lies in
 //! `low..high`, and every row without a cursor where these are included; it never takes a row away, and a row of the
-//! lake with a later cursor stays.
+//! lake with a later cursor stays. Rows a lookback below `low` are brought in as they are now.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

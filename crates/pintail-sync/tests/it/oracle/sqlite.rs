@@ -107,6 +107,9 @@ impl SqliteTable {
                 self.number
             }
             CursorType::Date => at.div_euclid(MICROS_PER_DAY),
+            CursorType::Timestamp | CursorType::TimestampTz if self.setting().whole_seconds => {
+                at - at.rem_euclid(1_000_000)
+            }
             CursorType::Timestamp | CursorType::TimestampTz => at,
         }
     }
