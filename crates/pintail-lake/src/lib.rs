@@ -13,6 +13,7 @@
 //! Nothing here is asynchronous, and nothing here knows a source system: a connector describes itself in SQL and the
 //! engine executes it.
 
+mod attach;
 pub mod commit;
 pub mod connector;
 pub mod engine;

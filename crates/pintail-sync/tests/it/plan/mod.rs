@@ -1,0 +1,203 @@
+//! Plans, and what people see of them.
+
+mod carried;
+mod chosen;
+mod cut;
+mod shown;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pintail_lake::connector::{OldestTransaction, ReadPoint, SourceColumn, TableDescription};
+use pintail_lake::{LakeColumn, LakeTable, LedgerEntry};
+use pintail_model::{Checksum, CursorType, CursorValue, LogicalType, PartitionKey, RunId, TableName};
+use pintail_sync::plan::{Asked, Candidates, Facts, make};
+use pintail_sync::shape::Shape;
+use pintail_sync::spec::{DeltaSpec, PipelineSpec};
+use pintail_sync::state::History;
+use pintail_sync::{Error, PipelinePlan, columns};
+
+use crate::shop::spec;
+use crate::source::FileSource;
+
+fn instant(text: &str) -> Timestamp {
+    text.parse().expect("an instant")
+}
+
+fn cursor(text: &str) -> CursorValue {
+    CursorValue::parse(CursorType::TimestampTz, text).expect("a cursor")
+}
+
+fn connector() -> FileSource {
+    FileSource::new(std::path::Path::new("shop.duckdb"))
+}
+
+fn column(name: &str, source_type: &str, logical_type: Option<LogicalType>) -> SourceColumn {
+    SourceColumn {
+        name: name.to_owned(),
+        source_type: source_type.to_owned(),
+        logical_type,
+        nullable: false,
+        identity: None,
+        histogram: Vec::new(),
+    }
+}
+
+/// A million orders of two weeks.
+fn table() -> TableDescription {
+    let micros = |text: &str| instant(text).as_microsecond();
+    TableDescription {
+        name: TableName::new("shop", "orders"),
+        identity: Some("7".to_owned()),
+        columns: vec![
+            SourceColumn {
+                histogram: vec![1, 1_000_000],
+                ..column("id", "bigint", Some(LogicalType::Int64))
+            },
+            SourceColumn {
+                nullable: true,
+                ..column("item", "text", Some(LogicalType::Text))
+            },
+            SourceColumn {
+                histogram: vec![micros("2024-01-01T00:00:00Z"), micros("2024-01-15T00:00:00Z")],
+                ..column("updated_at", "timestamptz", Some(LogicalType::TimestampTz))
+            },
+        ],
+        key: vec!["id".to_owned()],
+        rows: Some(1_000_000),
+        pages: Some(10_000),
+        bytes: Some(10_000 * 8192),
+        storage_identity: Some("16384".to_owned()),
+        indexed: vec!["updated_at".to_owned()],
+    }
+}
+
+/// A spec, a table and what earlier runs left, to be changed by each test.
+struct Setting {
+    spec: PipelineSpec,
+    asked: Asked,
+    table: TableDescription,
+    oldest: OldestTransaction,
+    ledger: Option<CursorValue>,
+    /// Changes the ledger's newest entry.
+    entry: fn(&mut LedgerEntry),
+    lake_table: Option<LakeTable>,
+    history: History,
+    committed: Vec<PartitionKey>,
+    connector: FileSource,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let delta = DeltaSpec {
+            column: Some("updated_at".to_owned()),
+            lookback: Duration::ZERO,
+            ..DeltaSpec::default()
+        };
+        Self {
+            spec: spec(delta),
+            asked: Asked {
+                parity: true,
+                ..Asked::default()
+            },
+            table: table(),
+            oldest: OldestTransaction::None,
+            ledger: None,
+            entry: |_| {},
+            lake_table: None,
+            history: History::default(),
+            committed: Vec::new(),
+            connector: connector(),
+        }
+    }
+
+    /// After a full load that saw everything before noon.
+    fn loaded() -> Self {
+        let mut setting = Self::new();
+        setting.ledger = Some(cursor("2024-01-15 12:00:00+00"));
+        setting.lake_table = Some(LakeTable {
+            columns: table()
+                .columns
+                .iter()
+                .map(|column| LakeColumn {
+                    name: column.name.clone(),
+                    sql_type: column.logical_type.expect("a type").to_string().to_uppercase(),
+                    nullable: column.nullable,
+                })
+                .collect(),
+            rows: 1_000_000,
+            table_id: 3,
+            folder: "/lake/main/orders".into(),
+        });
+        setting
+    }
+
+    fn make(&self) -> Result<PipelinePlan, Error> {
+        let candidates = Candidates::of(&self.spec, &self.asked)?;
+        let read = columns::resolve(&self.spec, &self.table, &self.connector)?;
+        let shape = Shape::new(&self.spec, &self.table, read, candidates.delta_spec());
+        let now = instant("2024-01-15T14:00:00Z");
+        let oldest = self.oldest.clone();
+        let facts = Facts {
+            now,
+            source_address: "file:shop".to_owned(),
+            source_identity: "file:shop shop.orders #7".to_owned(),
+            capabilities: self
+                .connector
+                .script
+                .lock()
+                .expect("no holder panics")
+                .capabilities,
+            table: self.table.clone(),
+            read_point: shape.followed().map(|_| ReadPoint {
+                now,
+                zone_offset_micros: 0,
+                time_zone: Some("UTC".to_owned()),
+                oldest,
+                cursor_max: Some(1_000_000),
+                seen_at: now,
+            }),
+            shape,
+            lake_address: "ducklake:sqlite:lake.sqlite?data_path=lake".to_owned(),
+            lake_table: self.lake_table.clone(),
+            ledger: self.ledger.map(|watermark| {
+                let mut entry = LedgerEntry {
+                    pipeline: "orders".to_owned(),
+                    strategy: "everything".to_owned(),
+                    run: RunId::from_stored("20240115_120000_000001"),
+                    key: PartitionKey::from_stored("orders/20240115_120000_000001/all"),
+                    rows: 1_000_000,
+                    checksum: Checksum::default(),
+                    source: "file:shop shop.orders #7".to_owned(),
+                    cursor: Some("updated_at".to_owned()),
+                    watermark: Some(watermark),
+                };
+                (self.entry)(&mut entry);
+                entry
+            }),
+            history: self.history.clone(),
+            committed: self.committed.clone(),
+        };
+        make(&self.spec, &self.asked, &candidates, &facts, &self.connector)
+    }
+
+    fn plan(&self) -> PipelinePlan {
+        self.make().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn error(&self) -> Error {
+        self.make().expect_err("a refusal")
+    }
+
+    fn chosen(&self) -> (String, String) {
+        let plan = self.plan();
+        (plan.strategy, plan.reason)
+    }
+}
+
+fn ids(plan: &PipelinePlan) -> Vec<&str> {
+    plan.partitions
+        .iter()
+        .map(|partition| partition.id.as_str())
+        .collect()
+}
