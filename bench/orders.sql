@@ -1,5 +1,5 @@
 -- The table of the benchmark: {rows} orders of an invented shop, 9 columns, about 150 bytes a row on disk.
--- The same number of rows always gives the same table.
+-- The same number of rows always gives the same table, over not quite two years that have passed.
 set synchronous_commit = off;
 set maintenance_work_mem = '512MB';
 set timezone = 'UTC';
@@ -24,8 +24,8 @@ select
     round((random() * 5000)::numeric, 2),
     case when random() < 0.3 then null else round((random() * 50)::numeric, 2) end,
     substr(md5(i::text || 'n'), 1, 30),
-    timestamptz '2023-01-01' + (i * interval '12 seconds'),
-    timestamptz '2023-01-01' + (i * interval '12 seconds') + (random() * 86400)::int * interval '1 second',
+    timestamptz '2023-01-01' + (i::float8 / {rows} * interval '60000000 seconds'),
+    timestamptz '2023-01-01' + (i::float8 / {rows} * interval '60000000 seconds') + (random() * 86400)::int * interval '1 second',
     jsonb_build_object(
         'src', (array['web', 'ios', 'android'])[1 + floor(random() * 3)::int],
         'qty', 1 + floor(random() * 9)::int

@@ -137,6 +137,11 @@ impl Error {
                  catalogue can cause this; if it comes back, report it."
                     .to_owned(),
             ),
+            Self::Statement { source, .. } if source.class == FaultClass::Denied => Some(
+                "Grant the user what it needs, as `grant usage on schema …` and `grant select on …`: \
+                 docs/connectors/postgres.md."
+                    .to_owned(),
+            ),
             Self::Statement { source, .. } => Some(Unreachable::of(&source.text)?.hint.to_owned()),
             _ => None,
         }
@@ -158,6 +163,8 @@ pub enum FaultClass {
     Permission,
     /// Credentials were refused.
     Login,
+    /// The user may not do this.
+    Denied,
     /// A value cannot be converted, or does not fit.
     Value,
     /// A constraint was violated.
@@ -195,7 +202,13 @@ impl FaultClass {
         if has("Permission denied") || has("Read-only file system") || has("readonly database") {
             return Self::Permission;
         }
-        if has("authentication failed") || has("no password supplied") || has("permission denied for") {
+        if has("permission denied for") {
+            return Self::Denied;
+        }
+        if has("FATAL:") && has("database \"") && has("does not exist") {
+            return Self::Name;
+        }
+        if has("authentication failed") || has("no password supplied") {
             return Self::Login;
         }
         // SQLite's words for a catalogue whose disk or folder fails it.
@@ -238,7 +251,7 @@ impl FaultClass {
             Self::Name => ErrorKind::NotFound,
             Self::Syntax | Self::Unsupported => ErrorKind::Invalid,
             Self::Input | Self::Full | Self::Memory => ErrorKind::Unavailable,
-            Self::Permission | Self::Login => ErrorKind::Unauthorized,
+            Self::Permission | Self::Login | Self::Denied => ErrorKind::Unauthorized,
             Self::Value => ErrorKind::Data,
             Self::Constraint | Self::Transaction => ErrorKind::Conflict,
             Self::Interrupt => ErrorKind::Cancelled,
@@ -260,6 +273,7 @@ impl FaultClass {
             Self::Permission => {
                 "a file or folder may not be used (details may hold values and are not shown)"
             }
+            Self::Denied => "the server denies permission (details may hold values and are not shown)",
             Self::Login => "credentials were refused (details may hold values and are not shown)",
             _ => "DuckDB reported an error (details may hold values and are not shown)",
         }

@@ -8,7 +8,6 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::diagnostics::Diagnostic;
-use crate::terminal::Palette;
 
 /// The variable that says how much is logged.
 pub(crate) const LEVEL_VARIABLE: &str = "PINTAIL_LOG_LEVEL";
@@ -37,7 +36,8 @@ pub(crate) fn start() -> Result<(), Diagnostic> {
     };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(Palette::stderr().coloured())
+        // Coloured log lines would need a feature of the library, which says so on every terminal.
+        .with_ansi(false)
         .with_target(false)
         .with_filter(filter_fn(shown));
     tracing_subscriber::registry().with(lines).init();

@@ -17,13 +17,19 @@ pub(crate) fn line(report: &SyncReport, label: &str, palette: Palette) -> String
         parts.push(rows(report));
     }
     parts.push(numbers::seconds(report.duration_seconds));
-    // Where nothing was read there is nothing to compare.
-    if report.rows_processed > 0 || changed(report) || report.parity.status == ParityStatus::Mismatch {
+    // Where nothing was compared there is nothing to say.
+    let compared = report.parity.leaves > 0 || report.parity.status != ParityStatus::Ok;
+    let read = report.rows_processed > 0 || changed(report);
+    if read && compared || report.parity.status == ParityStatus::Mismatch {
         parts.push(parity(&report.parity, palette));
     }
     if report.partitions_skipped > 0 {
+        let before = match report.kind.as_str() {
+            "full" => "staged before",
+            _ => "in already",
+        };
         parts.push(format!(
-            "{} of {} partitions were in already",
+            "{} of {} partitions were {before}",
             report.partitions_skipped, report.partitions_total
         ));
     }
@@ -36,6 +42,8 @@ fn head(report: &SyncReport, label: &str, palette: Palette) -> String {
     let word = match (committed, mismatch) {
         (true, _) => "synced",
         (false, true) => "refused",
+        // Rows that a delta looks back on are as the lake has them.
+        (false, false) if report.rows_processed > 0 => "nothing new for",
         (false, false) => "nothing to do for",
     };
     let tone = if mismatch { Tone::Failed } else { Tone::Done };
@@ -47,9 +55,13 @@ fn changed(report: &SyncReport) -> bool {
 }
 
 fn rows(report: &SyncReport) -> String {
-    let rows = numbers::counted(report.rows_processed, "row");
     if report.kind == "full" {
-        return rows;
+        // What an earlier attempt staged was not read again, but it came in with this one.
+        return numbers::counted(report.rows_processed.max(report.rows_inserted), "row");
+    }
+    let rows = numbers::counted(report.rows_processed, "row");
+    if !changed(report) {
+        return format!("{rows} read again");
     }
     let parts: Vec<String> = [
         (report.rows_inserted, "new"),

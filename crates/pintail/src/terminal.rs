@@ -65,10 +65,6 @@ impl Palette {
         }
     }
 
-    pub(crate) fn coloured(self) -> bool {
-        self.coloured
-    }
-
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         let code = match tone {
             Tone::Done => 32,

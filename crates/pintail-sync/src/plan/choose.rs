@@ -213,6 +213,19 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
     if let Err(obstacle) = can_follow(settings, facts) {
         // A table that nobody described may have nothing to follow; a column that somebody named has to work.
         if named || settings.column.is_some() {
+            if let Some(name) = settings.column.as_deref().map(|name| spec.source_column(name))
+                && facts.table.column(name).is_none()
+            {
+                let known = facts.table.columns.iter().map(|column| column.name.as_str());
+                return Err(Error::Refused {
+                    kind: ErrorKind::NotFound,
+                    message: format!(
+                        "strategy `{}` cannot follow table \"{}\": {obstacle}",
+                        delta.name, facts.table.name
+                    ),
+                    hint: did_you_mean(name, known),
+                });
+            }
             return Err(Error::refused(
                 ErrorKind::Invalid,
                 format!(

@@ -36,6 +36,16 @@ pub(super) fn plan(
             plan.partitions.push(draft.partition(range, expected));
         }
     }
+    if let Some(last) = facts
+        .ledger
+        .as_ref()
+        .filter(|last| last.pipeline != plan.pipeline)
+    {
+        plan.notes.push(format!(
+            "pipeline `{}` was the last to write to the lake's table, which this one replaces",
+            last.pipeline
+        ));
+    }
     if let (Some(delta), Some(cursor), Some(point)) = (delta, facts.shape.followed(), &facts.read_point) {
         let clock = ClockSettings::of(delta);
         plan.notes.extend(watermark::zone_note(point, cursor, &clock));

@@ -196,10 +196,12 @@ impl State {
                 "select strategy, kind from runs where pipeline = ? order by started_at desc, run_id desc",
             )
             .map_err(&failed)?;
-        let known: Vec<(String, String)> = statement
+        let mut known: Vec<(String, String)> = statement
             .query_map([pipeline], |row| Ok((row.get(0)?, row.get(1)?)))
             .and_then(Iterator::collect)
             .map_err(&failed)?;
+        known.sort_unstable();
+        known.dedup();
         let by_name = known.iter().find(|(strategy, _)| strategy == name);
         let found = by_name.or_else(|| known.iter().find(|(_, kind)| kind == name));
         match found {

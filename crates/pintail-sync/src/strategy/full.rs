@@ -33,6 +33,8 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
                 ));
                 tally.restarted = true;
                 reuse::give_up(work, plan)?;
+                work.progress
+                    .started(work.plan.table_rows, plan.first_catch_up, 0);
             }
         }
     }

@@ -15,7 +15,10 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
         PlanKind::Full => full::execute(work, tally)?,
         PlanKind::Delta => delta::execute(work, tally)?,
     }
-    if work.plan.parity && work.plan.partitions.is_empty() {
+    let nothing_read =
+        work.plan.kind == PlanKind::Delta && tally.rows_processed == 0 && tally.commits.count == 0;
+    let equal = tally.parity.status == ParityStatus::Ok && tally.uncompared == 0;
+    if work.plan.parity && (work.plan.partitions.is_empty() || nothing_read && equal) {
         tally.parity.status = ParityStatus::Unchanged;
     }
     Ok(())

@@ -126,7 +126,10 @@ fn table(checks: &[Check], palette: Palette) -> String {
         .iter()
         .filter(|check| check.status == Status::Failed)
         .count();
-    if failed == 0 {
+    let careful = checks.iter().any(|check| check.status == Status::Careful);
+    if failed == 0 && careful {
+        text.push_str("nothing failed; what is marked `careful` may need what its hint says");
+    } else if failed == 0 {
         text.push_str("everything that a sync needs is here");
     } else {
         let _ = write!(text, "{} failed", numbers::counted(failed as u64, "check"));

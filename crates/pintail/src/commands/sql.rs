@@ -62,6 +62,10 @@ enum Format {
 const SOURCE: &str = "source";
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    if arguments.query.trim().is_empty() {
+        return Err(Diagnostic::new(ErrorKind::Invalid, "the query is empty")
+            .hint("Write it as one argument, as in `'select 1'`."));
+    }
     let location = Location::parse(&arguments.url, Path::new(""))?;
     let engine = Engine::open(&EngineSettings::default())?;
     let stopper = engine.stopper();

@@ -31,6 +31,16 @@ fn an_answer_is_a_table_for_people() {
 }
 
 #[test]
+fn an_empty_query_is_refused() {
+    assert_snapshot!(Project::with_shop(1).pintail(&["sql", LAKE, " "]), @"
+    exit code 2
+    --- stderr
+    error: the query is empty
+    hint: Write it as one argument, as in `'select 1'`.
+    ");
+}
+
+#[test]
 fn an_answer_is_csv_for_programs() {
     let project = with_lake();
     assert_snapshot!(project.pintail(&["sql", LAKE, QUERY, "--format", "csv"]), @"

@@ -256,6 +256,29 @@ fn a_copy_follows_a_column_that_looks_like_the_time_of_the_last_change() {
 }
 
 #[test]
+fn a_cursor_that_the_source_does_not_have_is_not_found() {
+    let mut setting = Setting::loaded();
+    setting.spec.strategies[1].kind = StrategyKind::Delta(DeltaSpec {
+        column: Some("updated_att".to_owned()),
+        ..DeltaSpec::default()
+    });
+    let error = setting.error();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_snapshot!(error, @r#"strategy `changes` cannot follow table "shop.orders": the cursor `updated_att` does not exist"#);
+    assert_snapshot!(error.hint().expect("a hint"), @"did you mean `updated_at`?");
+}
+
+#[test]
+fn a_table_that_another_pipeline_wrote_to_is_replaced_with_a_word() {
+    let mut setting = Setting::loaded();
+    let ours = setting.plan().notes;
+    setting.spec.name = "others".to_owned();
+    let notes = setting.plan().notes;
+    let said = |notes: &[String]| notes.iter().any(|note| note.contains("was the last to write"));
+    assert!(!said(&ours) && said(&notes), "{notes:?}");
+}
+
+#[test]
 fn a_delta_that_was_configured_and_cannot_work_is_an_error() {
     let mut setting = Setting::loaded();
     setting.table.key.clear();

@@ -78,7 +78,7 @@ impl Demo {
         story::step(1, "A shop")?;
         let made = self.shop.open(|shop| shop.make(&self.stop))?;
         story::line(format_args!(
-            "SQLite now holds {} and {}, {} of them  {}",
+            "SQLite now holds {} and {}, {} in all  {}",
             numbers::counted(made.orders, "order"),
             numbers::counted(made.customers, "customer"),
             numbers::bytes(self.shop.bytes()),
