@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
@@ -39,6 +39,7 @@ impl Process {
     #[track_caller]
     pub fn spawn(command: &mut Command) -> Process {
         end_with_parent(command, Signal::SIGKILL);
+        heed_interrupts(command);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -173,6 +174,26 @@ pub(crate) fn end_with_parent(command: &mut Command, signal: Signal) {
     )]
     // SAFETY: between fork and exec only async-signal-safe calls are allowed. These are two system calls and an error
     // made of a number; nothing allocates or takes a lock.
+    unsafe {
+        command.pre_exec(arrange);
+    }
+}
+
+/// Lets the child hear SIGINT, also where the tests run in the background of a shell, which ignores it for them.
+fn heed_interrupts(command: &mut Command) {
+    let arrange = || -> io::Result<()> {
+        #[expect(unsafe_code, reason = "setting what a signal does")]
+        // SAFETY: the default action is no function of ours.
+        unsafe {
+            nix::sys::signal::signal(Signal::SIGINT, SigHandler::SigDfl)?;
+        }
+        Ok(())
+    };
+    #[expect(
+        unsafe_code,
+        reason = "the only way to act in the child between fork and exec"
+    )]
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed. This is one system call.
     unsafe {
         command.pre_exec(arrange);
     }

@@ -17,7 +17,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     }
     let nothing_read =
         work.plan.kind == PlanKind::Delta && tally.rows_processed == 0 && tally.commits.count == 0;
-    let equal = tally.parity.status == ParityStatus::Ok && tally.uncompared == 0;
+    let equal = tally.parity.status == ParityStatus::Ok && tally.parity.leaves == 0 && tally.uncompared == 0;
     if work.plan.parity && (work.plan.partitions.is_empty() || nothing_read && equal) {
         tally.parity.status = ParityStatus::Unchanged;
     }

@@ -321,9 +321,11 @@ impl Case<'_> {
     ) -> Result<(), String> {
         // What an attempt without a comparison brought in stays unproven when another one goes on.
         let unproven = |note: &String| note.contains("was not compared");
+        let nothing_read =
+            !full && report.rows_processed == 0 && report.commits.count == 0 && report.parity.leaves == 0;
         let parity = if step.without_parity || report.notes.iter().any(unproven) {
             ParityStatus::Unproven
-        } else if report.partitions_total == 0 {
+        } else if report.partitions_total == 0 || nothing_read {
             ParityStatus::Unchanged
         } else {
             ParityStatus::Ok
