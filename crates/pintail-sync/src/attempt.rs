@@ -144,13 +144,8 @@ impl Attempt<'_> {
         if only_this && nothing_written && self.plan.resumes.is_none() {
             return;
         }
-        // What this run staged in an earlier attempt may be committed and compared by now, and no longer on record.
-        let mut over = left;
-        if !over.contains(self.run) {
-            over.push(self.run.clone());
-        }
         let policy = SweepPolicy {
-            own_runs: over,
+            own_runs: left,
             older_than: Some(FORGOTTEN),
         };
         match self.lake.sweep(&self.plan.table, &policy) {
