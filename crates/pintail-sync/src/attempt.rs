@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pintail_lake::{Lake, SweepPolicy};
-use pintail_model::RunId;
+use pintail_model::{ErrorKind, RunId};
 use serde_json::json;
 
 use crate::error::Result;
@@ -127,14 +127,15 @@ impl Attempt<'_> {
             result
         });
         work.discard_loose();
-        if result.is_ok() {
-            self.sweep(state, tally);
-        }
-        result
+        result.and_then(|()| self.sweep(state, tally))
     }
 
-    /// Removes what this run and earlier ones left behind. A sweep that fails is tried again by the next run.
-    fn sweep(&self, state: &Mutex<State>, tally: &Tally) {
+    /// Removes what this run and earlier ones left behind.
+    ///
+    /// # Errors
+    /// A request to stop: then the run is not over, and the next one sweeps. Any other failure is logged, and what is
+    /// left goes when it is old.
+    fn sweep(&self, state: &Mutex<State>, tally: &Tally) -> Result<()> {
         let pipeline = &self.plan.pipeline;
         let mut state = state.lock().expect("no holder of the state panics");
         let left = state.staged_runs(pipeline).unwrap_or_default();
@@ -142,7 +143,7 @@ impl Attempt<'_> {
         let nothing_written =
             tally.commits.count == 0 && tally.commits.repaired == 0 && tally.bytes_staged == 0;
         if only_this && nothing_written && self.plan.resumes.is_none() {
-            return;
+            return Ok(());
         }
         let policy = SweepPolicy {
             own_runs: left,
@@ -161,10 +162,12 @@ impl Attempt<'_> {
                         .warn("state could not be pruned", json!({ "error": error.to_string() }));
                 }
             }
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error.into()),
             Err(error) => self
                 .log
                 .warn("sweep failed", json!({ "error": error.to_string() })),
         }
+        Ok(())
     }
 
     /// What there is to say, beside how it ended.
