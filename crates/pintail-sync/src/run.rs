@@ -263,7 +263,7 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
         .expect("a lake that is written to is made where it is missing");
     let mut notes = Vec::new();
     if let Some(over) = facts.settle(pipeline) {
-        sweep_after(&lake, request, &over.run);
+        sweep_after(&lake, request, &over.run)?;
         state.finish_run(pipeline, &over.run, RunStatus::Completed, facts.now, None)?;
         notes.push(brought_in(&over));
     }
@@ -296,13 +296,19 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
 
 /// Removes what a run had staged and did not commit before it was cut off. Once it counts as completed, nobody knows
 /// that these files were its own: then they stay until they are old.
-fn sweep_after(lake: &Lake, request: &SyncRequest, run: &RunId) {
+fn sweep_after(lake: &Lake, request: &SyncRequest, run: &RunId) -> Result<()> {
     let policy = SweepPolicy {
         own_runs: vec![run.clone()],
         older_than: None,
     };
-    if let Err(error) = lake.sweep(&request.spec.destination.table, &policy) {
-        tracing::warn!(%run, %error, "what a run left behind could not be swept");
+    match lake.sweep(&request.spec.destination.table, &policy) {
+        // It does not count as completed yet: the next run sweeps.
+        Err(error) if error.kind() == ErrorKind::Cancelled => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%run, %error, "what a run left behind could not be swept");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
     }
 }
 
