@@ -99,6 +99,24 @@ impl TableDescription {
     }
 }
 
+/// A table that [`Connector::tables`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedTable {
+    /// Its name, in the form in which [`Connector::describe`] finds it: with the schema where the system has schemas.
+    pub name: TableName,
+    /// What it is.
+    pub kind: TableKind,
+}
+
+/// What holds the rows of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// The table itself, partitioned or not, or another server's.
+    Table,
+    /// A query over other tables, whose result may be stored: no key can be told.
+    View,
+}
+
 /// One column to read, and what it becomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnRead {
@@ -207,6 +225,13 @@ pub trait Connector: Send + Sync {
     /// How to attach it under `alias`. The attachment is read-only. Attaching alone may not connect yet: the
     /// first statement reports an unreachable system or refused credentials.
     fn attachment(&self, alias: &str) -> Attachment;
+
+    /// Lists what can be copied, in the order of its names: tables and views, and partitioned tables as a whole. Left
+    /// out are the system's own tables, parts of a partitioned table, what belongs to an extension, and what the user
+    /// may not read. Of a datastore that names a schema, only that schema.
+    ///
+    /// Every name that is listed can be given to [`Connector::describe`]. Reads the catalogue and no table.
+    fn tables(&self, session: &Session, alias: &str) -> Result<Vec<ListedTable>>;
 
     /// Looks a table up.
     ///

@@ -1,6 +1,7 @@
 //! What the system catalogue says, as plain rows. All queries run through the engine, and return numbers, texts and
 //! booleans only.
 
+use pintail_lake::connector::{ListedTable, TableKind};
 use pintail_lake::{Call, Result, Row, Session};
 use pintail_model::TableName;
 
@@ -84,6 +85,26 @@ pub(super) fn known_tables(session: &Session, alias: &str) -> Result<Vec<TableNa
         .iter()
         .filter_map(|row| Some(TableName::new(row.text(0)?, row.text(1)?)))
         .collect())
+}
+
+/// What can be copied, of one schema or of all.
+pub(super) fn tables(session: &Session, alias: &str, schema: Option<&str>) -> Result<Vec<ListedTable>> {
+    let schema = schema
+        .map(|schema| format!("and n.nspname = {}", literal(schema)))
+        .unwrap_or_default();
+    let sql = include_str!("tables.sql").replace("/* schema */", &schema);
+    let rows = rows(session, alias, "list the tables", &sql)?;
+    let listed = |row: &Row| {
+        Some(ListedTable {
+            name: TableName::new(row.text(0)?, row.text(1)?),
+            kind: if row.boolean(2) {
+                TableKind::View
+            } else {
+                TableKind::Table
+            },
+        })
+    };
+    Ok(rows.iter().filter_map(listed).collect())
 }
 
 pub(super) fn storage(session: &Session, alias: &str, relation: &Relation) -> Result<Storage> {

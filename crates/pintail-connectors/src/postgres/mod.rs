@@ -29,7 +29,7 @@ mod types;
 use jiff::Timestamp;
 use pintail_config::Datastore;
 use pintail_lake::connector::{
-    Attachment, Capabilities, Connector, DoubtfulScan, ReadPoint, Scan, ScanRequest, SnapshotId,
+    Attachment, Capabilities, Connector, DoubtfulScan, ListedTable, ReadPoint, Scan, ScanRequest, SnapshotId,
     SourceColumn, TableDescription,
 };
 use pintail_lake::{Result, Session};
@@ -84,6 +84,10 @@ impl Connector for PostgresSource {
 
     fn attachment(&self, alias: &str) -> Attachment {
         self.connection.attachment(alias)
+    }
+
+    fn tables(&self, session: &Session, alias: &str) -> Result<Vec<ListedTable>> {
+        catalog::tables(session, alias, self.schema.as_deref())
     }
 
     fn describe(&self, session: &Session, alias: &str, table: &TableName) -> Result<TableDescription> {

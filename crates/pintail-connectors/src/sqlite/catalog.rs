@@ -1,5 +1,6 @@
 //! What SQLite says about a table, and the errors that a file can answer with.
 
+use pintail_lake::connector::{ListedTable, TableKind};
 use pintail_lake::quote::literal;
 use pintail_lake::{Call, Error, Result, Row, Session};
 use pintail_model::{ErrorKind, TableName};
@@ -68,6 +69,23 @@ pub(super) fn known_tables(session: &Session, alias: &str) -> Result<Vec<TableNa
         .iter()
         .filter_map(|row| Some(TableName::bare(row.text(0)?)))
         .collect())
+}
+
+/// What can be copied. SQLite's own tables, and those in which virtual tables keep their data, are not.
+pub(super) fn tables(session: &Session, alias: &str) -> Result<Vec<ListedTable>> {
+    let sql = format!("select name, type from pragma_table_list where {READABLE} order by name");
+    let rows = rows(session, alias, "list the tables", &sql)?;
+    let listed = |row: &Row| {
+        let kind = match row.text(1)? {
+            "view" => TableKind::View,
+            _ => TableKind::Table,
+        };
+        Some(ListedTable {
+            name: TableName::bare(row.text(0)?),
+            kind,
+        })
+    };
+    Ok(rows.iter().filter_map(listed).collect())
 }
 
 pub(super) fn columns(session: &Session, alias: &str, relation: &Relation) -> Result<Vec<ColumnFacts>> {

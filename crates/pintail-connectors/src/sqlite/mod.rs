@@ -26,8 +26,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use pintail_config::Datastore;
 use pintail_lake::connector::{
-    Attachment, Capabilities, Connector, OldestTransaction, ReadPoint, Scan, ScanRequest, SnapshotId,
-    SourceColumn, TableDescription,
+    Attachment, Capabilities, Connector, ListedTable, OldestTransaction, ReadPoint, Scan, ScanRequest,
+    SnapshotId, SourceColumn, TableDescription,
 };
 use pintail_lake::extension::SQLITE;
 use pintail_lake::quote::{identifier, literal};
@@ -106,6 +106,11 @@ impl Connector for SqliteSource {
             statements: vec![Secret::new(attach)],
             secrets: Vec::new(),
         }
+    }
+
+    fn tables(&self, session: &Session, alias: &str) -> Result<Vec<ListedTable>> {
+        self.check_file()?;
+        catalog::reading(session, || catalog::tables(session, alias))
     }
 
     fn describe(&self, session: &Session, alias: &str, table: &TableName) -> Result<TableDescription> {

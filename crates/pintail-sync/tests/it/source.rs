@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use pintail_lake::connector::{
-    Attachment, Capabilities, ColumnRead, Connector, OldestTransaction, ReadPoint, Scan, ScanRequest,
-    SnapshotId, SourceColumn, TableDescription,
+    Attachment, Capabilities, ColumnRead, Connector, ListedTable, OldestTransaction, ReadPoint, Scan,
+    ScanRequest, SnapshotId, SourceColumn, TableDescription, TableKind,
 };
 use pintail_lake::{Call, Error, Result, Session, quote};
 use pintail_model::{CursorType, CursorValue, ErrorKind, LogicalType, Range, Secret, TableName};
@@ -166,6 +166,19 @@ impl Connector for FileSource {
             ))],
             secrets: Vec::new(),
         }
+    }
+
+    fn tables(&self, session: &Session, alias: &str) -> Result<Vec<ListedTable>> {
+        let rows = session.query_with(
+            Call::new("list the tables"),
+            "select table_name from duckdb_tables() where database_name = ? order by 1",
+            &[alias],
+        )?;
+        let listed = |name: &str| ListedTable {
+            name: TableName::bare(name),
+            kind: TableKind::Table,
+        };
+        Ok(rows.iter().filter_map(|row| row.text(0).map(listed)).collect())
     }
 
     fn describe(&self, session: &Session, alias: &str, table: &TableName) -> Result<TableDescription> {

@@ -1,6 +1,6 @@
 //! A connector's system, attached to an engine of its own.
 
-use pintail_lake::connector::{ColumnRead, Connector, ScanRequest, TableDescription};
+use pintail_lake::connector::{ColumnRead, Connector, ListedTable, ScanRequest, TableDescription};
 use pintail_lake::{Call, Engine, EngineSettings, Error, Result, Row, Session};
 use pintail_model::{Column, LeafChecksums, LogicalType, Range, TableName};
 
@@ -79,6 +79,12 @@ impl Attached {
     #[track_caller]
     pub fn another_session(&self) -> Session {
         self.engine.session().expect("an engine opens sessions")
+    }
+
+    #[track_caller]
+    pub fn tables(&self) -> Vec<ListedTable> {
+        let listed = self.connector.tables(&self.session, ALIAS);
+        listed.unwrap_or_else(|error| panic!("cannot list the tables: {}", whole_text(&error)))
     }
 
     #[track_caller]

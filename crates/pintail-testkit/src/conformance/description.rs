@@ -1,9 +1,28 @@
 //! A table is described as it is.
 
+use pintail_lake::connector::TableKind;
 use pintail_model::{ErrorKind, LogicalType, TableName};
 
 use super::attached::{ALIAS, shown_text};
 use super::{Attached, Fixture};
+
+pub fn lists_tables_and_views(fixture: &dyn Fixture) {
+    fixture.fill_orders(1);
+    fixture.execute("create view newest as select id, note from orders");
+    let attached = Attached::new(fixture.connector());
+    let listed = attached.tables();
+    let found: Vec<_> = listed
+        .iter()
+        .map(|table| (table.name.table.as_str(), table.kind))
+        .collect();
+    assert_eq!(found, [("newest", TableKind::View), ("orders", TableKind::Table)]);
+    for table in &listed {
+        attached
+            .connector()
+            .describe(attached.session(), ALIAS, &table.name)
+            .expect("a table that is listed is found");
+    }
+}
 
 pub fn finds_columns_types_and_key(fixture: &dyn Fixture) {
     fixture.fill_orders(10);

@@ -25,6 +25,7 @@ pub use fixture::{Fixture, Sample, Unfit};
 macro_rules! conformance {
     ($fixture:expr) => {
         $crate::conformance!(@group description, $fixture, [
+            lists_tables_and_views,
             finds_columns_types_and_key,
             tells_nothing_about_types_without_a_home,
             names_a_missing_table_and_its_neighbour,

@@ -60,3 +60,58 @@ fn one_database_has_one_identity() {
     let other = PostgresServer::shared().fresh_database();
     assert_ne!(identity(&url), identity(&other.url()));
 }
+
+#[test]
+fn a_list_of_tables_has_wholes_without_their_parts() {
+    let database: Database<'_> = PostgresServer::shared().fresh_database();
+    database.execute(
+        "create schema sales;
+         create table sales.parted (id bigint primary key) partition by range (id);
+         create table sales.parted_1 partition of sales.parted for values from (0) to (10);
+         create table orders (id bigint primary key);
+         create table archived () inherits (orders);
+         create materialized view totals as select count(*) as n from orders;
+         create temporary table passing (id bigint);
+         create extension if not exists postgres_fdw",
+    );
+    let list = |url: &str| {
+        let attached = Attached::new(connect(url));
+        let listed = attached.tables();
+        let shown = listed
+            .iter()
+            .map(|table| format!("{} {:?}", table.name, table.kind));
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        list(&database.url()),
+        [
+            "public.archived Table",
+            "public.orders Table",
+            "public.totals View",
+            "sales.parted Table"
+        ]
+    );
+    assert_eq!(
+        list(&format!("{}?schema=sales", database.url())),
+        ["sales.parted Table"]
+    );
+}
+
+#[test]
+fn a_list_of_tables_leaves_out_what_may_not_be_read() {
+    let server = PostgresServer::shared();
+    let database: Database<'_> = server.fresh_database();
+    let user = format!("reader_{}", database.name());
+    server.create_user(&user, "reads");
+    database.execute(&format!(
+        "create table orders (id bigint primary key);
+         create table secrets (id bigint primary key);
+         create table partly (id bigint primary key, secret text);
+         grant select on orders to {user};
+         grant select (id) on partly to {user}"
+    ));
+    let attached = Attached::new(connect(&database.url_as(&user, "reads")));
+    let listed = attached.tables();
+    let names: Vec<_> = listed.iter().map(|table| table.name.table.as_str()).collect();
+    assert_eq!(names, ["orders", "partly"]);
+}
