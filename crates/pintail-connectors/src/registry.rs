@@ -3,7 +3,7 @@
 use pintail_config::{Catalogue as Given, Datastore};
 use pintail_lake::connector::Connector;
 use pintail_lake::location::{Catalogue, LakeLocation};
-use pintail_lake::{Error, Result};
+use pintail_lake::{DestinationPlace, Error, Result};
 use pintail_model::ErrorKind;
 
 use crate::postgres::{self, PostgresSource};
@@ -32,6 +32,14 @@ pub fn source(datastore: &Datastore) -> Result<Box<dyn Connector>> {
             format!("Tables can be read from {}.", listed(SOURCES)),
         )),
     }
+}
+
+/// The place that `datastore` names, to be written to.
+///
+/// # Errors
+/// As [`lake_location`].
+pub fn destination(datastore: &Datastore) -> Result<Box<dyn DestinationPlace>> {
+    Ok(Box::new(lake_location(datastore)?))
 }
 
 /// Where the lake lies that `datastore` names.

@@ -57,6 +57,9 @@ pub struct SourceColumn {
     pub source_type: String,
     /// The lossless home of the type, or `None` if there is none without a declaration.
     pub logical_type: Option<LogicalType>,
+    /// The type in which values travel exactly to a destination that gives the column its own type again; `None` if
+    /// there is none beside `logical_type`. As text, mostly.
+    pub carrier: Option<LogicalType>,
     /// Whether NULL may stand in it.
     pub nullable: bool,
     /// What identifies the column even after it is renamed (an attribute number), where the source has that.

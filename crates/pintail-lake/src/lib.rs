@@ -5,6 +5,7 @@
 //!    │
 //!    ├── Tap                             checksums of rows on their way
 //!    ├── connector                       the contract of systems that are read
+//!    ├── destination                     the contract of places that are written
 //!    └── Lake ── stage ── commit         a DuckLake, and the protocol that changes it exactly once
 //!           ├── ledger                   which partitions are in
 //!           └── sweep                    what nobody refers to
@@ -16,11 +17,13 @@
 mod attach;
 pub mod commit;
 pub mod connector;
+pub mod destination;
 pub mod engine;
 pub mod error;
 pub mod extension;
 mod folders;
 pub mod lake;
+mod lake_destination;
 pub mod ledger;
 pub mod location;
 mod metadata;
@@ -32,6 +35,7 @@ mod unreachable;
 mod watchdog;
 
 pub use commit::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile};
+pub use destination::{Compare, Compared, Destination, DestinationPlace, FoundTable};
 pub use engine::{Callers, Engine, EngineSettings, Stopper};
 pub use error::{Error, Fault, FaultClass, Result};
 pub use extension::DUCKDB_VERSION;

@@ -24,7 +24,7 @@ pub use ids::{PartitionKey, RunId};
 pub use name::TableName;
 pub use partition::Range;
 pub use secret::Secret;
-pub use types::{Column, LogicalType};
+pub use types::{Column, Element, LogicalType, NativeType};
 
 /// Names the checkout that this was compiled in, for cargo alone: see `.cargo/config.toml`.
 const _: Option<&str> = option_env!("PINTAIL_CHECKOUT");

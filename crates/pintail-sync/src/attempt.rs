@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pintail_lake::{Lake, SweepPolicy};
+use pintail_lake::{Destination, SweepPolicy};
 use pintail_model::{ErrorKind, RunId};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) request: &'a SyncRequest,
     pub(crate) plan: &'a PipelinePlan,
     pub(crate) facts: &'a Facts,
-    pub(crate) lake: &'a Lake,
+    pub(crate) destination: &'a dyn Destination,
     pub(crate) run: &'a RunId,
     pub(crate) log: &'a RunLog,
     pub(crate) progress: &'a dyn Progress,
@@ -80,7 +80,7 @@ impl Attempt<'_> {
                 column: cursor.source.clone(),
                 strategy: plan.strategy.clone(),
                 last_key: facts.ledger.as_ref().map(|entry| entry.key.clone()),
-                table_id: facts.lake_table.as_ref().map(|table| table.table_id),
+                table_id: facts.found.as_ref().map(|table| table.table_id),
                 source: facts.source_identity.clone(),
             });
         let notes = notes.iter().chain(&plan.notes).cloned().collect();
@@ -94,10 +94,11 @@ impl Attempt<'_> {
     /// Carries the plan out, and cleans up.
     pub(crate) fn execute(&self, state: &Mutex<State>, tally: &mut Tally) -> Result<()> {
         let (meter, loose) = (Meter::default(), Mutex::default());
-        let stage = self.lake.stage(&self.plan.table, self.run)?;
+        let stage = self.destination.stage(&self.plan.table, self.run)?;
         let work = Work {
             connector: self.request.source.as_ref(),
-            lake: self.lake,
+            place: self.request.destination.as_ref(),
+            destination: self.destination,
             plan: self.plan,
             run: self.run,
             stage: &stage,
@@ -149,7 +150,7 @@ impl Attempt<'_> {
             own_runs: left,
             older_than: Some(FORGOTTEN),
         };
-        match self.lake.sweep(&self.plan.table, &policy) {
+        match self.destination.sweep(&self.plan.table, &policy) {
             Ok(swept) => {
                 if swept.files > 0 {
                     self.log.info(

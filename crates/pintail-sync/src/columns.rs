@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use pintail_config::nearest::did_you_mean;
+use pintail_lake::DestinationPlace;
 use pintail_lake::connector::{ColumnRead, Connector, SourceColumn, TableDescription};
-use pintail_model::{Column, LogicalType};
+use pintail_model::{Column, LogicalType, NativeType};
 
 use crate::error::{Error, Result};
 use crate::spec::{ColumnSource, ColumnSpec, DeclaredType, PipelineSpec};
@@ -31,6 +32,7 @@ pub fn resolve(
     spec: &PipelineSpec,
     table: &TableDescription,
     connector: &dyn Connector,
+    place: &dyn DestinationPlace,
 ) -> Result<Vec<ColumnRead>> {
     let mut problems = Vec::new();
     let mut columns = Vec::new();
@@ -39,13 +41,18 @@ pub fn resolve(
         Err(problem) => problems.push(problem),
     };
     if spec.columns.is_empty() {
-        table.columns.iter().for_each(|column| take(as_it_is(column)));
+        table
+            .columns
+            .iter()
+            .for_each(|column| take(as_it_is(column, connector, place)));
     } else {
         spec.columns
             .iter()
-            .for_each(|asked| take(as_asked(asked, table, connector)));
+            .for_each(|asked| take(as_asked(asked, table, connector, place)));
     }
-    problems.extend(equal_names(&columns));
+    if !place.tells_case_apart() {
+        problems.extend(equal_names(&columns, place.noun()));
+    }
     if columns.is_empty() && problems.is_empty() {
         problems.push(ColumnProblem {
             column: String::new(),
@@ -64,16 +71,37 @@ pub fn resolve(
     }
 }
 
-fn as_it_is(column: &SourceColumn) -> std::result::Result<ColumnRead, ColumnProblem> {
-    match column.logical_type {
-        Some(logical_type) => Ok(ColumnRead {
-            source: column.clone(),
-            column: Column {
-                name: column.name.clone(),
-                logical_type,
-                nullable: column.nullable,
-            },
-        }),
+fn as_it_is(
+    column: &SourceColumn,
+    connector: &dyn Connector,
+    place: &dyn DestinationPlace,
+) -> std::result::Result<ColumnRead, ColumnProblem> {
+    let (logical_type, origin) = home(column, connector, place)?;
+    Ok(ColumnRead {
+        source: column.clone(),
+        column: Column {
+            name: column.name.clone(),
+            logical_type,
+            nullable: column.nullable,
+            origin: Some(origin),
+        },
+    })
+}
+
+/// What a column of which nothing is said is carried as: its own home, or else the carrier of its type, to a
+/// destination that has this type too.
+fn home(
+    column: &SourceColumn,
+    connector: &dyn Connector,
+    place: &dyn DestinationPlace,
+) -> std::result::Result<(LogicalType, NativeType), ColumnProblem> {
+    let origin = NativeType {
+        system: connector.system().to_owned(),
+        name: column.source_type.clone(),
+    };
+    let carrier = column.carrier.filter(|_| place.keeps(&origin));
+    match column.logical_type.or(carrier) {
+        Some(logical_type) => Ok((logical_type, origin)),
         None => Err(homeless(column)),
     }
 }
@@ -82,6 +110,7 @@ fn as_asked(
     asked: &ColumnSpec,
     table: &TableDescription,
     connector: &dyn Connector,
+    place: &dyn DestinationPlace,
 ) -> std::result::Result<ColumnRead, ColumnProblem> {
     let ColumnSource::Column(name) = &asked.source else {
         return Err(ColumnProblem {
@@ -100,14 +129,17 @@ fn as_asked(
             unknown: true,
         });
     };
-    let logical_type = match asked.data_type {
-        None => source.logical_type.ok_or_else(|| homeless(source))?,
+    let (logical_type, origin) = match asked.data_type {
+        None => {
+            let (logical_type, origin) = home(source, connector, place)?;
+            (logical_type, Some(origin))
+        }
         Some(declared) => {
             let wanted = meaning(declared, source).ok_or_else(|| without_precision(source))?;
             if source.logical_type != Some(wanted) && !connector.reads_as(source, wanted) {
                 return Err(unreadable(source, wanted));
             }
-            wanted
+            (wanted, None)
         }
     };
     let nullable = asked.nullable.unwrap_or(source.nullable);
@@ -117,6 +149,7 @@ fn as_asked(
             name: asked.dest.clone(),
             logical_type,
             nullable,
+            origin,
         },
     })
 }
@@ -213,8 +246,8 @@ fn choices() -> String {
         .to_owned()
 }
 
-/// The lake does not tell names apart by case.
-fn equal_names(columns: &[ColumnRead]) -> Vec<ColumnProblem> {
+/// Where a destination does not tell names apart by case.
+fn equal_names(columns: &[ColumnRead], noun: &str) -> Vec<ColumnProblem> {
     let mut seen = BTreeSet::new();
     columns
         .iter()
@@ -222,7 +255,7 @@ fn equal_names(columns: &[ColumnRead]) -> Vec<ColumnProblem> {
         .map(|read| ColumnProblem {
             column: read.source.name.clone(),
             message: format!(
-                "two columns would be named `{}` in the lake, where case makes no difference",
+                "two columns would be named `{}` in the {noun}, where case makes no difference",
                 read.column.name
             ),
             hint: Some("Give one of them another name with `dest` in `column_map`.".to_owned()),

@@ -55,7 +55,7 @@ pub(crate) fn stage_all(
     };
     let (first, others) = sessions.split_first_mut().expect("a snapshot has a session");
     let others = others.iter_mut().take(positions.len().saturating_sub(1));
-    let _callers = work.lake.engine().callers(1 + others.len())?;
+    let _callers = work.destination.engine().callers(1 + others.len())?;
     let results: Vec<Result<Vec<Staged>>> = std::thread::scope(|scope| {
         let worker = &worker;
         let threads: Vec<_> = others
@@ -85,7 +85,7 @@ fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> 
     work.loosen(&path);
 
     let names = plan.shape.names();
-    let tap = Arc::new(work.lake.engine().tap());
+    let tap = Arc::new(work.destination.engine().tap());
     work.meter.watch(&tap);
     let filter = if plan.parity {
         tap.filter(plan.shape.leaf.as_ref().map(Leaf::sql).as_deref(), &names)
@@ -219,7 +219,7 @@ fn explain(work: &Work<'_>, partition: &PartitionPlan, error: pintail_lake::Erro
 /// Reads the partition once more, one column at a time, until one fails. The source may have changed meanwhile, so
 /// nothing may be found.
 fn faulty_column(work: &Work<'_>, partition: &PartitionPlan) -> Option<String> {
-    let mut snapshot = Snapshot::open(work.lake.engine(), work.connector, 1).ok()?;
+    let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1).ok()?;
     for read in &work.plan.shape.columns {
         let request = ScanRequest {
             table: work.plan.source_table.clone(),

@@ -1,4 +1,4 @@
-//! Parity: what was read against what the lake gives back, leaf by leaf, and against the source's own count.
+//! Parity: what was read against what the destination gives back, leaf by leaf, and against the source's own count.
 //!
 //! ```text
 //! source ── count ───────────────┐ equal?
@@ -38,19 +38,25 @@ impl Parity {
     }
 
     /// Adds leaves of both sides; returns whether they agree.
-    pub(crate) fn add_leaves(&mut self, of: &str, read: &LeafChecksums, lake: &LeafChecksums) -> bool {
+    pub(crate) fn add_leaves(
+        &mut self,
+        of: &str,
+        read: &LeafChecksums,
+        noun: &str,
+        kept: &LeafChecksums,
+    ) -> bool {
         self.begin();
-        let mismatches = read.mismatches(lake);
-        self.leaves += union(read, lake);
+        let mismatches = read.mismatches(kept);
+        self.leaves += union(read, kept);
         self.mismatched += mismatches.len() as u64;
         self.rows_read += read.total().rows;
-        self.rows_committed += lake.total().rows;
+        self.rows_committed += kept.total().rows;
         let rows = |side: &LeafChecksums, leaf: &i64| side.0.get(leaf).map_or(0, |checksum| checksum.rows);
         for leaf in &mismatches {
             self.differ(format!(
-                "{of}, leaf {leaf}: {} rows were read, the lake has {}",
+                "{of}, leaf {leaf}: {} rows were read, the {noun} has {}",
                 rows(read, leaf),
-                rows(lake, leaf)
+                rows(kept, leaf)
             ));
         }
         mismatches.is_empty()
@@ -88,27 +94,24 @@ fn union(one: &LeafChecksums, other: &LeafChecksums) -> u64 {
 }
 
 /// The leaves of the whole table of the lake at a snapshot.
-pub(crate) fn table_leaves(work: &Work<'_>, snapshot: i64) -> Result<LeafChecksums> {
-    leaves(work, |filter| {
-        let table = work.lake.qualified(&work.plan.table);
-        statement::table_at(&table, &work.plan.shape.names(), &snapshot.to_string(), filter)
-    })
+pub(crate) fn table_leaves(work: &Work<'_>, snapshot: Option<i64>) -> Result<LeafChecksums> {
+    leaves(work, |filter| statement::all_of(&rows(work, snapshot), filter))
+}
+
+/// The rows of the destination's table, as a relation.
+pub(crate) fn rows(work: &Work<'_>, snapshot: Option<i64>) -> String {
+    let version = snapshot.map(|snapshot| snapshot.to_string());
+    let columns = work.plan.shape.destination();
+    work.place.rows(&work.plan.table, &columns, version.as_deref())
 }
 
 /// The leaves of those rows of the lake at a snapshot that have a key of a staged file.
-pub(crate) fn key_leaves(work: &Work<'_>, snapshot: i64, staged: &Path) -> Result<LeafChecksums> {
+pub(crate) fn key_leaves(work: &Work<'_>, snapshot: Option<i64>, staged: &Path) -> Result<LeafChecksums> {
     leaves(work, |filter| {
-        let table = work.lake.qualified(&work.plan.table);
         let shape = &work.plan.shape;
         let staged = staged.to_string_lossy();
-        statement::keys_at(
-            &table,
-            &shape.names(),
-            &shape.key,
-            &staged,
-            &snapshot.to_string(),
-            filter,
-        )
+        let rows = rows(work, snapshot);
+        statement::keys_of(&rows, &shape.names(), &shape.key, &staged, filter)
     })
 }
 
@@ -143,18 +146,18 @@ pub(crate) struct Superseded {
     pub(crate) rows: u64,
     /// The staged rows that are left.
     pub(crate) read: LeafChecksums,
-    /// The rows of the lake under their keys.
-    pub(crate) lake: LeafChecksums,
+    /// The rows of the destination under their keys.
+    pub(crate) kept: LeafChecksums,
 }
 
 /// Looks for rows of the lake whose cursor is later than that of the staged row; `None` if there are none.
 pub(crate) fn without_newer(
     work: &Work<'_>,
-    snapshot: i64,
+    snapshot: Option<i64>,
     staged: &Path,
     cursor: &str,
 ) -> Result<Option<Superseded>> {
-    let (shape, table) = (&work.plan.shape, work.lake.qualified(&work.plan.table));
+    let (shape, table) = (&work.plan.shape, rows(work, snapshot));
     let (file, cursor) = (statement::parquet(&[staged]), quote::identifier(cursor));
     let same_key: Vec<String> = shape
         .key
@@ -163,15 +166,15 @@ pub(crate) fn without_newer(
         .map(|name| format!("kept.{name} = staged.{name}"))
         .collect();
     let newer = format!(
-        "exists (select 1 from {table} as kept at (version => {snapshot}) where {} and kept.{cursor} > staged.{cursor})",
+        "exists (select 1 from {table} as kept where {} and kept.{cursor} > staged.{cursor})",
         same_key.join(" and ")
     );
     let sql = format!("select count(*) from {file} as staged where {newer}");
-    let _callers = work.lake.engine().callers(1)?;
+    let _callers = work.destination.engine().callers(1)?;
     let found = work
-        .lake
+        .destination
         .session()?
-        .query(Call::new("look for later rows in the lake"), &sql)?;
+        .query(Call::new("look for later rows in the destination"), &sql)?;
     let rows = found
         .first()
         .and_then(|row| row.integer(0))
@@ -189,25 +192,29 @@ pub(crate) fn without_newer(
         .iter()
         .map(|name| format!("kept.{}", quote::identifier(name)))
         .collect();
-    let lake = leaves(work, |filter| {
+    let kept = leaves(work, |filter| {
         format!(
-            "select count(*) from (select {} from {table} as kept at (version => {snapshot}) semi join ({left}) as staged \
-             on {}) as lake where {filter}",
+            "select count(*) from (select {} from {table} as kept semi join ({left}) as staged \
+             on {}) as kept where {filter}",
             names.join(", "),
             same_key.join(" and ")
         )
     })?;
-    Ok(Some(Superseded { rows, read, lake }))
+    Ok(Some(Superseded { rows, read, kept }))
 }
 
 fn leaves(work: &Work<'_>, statement: impl FnOnce(&str) -> String) -> Result<LeafChecksums> {
     work.progress.phase(Phase::Comparing);
-    let tap = work.lake.engine().tap();
+    let tap = work.destination.engine().tap();
     let leaf = work.plan.shape.leaf.as_ref().map(Leaf::sql);
     let filter = tap.filter(leaf.as_deref(), &work.plan.shape.names());
-    let label = format!("read table \"{}\" of the lake again", work.plan.table);
-    let session = work.lake.session()?;
-    let _callers = work.lake.engine().callers(1)?;
+    let label = format!(
+        "read table \"{}\" of the {} again",
+        work.plan.table,
+        work.place.noun()
+    );
+    let session = work.destination.session()?;
+    let _callers = work.destination.engine().callers(1)?;
     session.query(Call::new(&label), &statement(&filter))?;
     Ok(tap.checksums())
 }

@@ -1,15 +1,15 @@
-//! Populating: staged partitions become rows of the lake, through its commit protocol.
+//! Populating: staged partitions become rows of the destination, through its commit protocol.
 
 use std::time::Instant;
 
-use pintail_lake::{Change, CommitOutcome, CommitPart, CommitRequest, LedgerEntry, StagedFile};
+use pintail_lake::{Change, CommitOutcome, CommitPart, CommitRequest, Compare, LedgerEntry, StagedFile};
 use pintail_model::{Checksum, CursorValue};
 use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::fetch::Staged;
 use crate::progress::Phase;
-use crate::shape::Cursor;
+use crate::shape::{Cursor, Leaf};
 use crate::work::{Tally, Work};
 
 /// Who commits, in the lake's history.
@@ -54,7 +54,9 @@ pub(crate) fn commit(
     for file in parts.iter().flat_map(|part| &part.files) {
         work.offer(&file.path);
     }
+    let leaf = work.plan.shape.leaf.as_ref().map(Leaf::sql);
     let request = CommitRequest {
+        compare: work.plan.parity.then_some(Compare { leaf }),
         table: &work.plan.table,
         columns: &columns,
         change,
@@ -67,10 +69,13 @@ pub(crate) fn commit(
             work.run
         ),
     };
-    let outcome = work.lake.commit(&request).map_err(|source| Error::Partition {
-        partition: what.to_owned(),
-        source,
-    })?;
+    let outcome = work
+        .destination
+        .commit(&request)
+        .map_err(|source| Error::Partition {
+            partition: what.to_owned(),
+            source,
+        })?;
     let seconds = began.elapsed().as_secs_f64();
     tally.rows_inserted += outcome.rows_inserted;
     tally.rows_updated += outcome.rows_updated;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use pintail_lake::connector::Connector;
-use pintail_lake::{Access, Callers, Engine, EngineSettings, Lake, LakeLocation, SweepPolicy};
+use pintail_lake::{Access, Callers, Destination, DestinationPlace, Engine, EngineSettings, SweepPolicy};
 use pintail_model::{Clock, ErrorKind, RunId};
 use serde_json::json;
 
@@ -37,8 +37,8 @@ pub struct SyncRequest {
     pub spec: PipelineSpec,
     /// Its source.
     pub source: Box<dyn Connector>,
-    /// Its lake.
-    pub destination: LakeLocation,
+    /// Where it writes.
+    pub destination: Box<dyn DestinationPlace>,
     /// The folder of `state.db`, `metrics/`, `logs/` and `locks/`.
     pub data_dir: PathBuf,
     /// The strategy, by name; `None` lets the plan choose.
@@ -130,6 +130,7 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
         &candidates,
         &survey.facts,
         request.source.as_ref(),
+        request.destination.as_ref(),
     )?;
     plan.notes.extend(unproven);
     Ok(plan)
@@ -185,7 +186,7 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     let Prepared {
         plan,
         facts,
-        lake,
+        destination,
         notes,
         repaired,
         ..
@@ -195,7 +196,7 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
         request,
         plan,
         facts,
-        lake,
+        destination: destination.as_ref(),
         run: &run,
         log: &log,
         progress,
@@ -242,7 +243,7 @@ pub fn reset(data_dir: &Path, pipeline: &str, strategy: Option<&str>, clock: &dy
 struct Prepared {
     plan: PipelinePlan,
     facts: Facts,
-    lake: Lake,
+    destination: Box<dyn Destination>,
     notes: Vec<String>,
     _alone: Callers,
     /// Files of the lake that were put back.
@@ -258,12 +259,12 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
     let alone = engine.callers(usize::MAX)?;
     let survey = survey(request, &asked, &engine, Access::ReadWrite, history)?;
     let mut facts = survey.facts;
-    let lake = survey
-        .lake
-        .expect("a lake that is written to is made where it is missing");
+    let destination = survey
+        .destination
+        .expect("a destination that is written to is made where it is missing");
     let mut notes = Vec::new();
     if let Some(over) = facts.settle(pipeline) {
-        sweep_after(&lake, request, &over.run)?;
+        sweep_after(destination.as_ref(), request, &over.run)?;
         state.finish_run(pipeline, &over.run, RunStatus::Completed, facts.now, None)?;
         notes.push(brought_in(&over));
     }
@@ -283,11 +284,12 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
         &candidates,
         &facts,
         request.source.as_ref(),
+        request.destination.as_ref(),
     )?;
     Ok(Prepared {
         plan,
         facts,
-        lake,
+        destination,
         notes,
         _alone: alone,
         repaired: survey.repaired,
@@ -296,12 +298,12 @@ fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Resul
 
 /// Removes what a run had staged and did not commit before it was cut off. Once it counts as completed, nobody knows
 /// that these files were its own: then they stay until they are old.
-fn sweep_after(lake: &Lake, request: &SyncRequest, run: &RunId) -> Result<()> {
+fn sweep_after(destination: &dyn Destination, request: &SyncRequest, run: &RunId) -> Result<()> {
     let policy = SweepPolicy {
         own_runs: vec![run.clone()],
         older_than: None,
     };
-    match lake.sweep(&request.spec.destination.table, &policy) {
+    match destination.sweep(&request.spec.destination.table, &policy) {
         // It does not count as completed yet: the next run sweeps.
         Err(error) if error.kind() == ErrorKind::Cancelled => Err(error.into()),
         Err(error) => {

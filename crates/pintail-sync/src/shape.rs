@@ -96,12 +96,7 @@ impl Shape {
     /// The column that a tap looks at where rows are only counted: one of integers, if there is one.
     #[must_use]
     pub fn counted(&self) -> &str {
-        let integer = |read: &&ColumnRead| {
-            matches!(
-                read.column.logical_type,
-                LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64
-            )
-        };
+        let integer = |read: &&ColumnRead| read.column.logical_type.is_integer();
         let column = self.columns.iter().find(integer).or(self.columns.first());
         column.map_or("", |read| read.column.name.as_str())
     }
@@ -122,8 +117,8 @@ impl Shape {
             return None;
         };
         let read = self.columns.iter().find(|read| read.column.name == *key)?;
-        let integer = |kind| matches!(kind, LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64);
-        let carried = read.source.logical_type.is_some_and(integer) && integer(read.column.logical_type);
+        let carried = read.source.logical_type.is_some_and(LogicalType::is_integer)
+            && read.column.logical_type.is_integer();
         carried.then_some((read.column.name.as_str(), read.source.name.as_str()))
     }
 
@@ -187,7 +182,7 @@ fn cursor_type(read: &ColumnRead) -> Option<CursorType> {
 #[must_use]
 pub fn cursor_type_of(logical_type: LogicalType) -> Option<CursorType> {
     match logical_type {
-        LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64 => Some(CursorType::Integer),
+        kind if kind.is_integer() => Some(CursorType::Integer),
         LogicalType::Date => Some(CursorType::Date),
         LogicalType::Timestamp => Some(CursorType::Timestamp),
         LogicalType::TimestampTz => Some(CursorType::TimestampTz),
@@ -285,10 +280,7 @@ fn chosen_cursor(key: &[String], columns: &[ColumnRead]) -> Result<Cursor, Strin
 fn leaf(key: &[String], columns: &[ColumnRead]) -> Option<Leaf> {
     key.iter().find_map(|name| {
         let read = columns.iter().find(|read| read.column.name == *name)?;
-        let integer = matches!(
-            read.column.logical_type,
-            LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64
-        );
+        let integer = read.column.logical_type.is_integer();
         let (least, most) = (*read.source.histogram.first()?, *read.source.histogram.last()?);
         let spread = i128::from(most) - i128::from(least) + 1;
         let width = (spread + LEAVES_MAX - 1)

@@ -5,7 +5,7 @@
 //! readable where a lost answer left it otherwise.
 
 use pintail_lake::connector::{Connector, ReadPoint, TableDescription};
-use pintail_lake::{Access, Engine, Lake, LedgerEntry, Session};
+use pintail_lake::{Access, Destination, Engine, FoundTable, LedgerEntry, Session};
 use pintail_model::{ErrorKind, PartitionKey};
 
 use crate::columns;
@@ -20,9 +20,9 @@ use crate::watermark;
 /// Both sides as they were found.
 pub(crate) struct Survey {
     pub(crate) facts: Facts,
-    /// The lake; `None` if it does not exist and was only to be looked at.
-    pub(crate) lake: Option<Lake>,
-    /// Files of the lake's table that an earlier run could not put back after a lost answer, and that are back now.
+    /// The destination; `None` if it does not exist and was only to be looked at.
+    pub(crate) destination: Option<Box<dyn Destination>>,
+    /// Files of the destination's table that an earlier run could not put back after a lost answer, and that are back now.
     pub(crate) repaired: u32,
 }
 
@@ -49,15 +49,15 @@ pub(crate) fn survey(
     engine.attach(&format!("attach source {address}"), &attachment)?;
     let session = engine.session()?;
     let table = connector.describe(&session, SOURCE, &spec.source.table)?;
-    let columns = columns::resolve(spec, &table, connector)?;
+    let columns = columns::resolve(spec, &table, connector, request.destination.as_ref())?;
     let shape = Shape::new(spec, &table, columns, candidates.delta_spec());
     let look = |session: &Session| read_point(request, connector, session, &table, &shape);
     let first = look(&session)?;
 
-    let lake = attach(engine, request, access)?;
-    let found = match &lake {
-        Some(lake) => in_lake(lake, request, access, &history)?,
-        None => InLake::default(),
+    let destination = attach(engine, request, access)?;
+    let found = match &destination {
+        Some(destination) => there(destination.as_ref(), request, &shape, access, &history)?,
+        None => There::default(),
     };
 
     let second = look(&session)?;
@@ -72,15 +72,16 @@ pub(crate) fn survey(
         shape,
         read_point,
         table,
-        lake_address: request.destination.address(),
-        lake_table: found.table,
+        noun: request.destination.noun(),
+        destination_address: request.destination.address(),
+        found: found.table,
         ledger: found.ledger,
         history,
         committed: found.committed,
     };
     Ok(Survey {
         facts,
-        lake,
+        destination,
         repaired: found.repaired,
     })
 }
@@ -121,30 +122,37 @@ fn read_point(
     )?))
 }
 
-fn attach(engine: &Engine, request: &SyncRequest, access: Access) -> Result<Option<Lake>> {
-    match Lake::attach(engine, &request.destination, access) {
-        Ok(lake) => Ok(Some(lake)),
+fn attach(engine: &Engine, request: &SyncRequest, access: Access) -> Result<Option<Box<dyn Destination>>> {
+    match request.destination.attach(engine, access) {
+        Ok(destination) => Ok(Some(destination)),
         Err(error) if error.kind() == ErrorKind::NotFound && access == Access::ReadOnly => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
 #[derive(Default)]
-struct InLake {
-    table: Option<pintail_lake::LakeTable>,
+struct There {
+    table: Option<FoundTable>,
     ledger: Option<LedgerEntry>,
     committed: Vec<PartitionKey>,
     repaired: u32,
 }
 
-fn in_lake(lake: &Lake, request: &SyncRequest, access: Access, history: &History) -> Result<InLake> {
-    let (spec, session) = (&request.spec, lake.session()?);
-    let table = lake.table(&session, &spec.destination.table)?;
+fn there(
+    destination: &dyn Destination,
+    request: &SyncRequest,
+    shape: &Shape,
+    access: Access,
+    history: &History,
+) -> Result<There> {
+    let (spec, session) = (&request.spec, destination.session()?);
+    let name = &spec.destination.table;
     // Where the last commit is in and nobody learnt it, no other one may follow that would do this.
-    let repaired = match &table {
-        Some(table) if access == Access::ReadWrite => lake.repair(&session, table)?,
-        _ => 0,
+    let repaired = match access {
+        Access::ReadWrite => destination.repair(&session, name)?,
+        Access::ReadOnly => 0,
     };
+    let table = destination.table(&session, name, &shape.destination())?;
     let unfinished = history.unfinished.as_ref();
     let keys: Vec<PartitionKey> = unfinished
         .iter()
@@ -154,17 +162,16 @@ fn in_lake(lake: &Lake, request: &SyncRequest, access: Access, history: &History
                 .map(|partition| PartitionKey::new(&spec.name, &run.run, &partition.id))
         })
         .collect();
-    let entries = lake
-        .ledger()
-        .newest(&session, &spec.destination.table)
-        .and_then(|ledger| Ok((ledger, lake.ledger().committed(&session, &keys)?)));
+    let entries = destination
+        .newest(&session, name)
+        .and_then(|ledger| Ok((ledger, destination.committed(&session, &keys)?)));
     let (ledger, committed) = match entries {
         Ok(found) => found,
-        // A lake of another program has no ledger.
+        // A place that only other programs wrote to has no ledger.
         Err(error) if error.kind() == ErrorKind::NotFound => (None, Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    Ok(InLake {
+    Ok(There {
         table,
         ledger,
         committed: committed.into_iter().map(|entry| entry.key).collect(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
 use pintail_lake::connector::Connector;
-use pintail_lake::{Lake, StageFolder};
+use pintail_lake::{Destination, DestinationPlace, StageFolder};
 use pintail_model::{Clock, PartitionKey, RunId};
 
 use crate::error::{Error, Result};
@@ -18,7 +18,8 @@ use crate::stop::StopSignal;
 /// One run under way.
 pub(crate) struct Work<'a> {
     pub(crate) connector: &'a dyn Connector,
-    pub(crate) lake: &'a Lake,
+    pub(crate) place: &'a dyn DestinationPlace,
+    pub(crate) destination: &'a dyn Destination,
     pub(crate) plan: &'a PipelinePlan,
     pub(crate) run: &'a RunId,
     pub(crate) stage: &'a StageFolder,

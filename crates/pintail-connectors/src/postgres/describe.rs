@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pintail_lake::connector::{SourceColumn, TableDescription};
 use pintail_lake::{Error, Result, Session};
+use pintail_model::LogicalType;
 use pintail_model::{ErrorKind, TableName};
 
 use super::catalog::{self, Attribute, IndexColumn};
@@ -33,6 +34,7 @@ pub(super) fn describe(
         .into_iter()
         .map(|attribute| SourceColumn {
             logical_type: home(&attribute.source_type),
+            carrier: Some(LogicalType::Text),
             identity: Some(attribute.number.to_string()),
             histogram: histograms.remove(&attribute.name).unwrap_or_default(),
             name: attribute.name,

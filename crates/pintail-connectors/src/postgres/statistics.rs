@@ -66,7 +66,7 @@ pub(super) fn histograms(
 /// Rows (column, value, share in millionths) of one column.
 fn statement(table: &TableName, storage: &Storage, attribute: &Attribute) -> Option<String> {
     let (array, number) = match home(&attribute.source_type)? {
-        LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64 => ("bigint[]", "v"),
+        kind if kind.is_integer() => ("bigint[]", "v"),
         LogicalType::Date => ("date[]", "case when isfinite(v) then v - date '1970-01-01' end"),
         LogicalType::Timestamp => (
             "timestamp[]",

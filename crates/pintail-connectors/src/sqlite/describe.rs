@@ -46,6 +46,7 @@ pub(super) fn describe(
             name: fact.name.clone(),
             source_type: fact.declared.clone(),
             logical_type,
+            carrier: None,
             nullable: !fact.required && rowid != Some(fact.name.as_str()),
             identity: None,
             histogram,

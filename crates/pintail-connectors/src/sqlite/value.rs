@@ -67,9 +67,7 @@ impl<'a> Value<'a> {
     pub(super) fn refused_by_sqlite(&self) -> String {
         let v = &self.column;
         let accepted = match self.wanted {
-            LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64 => {
-                format!("typeof({v}) = 'integer'")
-            }
+            kind if kind.is_integer() => format!("typeof({v}) = 'integer'"),
             LogicalType::Boolean => format!("typeof({v}) = 'integer' and {v} in (0, 1)"),
             LogicalType::Float32 | LogicalType::Float64 => format!(
                 "typeof({v}) = 'real' or typeof({v}) = 'integer' and {v} between -{EXACT_INTEGER} and {EXACT_INTEGER}"
@@ -87,6 +85,8 @@ impl<'a> Value<'a> {
             | LogicalType::Timestamp
             | LogicalType::TimestampTz
             | LogicalType::Uuid => format!("typeof({v}) = 'text'"),
+            // `types` offers no other way to read a column.
+            _ => "false".to_owned(),
         };
         format!("{v} is not null and not ({accepted})")
     }

@@ -50,6 +50,7 @@ use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 
 use self::attempt::Attempt;
 pub use self::staged::StagedFile;
+use crate::destination::{Compare, Compared};
 use crate::error::{Error, FaultClass, Result};
 use crate::lake::Lake;
 use crate::ledger::LedgerEntry;
@@ -97,12 +98,16 @@ pub struct CommitRequest<'a> {
     pub author: &'a str,
     /// Why, for the lake's history. No cell values.
     pub message: String,
+    /// What a destination without versions reads again before it commits; `None` compares nothing. A lake does not look
+    /// at it: its versions can be compared later.
+    pub compare: Option<Compare>,
 }
 
 /// What a commit did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommitOutcome {
-    /// The snapshot that holds the change; `None` if there was nothing left to commit.
+    /// The snapshot that holds the change, or the number of the commit where there are none; `None` if there was
+    /// nothing left to commit.
     pub snapshot: Option<i64>,
     /// Keys that this call brought in.
     pub committed: Vec<PartitionKey>,
@@ -118,6 +123,8 @@ pub struct CommitOutcome {
     pub asked: u32,
     /// Files that DuckLake had deleted after a lost answer, and that were put back.
     pub repaired: u32,
+    /// What was read again, where that was asked for and the destination has no versions.
+    pub compared: Option<Compared>,
 }
 
 /// How often staged files are offered to the lake.

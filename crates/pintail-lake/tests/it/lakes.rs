@@ -124,16 +124,19 @@ pub(crate) fn columns() -> Vec<Column> {
             name: "id".to_owned(),
             logical_type: LogicalType::Int64,
             nullable: false,
+            origin: None,
         },
         Column {
             name: "version".to_owned(),
             logical_type: LogicalType::Int64,
             nullable: true,
+            origin: None,
         },
         Column {
             name: "note".to_owned(),
             logical_type: LogicalType::Text,
             nullable: true,
+            origin: None,
         },
     ]
 }
@@ -211,6 +214,7 @@ pub(crate) fn try_commit(lake: &Lake, change: Change, parts: Vec<CommitPart>) ->
         parts,
         author: "test",
         message: "a test".to_owned(),
+        compare: None,
     })
 }
 

@@ -60,6 +60,7 @@ impl<'a> Loads<'a> {
             parts: vec![part],
             author: "it's a \"test\" \\",
             message: "it's a \"test\" \\".to_owned(),
+            compare: None,
         })
     }
 
@@ -97,5 +98,6 @@ pub(crate) fn column(name: &str, logical_type: LogicalType) -> Column {
         name: name.to_owned(),
         logical_type,
         nullable: true,
+        origin: None,
     }
 }

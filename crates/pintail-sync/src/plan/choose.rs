@@ -248,11 +248,7 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         }
         Err(reason) => return full(reason),
     };
-    let reason = if named {
-        ASKED_FOR.to_owned()
-    } else {
-        low.origin.to_owned()
-    };
+    let reason = if named { ASKED_FOR.to_owned() } else { low.origin };
     let kind = Chosen::Delta {
         spec: settings.clone(),
         low: low.value,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pintail_lake::connector::{Capabilities, ReadPoint, TableDescription};
-use pintail_lake::{LakeTable, LedgerEntry};
+use pintail_lake::{FoundTable, LedgerEntry};
 use pintail_model::PartitionKey;
 
 use super::PlanKind;
@@ -37,11 +37,13 @@ pub struct Facts {
     pub shape: Shape,
     /// What the source says of time, if there is a cursor.
     pub read_point: Option<ReadPoint>,
-    /// The lake's address, without secrets.
-    pub lake_address: String,
-    /// The table of the lake.
-    pub lake_table: Option<LakeTable>,
-    /// The newest entry of the lake's ledger for the table, of whatever pipeline.
+    /// What the destination is, for people: a lake, a database.
+    pub noun: &'static str,
+    /// The destination's address, without secrets.
+    pub destination_address: String,
+    /// The table of the destination.
+    pub found: Option<FoundTable>,
+    /// The newest entry of the destination's ledger for the table, of whatever pipeline.
     pub ledger: Option<LedgerEntry>,
     /// What earlier runs left.
     pub history: History,

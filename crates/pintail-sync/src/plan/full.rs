@@ -42,8 +42,8 @@ pub(super) fn plan(
         .filter(|last| last.pipeline != plan.pipeline)
     {
         plan.notes.push(format!(
-            "pipeline `{}` was the last to write to the lake's table, which this one replaces",
-            last.pipeline
+            "pipeline `{}` was the last to write to the {}'s table, which this one replaces",
+            last.pipeline, facts.noun
         ));
     }
     if let (Some(delta), Some(cursor), Some(point)) = (delta, facts.shape.followed(), &facts.read_point) {
@@ -147,10 +147,7 @@ fn partition_column<'a>(spec: &PipelineSpec, table: &'a TableDescription) -> Opt
         .chain(table.key.iter().map(String::as_str))
         .find_map(|name| {
             let column = table.column(name)?;
-            let integer = matches!(
-                column.logical_type,
-                Some(LogicalType::Int16 | LogicalType::Int32 | LogicalType::Int64)
-            );
+            let integer = column.logical_type.is_some_and(LogicalType::is_integer);
             (integer && column.histogram.len() > 1).then_some(column)
         })
 }

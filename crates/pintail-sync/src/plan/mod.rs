@@ -17,6 +17,9 @@ mod show;
 mod standing;
 pub mod statement;
 
+use std::path::PathBuf;
+
+use pintail_lake::DestinationPlace;
 use pintail_lake::connector::{Connector, DoubtfulScan, Scan, ScanRequest};
 use pintail_model::{CursorValue, Range, RunId, TableName, checksum};
 use serde::Serialize;
@@ -106,6 +109,23 @@ pub struct PipelinePlan {
     pub partitions: Vec<PartitionPlan>,
     /// A name for everything that a resumed run must find unchanged.
     pub hash: String,
+    /// What happens at the destination, for people.
+    pub shown: Shown,
+}
+
+/// What a plan shows of its destination.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shown {
+    /// What the destination is called.
+    pub noun: &'static str,
+    /// The statements of a commit, with the file [`Shown::file`] of partition `<partition>`.
+    pub commit: Vec<String>,
+    /// The table's rows as they are before a commit.
+    pub rows: String,
+    /// The table's rows as a commit leaves them.
+    pub rows_after: String,
+    /// The folder of the run's staged files.
+    pub stage: PathBuf,
 }
 
 impl PipelinePlan {
@@ -181,6 +201,7 @@ pub fn make(
     candidates: &Candidates<'_>,
     facts: &Facts,
     connector: &dyn Connector,
+    place: &dyn DestinationPlace,
 ) -> Result<PipelinePlan> {
     let choice = choose(spec, candidates, facts)?;
     let draft = Draft {
@@ -205,6 +226,7 @@ pub fn make(
     {
         plan.notes.push(left_behind(left));
     }
+    plan.shown = plan.shown_at(place);
     Ok(plan)
 }
 
@@ -257,7 +279,7 @@ impl Draft<'_> {
                 table: facts.table.name.to_string(),
             },
             destination: Endpoint {
-                address: facts.lake_address.clone(),
+                address: facts.destination_address.clone(),
                 table: spec.destination.table.to_string(),
             },
             source_table: facts.table.name.clone(),
@@ -275,6 +297,7 @@ impl Draft<'_> {
             concurrency: if shared { wanted.max(1) as usize } else { 1 },
             partitions: Vec::new(),
             hash,
+            shown: Shown::default(),
         }
     }
 

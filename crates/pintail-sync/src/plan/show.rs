@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use pintail_lake::StageFolder;
+use std::path::Path;
+
+use pintail_lake::{Change, DestinationPlace, StageFolder};
 use pintail_model::CursorValue;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::{NullRows, PartitionPlan, PipelinePlan, PlanKind, statement};
+use super::{NullRows, PartitionPlan, PipelinePlan, PlanKind, Shown, statement};
 use crate::shape::COUNTED_LEAF;
 
 /// Where a statement runs.
@@ -18,8 +20,8 @@ pub enum Side {
     Source,
     /// In the engine, which reads the source through its scanner.
     Engine,
-    /// In the engine, on the lake.
-    Lake,
+    /// In the engine or in the destination, on what it holds.
+    Destination,
 }
 
 /// One statement of a plan.
@@ -31,16 +33,6 @@ pub struct Statement {
     pub purpose: &'static str,
     /// The statement. `<run>`, `<partition>`, `<n>` and `…` stand for what only a run knows.
     pub sql: String,
-}
-
-impl Side {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Engine => "engine",
-            Self::Lake => "lake",
-        }
-    }
 }
 
 impl PipelinePlan {
@@ -88,7 +80,7 @@ impl PipelinePlan {
         }
         if partition.changed_only {
             let changed = self.shown_file(&format!("{}-changed", partition.id));
-            let rows = statement::changed(&self.shown_table(), &self.shape, &partition.range, &file);
+            let rows = statement::changed(&self.shown.rows, &self.shape, &partition.range, &file);
             let sql = statement::stage(&rows, &names, filter.as_deref(), &changed);
             statements.push(Statement {
                 side: Side::Engine,
@@ -129,14 +121,14 @@ impl PipelinePlan {
     /// The statements that bring partitions in: all of them at once in a full load, each on its own in a delta.
     #[must_use]
     pub fn commit_statements(&self) -> Vec<Statement> {
-        let file = self
-            .shown_file("<partition>")
-            .replace("-partition-", "<partition>");
-        let key = (self.kind == PlanKind::Delta).then_some(self.shape.key.as_slice());
-        let mut statements: Vec<Statement> = statement::commit(&self.table, key, &file)
-            .into_iter()
+        let file = any_partition(&self.shown.stage);
+        let mut statements: Vec<Statement> = self
+            .shown
+            .commit
+            .iter()
+            .cloned()
             .map(|sql| Statement {
-                side: Side::Lake,
+                side: Side::Destination,
                 purpose: "commit",
                 sql,
             })
@@ -144,13 +136,13 @@ impl PipelinePlan {
         if let Some(filter) = self.shown_filter() {
             let names = self.shape.names();
             let sql = match self.kind {
-                PlanKind::Full => statement::table_at(&self.shown_table(), &names, "…", &filter),
+                PlanKind::Full => statement::all_of(&self.shown.rows_after, &filter),
                 PlanKind::Delta => {
-                    statement::keys_at(&self.shown_table(), &names, &self.shape.key, &file, "…", &filter)
+                    statement::keys_of(&self.shown.rows_after, &names, &self.shape.key, &file, &filter)
                 }
             };
             statements.push(Statement {
-                side: Side::Lake,
+                side: Side::Destination,
                 purpose: "compare",
                 sql,
             });
@@ -158,19 +150,42 @@ impl PipelinePlan {
         statements
     }
 
-    fn shown_table(&self) -> String {
-        pintail_lake::quote::table("lake", &self.table, "main")
+    fn write_statement(&self, f: &mut fmt::Formatter<'_>, statement: &Statement) -> fmt::Result {
+        let side = match statement.side {
+            Side::Source => "source",
+            Side::Engine => "engine",
+            Side::Destination => self.shown.noun,
+        };
+        writeln!(f, "  {side}, {}:", statement.purpose)?;
+        writeln!(f, "{}", statement::indent(&format!("{};", statement.sql), 4))
     }
 
-    /// The first attempt's file of a partition, in the folder that the lake gives to plain names.
-    fn shown_file(&self, partition: &str) -> String {
+    /// What the plan shows of its destination.
+    pub(super) fn shown_at(&self, place: &dyn DestinationPlace) -> Shown {
         let run = self.resumes.as_ref().map_or("<run>", |run| run.as_str());
-        let path = format!(
-            "<data>/{}/{}/{run}",
-            self.table.schema_or("main"),
-            self.table.table
-        )
-        .into();
+        let columns = self.shape.destination();
+        let change = match self.kind {
+            PlanKind::Full => Change::ReplaceAll,
+            PlanKind::Delta => Change::Upsert {
+                key: self.shape.key.clone(),
+                newer: self.shape.followed().map(|cursor| cursor.dest.clone()),
+            },
+        };
+        let mut shown = Shown {
+            noun: place.noun(),
+            commit: Vec::new(),
+            rows: place.rows(&self.table, &columns, None),
+            rows_after: place.rows(&self.table, &columns, Some("…")),
+            stage: place.shown_stage(&self.table, run),
+        };
+        let file = any_partition(&shown.stage);
+        shown.commit = place.shown_commit(&self.table, &columns, &change, &file);
+        shown
+    }
+
+    /// The first attempt's file of a partition.
+    fn shown_file(&self, partition: &str) -> String {
+        let path = self.shown.stage.clone();
         StageFolder { path }
             .file(partition, 1)
             .to_string_lossy()
@@ -299,12 +314,12 @@ impl fmt::Display for PipelinePlan {
                 continue;
             }
             for statement in self.statements(partition) {
-                write_statement(f, &statement)?;
+                self.write_statement(f, &statement)?;
             }
         }
         for statement in self.counts() {
             writeln!(f)?;
-            write_statement(f, &statement)?;
+            self.write_statement(f, &statement)?;
         }
         match (self.kind, total) {
             (_, 0) => return writeln!(f, "\nnothing to read, nothing to commit"),
@@ -319,7 +334,7 @@ impl fmt::Display for PipelinePlan {
             if purpose == statement.purpose {
                 writeln!(f, "{}", statement::indent(&format!("{};", statement.sql), 4))?;
             } else {
-                write_statement(f, &statement)?;
+                self.write_statement(f, &statement)?;
             }
             purpose = statement.purpose;
         }
@@ -331,11 +346,6 @@ impl fmt::Display for PipelinePlan {
         }
         Ok(())
     }
-}
-
-fn write_statement(f: &mut fmt::Formatter<'_>, statement: &Statement) -> fmt::Result {
-    writeln!(f, "  {}, {}:", statement.side.as_str(), statement.purpose)?;
-    writeln!(f, "{}", statement::indent(&format!("{};", statement.sql), 4))
 }
 
 /// A number with separators, as people read it.
@@ -427,4 +437,11 @@ impl Serialize for PipelinePlan {
         plan.serialize_field("notes", &self.notes)?;
         plan.end()
     }
+}
+
+/// The staged file of a partition that is not named.
+fn any_partition(stage: &Path) -> String {
+    let path = stage.to_path_buf();
+    let file = StageFolder { path }.file("<partition>", 1);
+    file.to_string_lossy().replace("-partition-", "<partition>")
 }

@@ -14,7 +14,7 @@ use crate::watermark::{self, Again, ClockSettings};
 /// A watermark that holds.
 pub(super) struct Watermark {
     pub(super) value: CursorValue,
-    pub(super) origin: &'static str,
+    pub(super) origin: String,
 }
 
 /// The watermark to go on from, or why there is none. One that was kept although both sides differ is for a delta that
@@ -29,12 +29,13 @@ pub(super) fn watermark(
     if let Some(reason) = facts.history.start_fresh.as_ref().filter(|_| !insisted) {
         return Err(reason.clone());
     }
-    let Some(table) = &facts.lake_table else {
-        return Err("the table is not in the lake yet".to_owned());
+    let noun = facts.noun;
+    let Some(table) = &facts.found else {
+        return Err(format!("the table is not in the {noun} yet"));
     };
     let watermark = of_source(pipeline, facts, delta)?;
-    if !table.matches(&facts.shape.destination()) {
-        return Err("the columns differ from those of the lake's table".to_owned());
+    if !table.fits {
+        return Err(format!("the columns differ from those of the {noun}'s table"));
     }
     let made_anew = facts
         .history
@@ -44,7 +45,7 @@ pub(super) fn watermark(
         .and_then(|stored| stored.table_id)
         .is_some_and(|known| known != table.table_id);
     if made_anew {
-        return Err("the lake's table was made anew by somebody else".to_owned());
+        return Err(format!("the {noun}'s table was made anew by somebody else"));
     }
     Ok(watermark)
 }
@@ -52,12 +53,12 @@ pub(super) fn watermark(
 /// How far this source was read for this cursor, whatever became of the table of the lake.
 pub(super) fn of_source(pipeline: &str, facts: &Facts, delta: &DeltaSpec) -> Result<Watermark, String> {
     let Some(entry) = &facts.ledger else {
-        return Err("the lake has no watermark of this pipeline".to_owned());
+        return Err(format!("the {} has no watermark of this pipeline", facts.noun));
     };
     if entry.pipeline != pipeline {
         return Err(format!(
-            "pipeline `{}` was the last to write to the lake's table",
-            entry.pipeline
+            "pipeline `{}` was the last to write to the {}'s table",
+            entry.pipeline, facts.noun
         ));
     }
     if entry.source != facts.source_identity {
@@ -82,11 +83,11 @@ pub(super) fn of_source(pipeline: &str, facts: &Facts, delta: &DeltaSpec) -> Res
     let watermark = match stored.filter(|stored| stored.last_key.as_ref() == Some(&entry.key)) {
         Some(stored) => Watermark {
             value: stored.value,
-            origin: "an earlier run left a watermark",
+            origin: "an earlier run left a watermark".to_owned(),
         },
         None => Watermark {
             value: from_ledger,
-            origin: "the lake's ledger says how far the source was read",
+            origin: format!("the {}'s ledger says how far the source was read", facts.noun),
         },
     };
     let (was, now) = (watermark.value.cursor_type(), cursor.cursor_type);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pintail_lake::quote;
-use pintail_model::{Column, CursorValue, LogicalType, Range, TableName};
+use pintail_model::{Column, CursorValue, LogicalType, Range};
 
 use crate::shape::{Shape, cursor_type_of};
 
@@ -38,9 +38,9 @@ pub fn in_doubt(key: Option<&str>, staged: &str, suspicious: &str) -> String {
     )
 }
 
-/// Those staged rows of a range that no row of the lake is equal to.
+/// Those staged rows of a range that no row of the destination is equal to. `rows` is a relation in parentheses.
 #[must_use]
-pub fn changed(table: &str, shape: &Shape, range: &Range, staged: &str) -> String {
+pub fn changed(rows: &str, shape: &Shape, range: &Range, staged: &str) -> String {
     let is_key = |column: &&Column| shape.key.contains(&column.name);
     let keys = shape.key.iter().map(|name| {
         let name = quote::identifier(name);
@@ -58,7 +58,7 @@ pub fn changed(table: &str, shape: &Shape, range: &Range, staged: &str) -> Strin
     });
     let same: Vec<String> = keys.chain(others).chain(in_range(shape, range)).collect();
     format!(
-        "select staged.*\nfrom {} as staged\nwhere not exists (\n  select 1\n  from {table} as kept\n  where {}\n)",
+        "select staged.*\nfrom {} as staged\nwhere not exists (\n  select 1\n  from {rows} as kept\n  where {}\n)",
         parquet(&[Path::new(staged)]),
         same.join("\n    and ")
     )
@@ -135,70 +135,26 @@ fn cursor_literal(value: CursorValue) -> String {
     }
 }
 
-/// Reads all rows of the lake's table through a tap.
+/// Reads all rows of the destination's table through a tap. `rows` is a relation in parentheses.
 #[must_use]
-pub fn table_at(table: &str, columns: &[&str], snapshot: &str, filter: &str) -> String {
-    format!(
-        "select count(*)\nfrom (\n  select {}\n  from {table} at (version => {snapshot})\n) as lake\nwhere {filter}",
-        quote::identifiers(columns)
-    )
+pub fn all_of(rows: &str, filter: &str) -> String {
+    format!("select count(*)\nfrom {rows} as kept\nwhere {filter}")
 }
 
-/// Reads those rows of the lake's table through a tap that have a key of a staged file.
+/// Reads those rows of the destination's table through a tap that have a key of a staged file.
 #[must_use]
-pub fn keys_at(
-    table: &str,
-    columns: &[&str],
-    key: &[String],
-    staged: &str,
-    snapshot: &str,
-    filter: &str,
-) -> String {
+pub fn keys_of(rows: &str, columns: &[&str], key: &[String], staged: &str, filter: &str) -> String {
     let names = quote::identifiers(key);
     let kept: Vec<String> = columns
         .iter()
         .map(|column| format!("kept.{}", quote::identifier(column)))
         .collect();
     format!(
-        "select count(*)\nfrom (\n  select {}\n  from {table} as kept at (version => {snapshot})\n  semi join (select \
-         {names} from {}) as staged using ({names})\n) as lake\nwhere {filter}",
+        "select count(*)\nfrom (\n  select {}\n  from {rows} as kept\n  semi join (select {names} from {}) as staged using \
+         ({names})\n) as kept\nwhere {filter}",
         kept.join(", "),
         parquet(&[Path::new(staged)])
     )
-}
-
-/// What a commit does to a table, in the words of the lake's own statements.
-#[must_use]
-pub fn commit(table: &TableName, replaces: Option<&[String]>, file: &str) -> Vec<String> {
-    let qualified = quote::table("lake", table, "main");
-    let delete = match replaces {
-        None => format!("delete from {qualified}"),
-        Some(key) => {
-            let same: Vec<String> = key
-                .iter()
-                .map(|name| quote::identifier(name))
-                .map(|name| format!("kept.{name} = staged.{name}"))
-                .collect();
-            format!(
-                "delete from {qualified} as kept\nusing (select {} from {}) as staged\nwhere {}",
-                quote::identifiers(key),
-                parquet(&[Path::new(file)]),
-                same.join(" and ")
-            )
-        }
-    };
-    vec![
-        "begin transaction".to_owned(),
-        delete,
-        format!(
-            "call ducklake_add_data_files('lake', {}, [{}], schema => {}, hive_partitioning => false)",
-            quote::literal(&table.table),
-            quote::literal(file),
-            quote::literal(table.schema_or("main"))
-        ),
-        "insert into lake.pintail.ledger …".to_owned(),
-        "commit".to_owned(),
-    ]
 }
 
 /// A text with every line moved to the right.

@@ -3,7 +3,7 @@
 //! Partitions are read ahead in waves of as many as there are sessions. Because they come in in order, the watermark
 //! of the last one that is in holds for everything below it, whatever ends the run.
 
-use pintail_lake::{Call, Change, StagedFile};
+use pintail_lake::{Call, Change, Compared, StagedFile};
 use pintail_model::{Checksum, PartitionKey};
 
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     }
     work.progress.phase(Phase::Reading);
     let sessions = plan.concurrency.min(pending.len()).max(1);
-    let mut snapshot = Snapshot::open(work.lake.engine(), work.connector, sessions)?;
+    let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, sessions)?;
     if let Some(sql) = &plan.null_count {
         check_null_rows(work, tally, &snapshot, sql)?;
     }
@@ -64,9 +64,9 @@ fn compare_earlier(work: &Work<'_>, tally: &mut Tally) -> Result<bool> {
             leaves,
             seconds: 0.0,
         };
-        let newest = work.lake.snapshot(&work.lake.session()?)?;
+        let newest = work.destination.version(&work.destination.session()?)?;
         tally.parity.rescanned();
-        if !compare(work, tally, &staged, newest)? {
+        if !compare(work, tally, &staged, newest, None)? {
             return Ok(false);
         }
     }
@@ -154,7 +154,9 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
         commit_seconds = Some(seconds);
         record(work, tally, staged, Some(key))?;
         match outcome.snapshot {
-            Some(version) if plan.parity => agrees = compare(work, tally, staged, version)?,
+            Some(_) if plan.parity => {
+                agrees = compare(work, tally, staged, outcome.snapshot, outcome.compared)?;
+            }
             None if plan.parity => leave_uncompared(tally, id, "another process had committed it"),
             _ => {}
         }
@@ -184,16 +186,19 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(StagedFile, 
     let attempt = work.state().attempt(&plan.pipeline, work.run, staged.position)?;
     let path = work.stage.file(&format!("{}-changed", partition.id), attempt);
     work.loosen(&path);
-    let table = work.lake.qualified(&plan.table);
     let from = staged.file.path.to_string_lossy();
     let names = plan.shape.names();
-    let tap = plan.parity.then(|| work.lake.engine().tap());
+    let tap = plan.parity.then(|| work.destination.engine().tap());
     let filter = tap.as_ref().map(|tap| tap.filter(None, &names));
-    let rows = statement::changed(&table, &plan.shape, &partition.range, &from);
+    let rows = statement::changed(&parity::rows(work, None), &plan.shape, &partition.range, &from);
     let sql = statement::stage(&rows, &names, filter.as_deref(), &path.to_string_lossy());
-    let label = format!("compare partition `{}` with the lake", partition.id);
-    let _callers = work.lake.engine().callers(1)?;
-    let rows = work.lake.session()?.execute(Call::new(&label), &sql)?;
+    let label = format!(
+        "compare partition `{}` with the {}",
+        partition.id,
+        work.place.noun()
+    );
+    let _callers = work.destination.engine().callers(1)?;
+    let rows = work.destination.session()?.execute(Call::new(&label), &sql)?;
     if rows == 0 {
         work.discard(&path);
         return Ok(None);
@@ -231,24 +236,38 @@ fn record(work: &Work<'_>, tally: &mut Tally, staged: &Staged, key: Option<Parti
         .committed(&plan.pipeline, work.run, staged.position, record, watermark)
 }
 
-/// Compares the rows as they were read with those that the lake now has under their keys.
-fn compare(work: &Work<'_>, tally: &mut Tally, staged: &Staged, version: i64) -> Result<bool> {
-    let id = &work.plan.partitions[staged.position].id;
+/// Compares the rows as they were read with those that the destination now has under their keys: as the commit itself
+/// read them, or as that version holds them.
+fn compare(
+    work: &Work<'_>,
+    tally: &mut Tally,
+    staged: &Staged,
+    version: Option<i64>,
+    compared: Option<Compared>,
+) -> Result<bool> {
+    let (id, noun) = (&work.plan.partitions[staged.position].id, work.place.noun());
     let mut read = staged.leaves.clone();
-    let mut lake = parity::key_leaves(work, version, &staged.file.path)?;
-    if !read.mismatches(&lake).is_empty()
+    let (mut kept, mut superseded) = match compared {
+        Some(compared) => (compared.table, compared.superseded),
+        None => (parity::key_leaves(work, version, &staged.file.path)?, None),
+    };
+    if !read.mismatches(&kept).is_empty()
+        && superseded.is_none()
         && let Some(cursor) = work.plan.shape.followed()
-        && let Some(superseded) = parity::without_newer(work, version, &staged.file.path, &cursor.dest)?
+        && let Some(found) = parity::without_newer(work, version, &staged.file.path, &cursor.dest)?
     {
+        kept = found.kept;
+        superseded = Some((found.rows, found.read));
+    }
+    if let Some((rows, left)) = superseded {
         tally.notes.push(format!(
-            "partition `{id}`: the lake has {} rows with a later cursor than the source, and kept them",
-            superseded.rows
+            "partition `{id}`: the {noun} has {rows} rows with a later cursor than the source, and kept them"
         ));
-        (read, lake) = (superseded.read, superseded.lake);
+        read = left;
     }
     let agrees = tally
         .parity
-        .add_leaves(&format!("partition `{id}`"), &read, &lake);
+        .add_leaves(&format!("partition `{id}`"), &read, noun, &kept);
     if agrees {
         work.state()
             .compared(&work.plan.pipeline, work.run, staged.position)?;

@@ -56,7 +56,7 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
         .map_or(plan.partitions.len(), |reuse| reuse.first_catch_up);
     let positions: Vec<usize> = (0..partitions).collect();
     let mut snapshot = Snapshot::open(
-        work.lake.engine(),
+        work.destination.engine(),
         work.connector,
         plan.concurrency.min(partitions),
     )?;
@@ -106,8 +106,11 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()>
         let mut read = LeafChecksums::default();
         staged.iter().for_each(|staged| read.merge(&staged.leaves));
         tally.parity.set_checksum(read.total());
-        let lake = parity::table_leaves(work, snapshot)?;
-        if !tally.parity.add_leaves(WHOLE, &read, &lake) {
+        let kept = match &outcome.compared {
+            Some(compared) => compared.table.clone(),
+            None => parity::table_leaves(work, Some(snapshot))?,
+        };
+        if !tally.parity.add_leaves(WHOLE, &read, work.place.noun(), &kept) {
             return parity::differs(work, &tally.parity);
         }
         let mut state = work.state();
@@ -142,8 +145,8 @@ fn add_up(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) {
 /// Writes down that everything is in, and where a delta may go on.
 fn record(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()> {
     let plan = work.plan;
-    let session = work.lake.session()?;
-    let table_id = work.lake.table_id(&session, &plan.table)?;
+    let session = work.destination.session()?;
+    let table_id = work.destination.table_id(&session, &plan.table)?;
     let last = staged
         .last()
         .map(|staged| work.key(&plan.partitions[staged.position]));

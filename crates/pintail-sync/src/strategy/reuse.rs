@@ -51,7 +51,7 @@ pub(super) fn gather(work: &Work<'_>, reuse: &Reuse) -> Result<Gathered> {
         .collect();
     let (read, counted, reached) = {
         let sessions = plan.concurrency.min(missing.len());
-        let mut snapshot = Snapshot::open(work.lake.engine(), work.connector, sessions)?;
+        let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, sessions)?;
         let read = fetch::stage_all(work, snapshot.sessions(), &missing)?;
         let label = format!(
             "count the rows of table \"{}\" in {}",
@@ -168,7 +168,7 @@ fn unchanged(
         .followed()
         .expect("only rows with a cursor can be told apart");
     let names = plan.shape.names();
-    let tap = plan.parity.then(|| Arc::new(work.lake.engine().tap()));
+    let tap = plan.parity.then(|| Arc::new(work.destination.engine().tap()));
     let leaf = plan.shape.leaf.as_ref().map(Leaf::sql);
     let filter = tap.as_ref().map(|tap| tap.filter(leaf.as_deref(), &names));
     let rows = statement::unchanged(path, newer, &plan.shape.key, &cursor.dest, since);
@@ -177,8 +177,8 @@ fn unchanged(
         "keep the rows of partition `{}` that have not changed",
         partition.id
     );
-    let _callers = work.lake.engine().callers(1)?;
-    let rows = work.lake.session()?.execute(Call::new(&label), &sql)?;
+    let _callers = work.destination.engine().callers(1)?;
+    let rows = work.destination.session()?.execute(Call::new(&label), &sql)?;
     if tap.as_ref().is_some_and(|tap| tap.rows() != rows) {
         return Err(Error::Refused {
             kind: ErrorKind::Internal,
@@ -221,9 +221,9 @@ fn keys_twice(work: &Work<'_>, load: &[Staged]) -> Result<u64> {
     let names = quote::identifiers(&work.plan.shape.key);
     let all = statement::parquet(&files);
     let sql = format!("select count(*) from (select 1 from {all} group by {names} having count(*) > 1)");
-    let _callers = work.lake.engine().callers(1)?;
+    let _callers = work.destination.engine().callers(1)?;
     let found = work
-        .lake
+        .destination
         .session()?
         .query(Call::new("look for rows that were staged twice"), &sql)?;
     Ok(found

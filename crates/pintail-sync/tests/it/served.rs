@@ -70,7 +70,7 @@ impl Served {
         SyncRequest {
             spec: self.spec.clone(),
             source: registry::source(&from.datastore).expect("a source of this release"),
-            destination: lake.clone(),
+            destination: Box::new(lake.clone()),
             data_dir: self.place.folder.path().join("state"),
             strategy: strategy.map(str::to_owned),
             partitions: self.partitions,

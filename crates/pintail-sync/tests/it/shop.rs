@@ -143,7 +143,7 @@ impl Shop {
         SyncRequest {
             spec: self.spec.clone(),
             source: Box::new(self.source.clone()),
-            destination: self.location(),
+            destination: Box::new(self.location()),
             data_dir: self.folder.path().join("state"),
             strategy: strategy.map(str::to_owned),
             partitions: self.partitions,

@@ -230,6 +230,7 @@ impl Connector for FileSource {
                 name: name.to_owned(),
                 source_type: kind.to_lowercase(),
                 logical_type,
+                carrier: None,
                 nullable: row.boolean(2),
                 identity: script.column_identity.clone(),
                 histogram,

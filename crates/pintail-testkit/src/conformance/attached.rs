@@ -156,6 +156,7 @@ pub fn read_as(source: pintail_lake::connector::SourceColumn, logical_type: Logi
         name: source.name.clone(),
         logical_type,
         nullable: source.nullable,
+        origin: None,
     };
     ColumnRead { source, column }
 }

@@ -43,6 +43,7 @@ fn statements_are_plain_to_read() {
         name: name.to_owned(),
         source_type: source_type.to_owned(),
         logical_type: Some(home),
+        carrier: None,
         nullable: true,
         identity: None,
         histogram: Vec::new(),

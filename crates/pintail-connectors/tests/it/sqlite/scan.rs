@@ -28,6 +28,7 @@ fn statements_are_plain_to_read() {
         name: name.to_owned(),
         source_type: declared.to_owned(),
         logical_type: Some(home),
+        carrier: None,
         nullable: true,
         identity: None,
         histogram: Vec::new(),

@@ -509,7 +509,7 @@ impl Case<'_> {
                 ..crate::shop::spec(DeltaSpec::default())
             },
             source: self.world.source.connector(),
-            destination: self.scene.lake.clone(),
+            destination: Box::new(self.scene.lake.clone()),
             data_dir: self.scene.data_dir.to_path_buf(),
             strategy: step.strategy.map(str::to_owned),
             partitions: step.partitions,

@@ -61,6 +61,7 @@ fn declared_words_keep_the_width_of_the_source() {
             name: "c".to_owned(),
             logical_type: expected,
             nullable: false,
+            origin: None,
         };
         assert_eq!(columns[1].column, expected);
     };

@@ -30,7 +30,7 @@ fn the_choice_of_a_strategy_says_why() {
         ("changes", "the lake's ledger says how far the source was read"),
     );
     check(
-        |setting| setting.lake_table = None,
+        |setting| setting.found = None,
         ("everything", "the table is not in the lake yet"),
     );
     check(
@@ -67,7 +67,7 @@ fn the_choice_of_a_strategy_says_why() {
         ("changes", "the lake's ledger says how far the source was read"),
     );
     check(
-        |setting| setting.table.columns[1].nullable = false,
+        |setting| setting.found.as_mut().expect("a table").fits = false,
         ("everything", "the columns differ from those of the lake's table"),
     );
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pintail_lake::connector::{OldestTransaction, ReadPoint, SourceColumn, TableDescription};
-use pintail_lake::{LakeColumn, LakeTable, LedgerEntry};
+use pintail_lake::{Catalogue, FoundTable, LakeLocation, LedgerEntry};
 use pintail_model::{Checksum, CursorType, CursorValue, LogicalType, PartitionKey, RunId, TableName};
 use pintail_sync::plan::{Asked, Candidates, Facts, make};
 use pintail_sync::shape::Shape;
@@ -32,11 +32,19 @@ fn connector() -> FileSource {
     FileSource::new(std::path::Path::new("shop.duckdb"))
 }
 
+fn lake() -> LakeLocation {
+    LakeLocation {
+        catalogue: Catalogue::Sqlite("lake.sqlite".into()),
+        data_path: "lake".into(),
+    }
+}
+
 fn column(name: &str, source_type: &str, logical_type: Option<LogicalType>) -> SourceColumn {
     SourceColumn {
         name: name.to_owned(),
         source_type: source_type.to_owned(),
         logical_type,
+        carrier: None,
         nullable: false,
         identity: None,
         histogram: Vec::new(),
@@ -81,7 +89,7 @@ struct Setting {
     ledger: Option<CursorValue>,
     /// Changes the ledger's newest entry.
     entry: fn(&mut LedgerEntry),
-    lake_table: Option<LakeTable>,
+    found: Option<FoundTable>,
     history: History,
     committed: Vec<PartitionKey>,
     connector: FileSource,
@@ -104,7 +112,7 @@ impl Setting {
             oldest: OldestTransaction::None,
             ledger: None,
             entry: |_| {},
-            lake_table: None,
+            found: None,
             history: History::default(),
             committed: Vec::new(),
             connector: connector(),
@@ -115,26 +123,17 @@ impl Setting {
     fn loaded() -> Self {
         let mut setting = Self::new();
         setting.ledger = Some(cursor("2024-01-15 12:00:00+00"));
-        setting.lake_table = Some(LakeTable {
-            columns: table()
-                .columns
-                .iter()
-                .map(|column| LakeColumn {
-                    name: column.name.clone(),
-                    sql_type: column.logical_type.expect("a type").to_string().to_uppercase(),
-                    nullable: column.nullable,
-                })
-                .collect(),
-            rows: 1_000_000,
+        setting.found = Some(FoundTable {
             table_id: 3,
-            folder: "/lake/main/orders".into(),
+            rows: 1_000_000,
+            fits: true,
         });
         setting
     }
 
     fn make(&self) -> Result<PipelinePlan, Error> {
         let candidates = Candidates::of(&self.spec, &self.asked)?;
-        let read = columns::resolve(&self.spec, &self.table, &self.connector)?;
+        let read = columns::resolve(&self.spec, &self.table, &self.connector, &lake())?;
         let shape = Shape::new(&self.spec, &self.table, read, candidates.delta_spec());
         let now = instant("2024-01-15T14:00:00Z");
         let oldest = self.oldest.clone();
@@ -158,8 +157,9 @@ impl Setting {
                 seen_at: now,
             }),
             shape,
-            lake_address: "ducklake:sqlite:lake.sqlite?data_path=lake".to_owned(),
-            lake_table: self.lake_table.clone(),
+            noun: "lake",
+            destination_address: lake().address(),
+            found: self.found.clone(),
             ledger: self.ledger.map(|watermark| {
                 let mut entry = LedgerEntry {
                     pipeline: "orders".to_owned(),
@@ -178,7 +178,14 @@ impl Setting {
             history: self.history.clone(),
             committed: self.committed.clone(),
         };
-        make(&self.spec, &self.asked, &candidates, &facts, &self.connector)
+        make(
+            &self.spec,
+            &self.asked,
+            &candidates,
+            &facts,
+            &self.connector,
+            &lake(),
+        )
     }
 
     fn plan(&self) -> PipelinePlan {

@@ -1,6 +1,6 @@
 //! Both sides of the demo, asked by queries of their own: nothing here comes from what a run reported.
 
-use pintail_lake::{Access, Call, Engine, Lake, Row, Session, TextTable, quote};
+use pintail_lake::{Access, Call, Engine, Row, Session, TextTable, quote};
 use pintail_model::ErrorKind;
 use pintail_sync::SyncRequest;
 use pintail_sync::plan::SOURCE;
@@ -43,7 +43,7 @@ impl Proof {
         })?;
         let engine = Engine::open(&request.engine)?;
         engine.attach("attach the shop", &request.source.attachment(SOURCE))?;
-        let lake = Lake::attach(&engine, &request.destination, Access::ReadOnly)?;
+        let lake = request.destination.attach(&engine, Access::ReadOnly)?;
         let session = lake.session()?;
         session.batch(Call::new("use the lake"), "use lake")?;
         // Both sides are looked at in one transaction, which ends with the session.
@@ -51,7 +51,7 @@ impl Proof {
         Ok(Self {
             session,
             source: whole.scan.sql.clone(),
-            lake: lake.qualified(&plan.table),
+            lake: quote::table("lake", &plan.table, "main"),
             columns: quote::identifiers(&plan.shape.names()),
         })
     }

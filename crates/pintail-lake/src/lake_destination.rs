@@ -1,0 +1,137 @@
+//! A lake as a destination.
+
+use std::path::{Path, PathBuf};
+
+use pintail_model::{Column, PartitionKey, RunId, TableName};
+
+use crate::commit::{Change, CommitOutcome, CommitRequest};
+use crate::destination::{Destination, DestinationPlace, FoundTable};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::extension::Extension;
+use crate::lake::{ALIAS, Access, Lake, StageFolder};
+use crate::ledger::LedgerEntry;
+use crate::location::LakeLocation;
+use crate::quote;
+use crate::session::Session;
+use crate::sweep::{SweepPolicy, Swept};
+
+impl DestinationPlace for LakeLocation {
+    fn noun(&self) -> &'static str {
+        "lake"
+    }
+
+    fn address(&self) -> String {
+        Self::address(self)
+    }
+
+    fn extensions(&self) -> Vec<Extension> {
+        Self::extensions(self)
+    }
+
+    fn rows(&self, table: &TableName, columns: &[Column], version: Option<&str>) -> String {
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let at = version.map_or_else(String::new, |version| format!(" at (version => {version})"));
+        format!(
+            "(select {} from {}{at})",
+            quote::identifiers(&names),
+            quote::table(ALIAS, table, "main")
+        )
+    }
+
+    fn shown_commit(
+        &self,
+        table: &TableName,
+        _columns: &[Column],
+        change: &Change,
+        file: &str,
+    ) -> Vec<String> {
+        let qualified = quote::table(ALIAS, table, "main");
+        let delete = match change {
+            Change::Append => None,
+            Change::ReplaceAll => Some(format!("delete from {qualified}")),
+            Change::Upsert { key, .. } => {
+                let same: Vec<String> = key
+                    .iter()
+                    .map(|name| quote::identifier(name))
+                    .map(|name| format!("kept.{name} = staged.{name}"))
+                    .collect();
+                Some(format!(
+                    "delete from {qualified} as kept\nusing (select {} from {}) as staged\nwhere {}",
+                    quote::identifiers(key),
+                    quote::parquet([Path::new(file)]),
+                    same.join(" and ")
+                ))
+            }
+        };
+        let add = format!(
+            "call ducklake_add_data_files('{ALIAS}', {}, [{}], schema => {}, hive_partitioning => false)",
+            quote::literal(&table.table),
+            quote::literal(file),
+            quote::literal(table.schema_or("main"))
+        );
+        let around = |sql: &str| sql.to_owned();
+        std::iter::once(around("begin transaction"))
+            .chain(delete)
+            .chain([add, around("insert into lake.pintail.ledger …"), around("commit")])
+            .collect()
+    }
+
+    fn shown_stage(&self, table: &TableName, run: &str) -> PathBuf {
+        format!("<data>/{}/{}/{run}", table.schema_or("main"), table.table).into()
+    }
+
+    fn attach(&self, engine: &Engine, access: Access) -> Result<Box<dyn Destination>> {
+        Ok(Box::new(Lake::attach(engine, self, access)?))
+    }
+}
+
+impl Destination for Lake {
+    fn engine(&self) -> &Engine {
+        Self::engine(self)
+    }
+
+    fn table(&self, session: &Session, name: &TableName, columns: &[Column]) -> Result<Option<FoundTable>> {
+        let found = Self::table(self, session, name)?;
+        Ok(found.map(|table| FoundTable {
+            table_id: table.table_id,
+            rows: table.rows,
+            fits: table.matches(columns),
+        }))
+    }
+
+    fn table_id(&self, session: &Session, name: &TableName) -> Result<Option<i64>> {
+        Self::table_id(self, session, name)
+    }
+
+    fn version(&self, session: &Session) -> Result<Option<i64>> {
+        self.snapshot(session).map(Some)
+    }
+
+    fn repair(&self, session: &Session, table: &TableName) -> Result<u32> {
+        match Self::table(self, session, table)? {
+            Some(table) => Self::repair(self, session, &table),
+            None => Ok(0),
+        }
+    }
+
+    fn stage(&self, table: &TableName, run: &RunId) -> Result<StageFolder> {
+        Self::stage(self, table, run)
+    }
+
+    fn committed(&self, session: &Session, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
+        self.ledger().committed(session, keys)
+    }
+
+    fn newest(&self, session: &Session, table: &TableName) -> Result<Option<LedgerEntry>> {
+        self.ledger().newest(session, table)
+    }
+
+    fn commit(&self, request: &CommitRequest<'_>) -> Result<CommitOutcome> {
+        Self::commit(self, request)
+    }
+
+    fn sweep(&self, table: &TableName, policy: &SweepPolicy) -> Result<Swept> {
+        Self::sweep(self, table, policy)
+    }
+}
