@@ -6,9 +6,11 @@
 //! - [`decode`]: typed readers that collect every mistake.
 //! - [`problem`]: what a mistake looks like to a person.
 //! - [`datastore`]: named connections; [`datastores`] loads them from `datastores.yaml`.
+//! - [`place`]: files, on this machine or in a bucket.
 //! - [`location`]: the same connections as URLs.
 //! - [`secrecy`]: what is never shown.
 
+mod address;
 pub mod datastore;
 pub mod datastores;
 pub mod decode;
@@ -19,6 +21,7 @@ pub mod nearest;
 pub mod node;
 mod options;
 mod path;
+pub mod place;
 pub mod problem;
 pub mod secrecy;
 pub mod systems;
@@ -30,4 +33,5 @@ pub use document::Document;
 pub use environment::Lookup;
 pub use location::{Location, LocationError};
 pub use node::{Node, Value};
+pub use place::{Bucket, FileFormat, Files, Place};
 pub use problem::{Position, Problem, Problems};

@@ -50,8 +50,14 @@ pub fn secret_text(text: &str) -> bool {
 /// ```
 #[must_use]
 pub fn redact(text: &str) -> String {
+    // The whole text once more: the address of a bucket may stand inside of a query, behind other parameters or
+    // before them.
+    redact_query(&redact_authority(text))
+}
+
+fn redact_authority(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return redact_query(text);
+        return text.to_owned();
     };
     // Up to the last `@` of the whole text: an unescaped `@`, `/` or `?` inside a password must not uncover the
     // rest of it.
@@ -116,6 +122,10 @@ mod tests {
             "postgres://db/shop?user=a&password=hunter2",
             "postgres://db/shop?PASSWORD=hunter2&sslpassword=hunter2",
             "ducklake:postgres://sync:hunter2@db/lake?data_path=files/",
+            "s3://bucket/prefix?secret_access_key=hunter2",
+            "s3://bucket/prefix?secret_access_key=a@hunter2&region=x",
+            "ducklake:sqlite:lake?data_path=s3://bucket/prefix&s3_secret_access_key=hunter2",
+            "ducklake:sqlite:lake?s3_secret_access_key=hunter2&data_path=s3://bucket/prefix",
         ] {
             assert!(!redact(url).contains("hunter2"), "{url} became {}", redact(url));
             assert!(secret_text(url), "{url}");
@@ -130,6 +140,7 @@ mod tests {
             "postgres://[::1]:5432/shop",
             "postgres://a:5432,b:5433/shop",
             "sqlite:shop.db?table=orders",
+            "s3://bucket/prefix/*.parquet?endpoint=http://minio:9000&region=eu-north-1",
             "orders",
             "",
         ] {

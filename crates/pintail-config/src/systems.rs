@@ -18,15 +18,95 @@ pub struct System {
 /// How the connection of a system is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// The options of libpq, and `schema`.
-    Libpq,
+    /// The options of a server, and `schema`.
+    Server(&'static ServerForm),
     /// `path`.
     File,
-    /// `catalog`, `data_path`, `metadata_schema`, `schema`.
+    /// `path` and `schema`.
+    Database,
+    /// `catalog`, `data_path`, `metadata_schema`, `schema`, and for a bucket its options with `s3_` before them.
     Lake,
+    /// `path` and `format`.
+    Folder,
+    /// `bucket`, `prefix`, `format` and the options of a bucket.
+    Bucket(Endpoint),
     /// Not built: any keys are taken, so that a configuration can be checked before its system arrives.
     Open,
 }
+
+/// Whether an object store has an address of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// Amazon's, unless another is named.
+    Known,
+    /// It has to be named.
+    Required,
+}
+
+/// How a server is addressed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ServerForm {
+    /// What a URL begins with.
+    pub(crate) scheme: &'static str,
+    /// The option that names the database.
+    pub(crate) database: &'static str,
+    /// The port that is meant if none is named.
+    pub(crate) port: &'static str,
+    /// Whether an address may name several hosts, as libpq tries them one after the other.
+    pub(crate) many_hosts: bool,
+    /// Other words for options that other tools have, and ours; in a file only.
+    pub(crate) synonyms: &'static [(&'static str, &'static str)],
+    /// Every option.
+    pub(crate) options: &'static [&'static str],
+    /// Options that name a file, relative to where the connection is written down.
+    pub(crate) files: &'static [&'static str],
+}
+
+/// Postgres, in the words of libpq.
+pub(crate) const POSTGRES: ServerForm = ServerForm {
+    scheme: "postgres",
+    database: "dbname",
+    port: "5432",
+    many_hosts: true,
+    synonyms: &[],
+    options: LIBPQ_OPTIONS,
+    files: LIBPQ_FILES,
+};
+
+/// MySQL and MariaDB, in the words of DuckDB's scanner.
+/// <https://duckdb.org/docs/stable/core_extensions/mysql#configuration>
+pub(crate) const MYSQL: ServerForm = ServerForm {
+    scheme: "mysql",
+    database: "database",
+    port: "3306",
+    many_hosts: false,
+    synonyms: &[("dbname", "database")],
+    options: &[
+        "host",
+        "port",
+        "user",
+        "password",
+        "database",
+        "socket",
+        "ssl_mode",
+        "ssl_ca",
+        "ssl_capath",
+        "ssl_cert",
+        "ssl_cipher",
+        "ssl_crl",
+        "ssl_crlpath",
+        "ssl_key",
+    ],
+    files: &[
+        "socket",
+        "ssl_ca",
+        "ssl_capath",
+        "ssl_cert",
+        "ssl_crl",
+        "ssl_crlpath",
+        "ssl_key",
+    ],
+};
 
 /// Every system, in the order in which they are suggested.
 pub const SYSTEMS: &[System] = &[
@@ -34,7 +114,13 @@ pub const SYSTEMS: &[System] = &[
         name: "postgres",
         readable: true,
         writable: false,
-        form: Form::Libpq,
+        form: Form::Server(&POSTGRES),
+    },
+    System {
+        name: "mysql",
+        readable: false,
+        writable: false,
+        form: Form::Server(&MYSQL),
     },
     System {
         name: "sqlite",
@@ -43,18 +129,37 @@ pub const SYSTEMS: &[System] = &[
         form: Form::File,
     },
     System {
+        name: "duckdb",
+        readable: false,
+        writable: false,
+        form: Form::Database,
+    },
+    System {
         name: "ducklake",
         readable: false,
         writable: true,
         form: Form::Lake,
     },
-    later("mysql"),
+    System {
+        name: "files",
+        readable: false,
+        writable: false,
+        form: Form::Folder,
+    },
+    System {
+        name: "s3",
+        readable: false,
+        writable: false,
+        form: Form::Bucket(Endpoint::Known),
+    },
+    System {
+        name: "minio",
+        readable: false,
+        writable: false,
+        form: Form::Bucket(Endpoint::Required),
+    },
     later("starrocks"),
     later("clickhouse"),
-    later("duckdb"),
-    later("s3"),
-    later("minio"),
-    later("files"),
 ];
 
 const fn later(name: &'static str) -> System {
@@ -72,9 +177,23 @@ pub fn system(name: &str) -> Option<&'static System> {
     SYSTEMS.iter().find(|system| system.name == name)
 }
 
+/// The names of the systems for which `fits` holds, for a sentence: "`postgres` and `sqlite`".
+#[must_use]
+pub fn listed(fits: impl Fn(&System) -> bool) -> String {
+    let names: Vec<String> = SYSTEMS
+        .iter()
+        .filter(|system| fits(system))
+        .map(|system| format!("`{}`", system.name))
+        .collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 /// Every option that libpq 17 takes in a connection string, except those for replication.
 /// <https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-PARAMKEYWORDS>
-pub(crate) const LIBPQ_OPTIONS: &[&str] = &[
+const LIBPQ_OPTIONS: &[&str] = &[
     "host",
     "hostaddr",
     "port",
@@ -118,7 +237,7 @@ pub(crate) const LIBPQ_OPTIONS: &[&str] = &[
 ];
 
 /// Options that name a file, relative to where the connection is written down.
-pub(crate) const LIBPQ_FILES: &[&str] = &[
+const LIBPQ_FILES: &[&str] = &[
     "passfile",
     "sslcert",
     "sslkey",

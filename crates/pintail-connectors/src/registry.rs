@@ -1,6 +1,6 @@
 //! From a datastore to its connector: the only place that tells systems apart by name.
 
-use pintail_config::{Catalogue as Given, Datastore};
+use pintail_config::{Catalogue as Given, Datastore, Place};
 use pintail_lake::connector::Connector;
 use pintail_lake::location::{Catalogue, LakeLocation};
 use pintail_lake::{DestinationPlace, Error, Result};
@@ -57,16 +57,16 @@ pub fn lake_location(datastore: &Datastore) -> Result<LakeLocation> {
             "Tables can be written to `ducklake`.",
         ));
     };
-    if let Some(missing) = datastore.not_built_as_destination() {
+    let Place::Local(data_path) = &lake.data_path else {
         return Err(Error::refused(
             ErrorKind::Invalid,
             format!(
-                "cannot write to datastore `{}`: {missing} is not built yet",
+                "cannot write to datastore `{}`: a lake with its files in an object store is not built yet",
                 datastore.name
             ),
             "Give `data_path` a folder.",
         ));
-    }
+    };
     let absolute = |path: &std::path::Path| {
         std::path::absolute(path).map_err(|source| Error::File {
             action: "find",
@@ -87,7 +87,7 @@ pub fn lake_location(datastore: &Datastore) -> Result<LakeLocation> {
     };
     Ok(LakeLocation {
         catalogue,
-        data_path: absolute(&lake.data_path)?,
+        data_path: absolute(data_path)?,
     })
 }
 

@@ -17,8 +17,12 @@ pub struct Extension(pub &'static str);
 pub const DUCKLAKE: Extension = Extension("ducklake");
 /// Reads and writes PostgreSQL; also carries Postgres catalogues.
 pub const POSTGRES: Extension = Extension("postgres_scanner");
+/// Reads and writes MySQL and MariaDB.
+pub const MYSQL: Extension = Extension("mysql_scanner");
 /// Reads and writes SQLite; also carries SQLite catalogues.
 pub const SQLITE: Extension = Extension("sqlite_scanner");
+/// Reads and writes files in object stores.
+pub const HTTPFS: Extension = Extension("httpfs");
 
 /// Where an extension was found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,22 +3,34 @@
 //! | address | what it names |
 //! |---|---|
 //! | `postgres://user:password@host:port/dbname?sslmode=require` | a Postgres database; `postgresql://` is the same |
+//! | `mysql://user:password@host:port/database?ssl_mode=required` | a MySQL or MariaDB database; `mariadb://` is the same |
 //! | `sqlite:path`, `sqlite:///absolute/path` | a SQLite file |
+//! | `duckdb:path`, `duckdb:///absolute/path` | a DuckDB file |
 //! | `ducklake:sqlite:path?data_path=folder` | a lake whose catalogue is a SQLite file |
 //! | `ducklake:duckdb:path?data_path=folder` | a lake whose catalogue is a DuckDB file |
 //! | `ducklake:postgres://…/dbname?data_path=folder` | a lake whose catalogue is a Postgres database |
+//! | `ducklake:…?data_path=s3://bucket/prefix&s3_region=…` | a lake whose files lie in a bucket |
+//! | `files:folder/`, `files:folder/*.parquet` | a folder whose entries are tables, or files that are one table |
+//! | `s3://bucket/prefix/?region=…&endpoint=…` | the same in a bucket; `minio://` is the same and needs `endpoint` |
 //!
-//! Pintail takes its own keys `table`, `schema`, `data_path` and `metadata_schema` out of the query; the rest
-//! belongs to the system. Everything is percent-decoded. The Postgres form is the one of libpq: IPv6 in brackets,
-//! several hosts with commas, a socket as `postgres:///dbname?host=/folder`.
+//! Pintail takes its own keys `table`, `schema`, `format`, `data_path` and `metadata_schema` out of the query; the
+//! rest belongs to the system. Everything is percent-decoded. The Postgres form is the one of libpq: IPv6 in brackets,
+//! several hosts with commas, a socket as `postgres:///dbname?host=/folder`; MySQL has a socket as
+//! `mysql:///database?socket=/file`.
+//!
+//! A bucket takes `endpoint` (`http://host:port` of a server other than Amazon's), `region`, `access_key_id`,
+//! `secret_access_key`, `session_token`, `url_style` (`path` or `vhost`) and `use_ssl`; behind `ducklake:` each with
+//! `s3_` before it. What is not given is taken from the usual variables of AWS (`AWS_ACCESS_KEY_ID`, …) when the
+//! bucket is first needed.
 //!
 //! Without `data_path`, the files of a lake with a catalogue in a file lie beside it: `lake.sqlite` has
 //! `lake.files/`. A catalogue in Postgres has no such place, so there it has to be said.
 //!
 //! A location never shows its password, and neither does the error about a malformed one.
 
-mod postgres;
+mod bucket;
 mod query;
+mod server;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,11 +39,17 @@ use percent_encoding::percent_decode_str;
 use pintail_model::{ErrorKind, TableName};
 
 use crate::datastore::{Catalogue, Connection, Datastore, Lake, resolve, resolve_files};
-use crate::location::postgres::parse_server;
+use crate::location::bucket::{parse_bucket, parse_folder, refuse_options, take_options};
 use crate::location::query::Query;
+use crate::location::server::parse_server;
 use crate::nearest::nearest;
+use crate::place::{Owner, Place};
 use crate::secrecy::redact;
-use crate::systems::{SYSTEMS, system};
+use crate::systems::{MYSQL, POSTGRES, SYSTEMS, listed, system};
+
+/// Every form, for those who wrote none of them.
+const FORMS: &str = "the forms are `postgres://…`, `mysql://…`, `sqlite:<path>`, `duckdb:<path>`, \
+                     `ducklake:<catalogue>`, `files:<path>` and `s3://<bucket>/…`";
 
 /// A datastore, and perhaps a table in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,14 +121,14 @@ pub(crate) struct Reason {
 }
 
 impl Reason {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             hint: None,
         }
     }
 
-    fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -126,14 +144,37 @@ fn parse(address: &str, base: &Path) -> Result<Location, Reason> {
     let schema = query.take("schema")?;
     let (system, connection) = match scheme {
         "postgres" | "postgresql" => {
-            let options = parse_server(body, query)?;
-            ("postgres", Connection::Server(resolve_files(&options, base)))
+            let options = parse_server(body, query, &POSTGRES)?;
+            (
+                "postgres",
+                Connection::Server(resolve_files(&options, &POSTGRES, base)),
+            )
+        }
+        "mysql" | "mariadb" => {
+            let options = parse_server(body, query, &MYSQL)?;
+            ("mysql", Connection::Server(resolve_files(&options, &MYSQL, base)))
         }
         "sqlite" => {
             query.finish(&["table"])?;
             ("sqlite", Connection::File(parse_path(body, base)?))
         }
+        "duckdb" => {
+            query.finish(&["table", "schema"])?;
+            ("duckdb", Connection::File(parse_path(body, base)?))
+        }
         "ducklake" => ("ducklake", Connection::Lake(parse_lake(body, query, base)?)),
+        "files" => ("files", Connection::Files(parse_folder(body, query, base)?)),
+        "s3" => ("s3", Connection::Files(parse_bucket(body, query)?)),
+        "minio" => {
+            let files = parse_bucket(body, query)?;
+            if files.endpoint().is_none() {
+                return Err(
+                    Reason::new("`endpoint` is missing: MinIO has no address of its own")
+                        .hint("add `?endpoint=http://host:9000`"),
+                );
+            }
+            ("minio", Connection::Files(files))
+        }
         other => return Err(unknown_scheme(other)),
     };
     if let Some(table) = &mut table
@@ -159,15 +200,22 @@ pub(crate) fn parse_catalogue(text: &str, base: &Path) -> Result<Catalogue, Reas
 }
 
 /// Where the files of a lake lie if nobody says so.
-pub(crate) fn default_data_path(catalogue: &Catalogue) -> Option<PathBuf> {
+pub(crate) fn default_data_path(catalogue: &Catalogue) -> Option<Place> {
     match catalogue {
-        Catalogue::Sqlite(path) | Catalogue::Duckdb(path) => Some(path.with_extension("files")),
+        Catalogue::Sqlite(path) | Catalogue::Duckdb(path) => Some(Place::Local(path.with_extension("files"))),
         Catalogue::Postgres(_) => None,
     }
 }
 
 fn parse_lake(body: &str, mut query: Query, base: &Path) -> Result<Lake, Reason> {
-    let data_path = query.take("data_path")?.map(|path| resolve(base, &path));
+    let mut data_path = query
+        .take("data_path")?
+        .map(|path| Place::parse(&path, base))
+        .transpose()?;
+    match &mut data_path {
+        Some(Place::Bucket(bucket)) => take_options(&mut query, Owner::DataPath, bucket)?,
+        _ => refuse_options(&query)?,
+    }
     let metadata_schema = query.take("metadata_schema")?;
     let catalogue = catalogue(body, query, base)?;
     let data_path = data_path
@@ -194,7 +242,8 @@ fn catalogue(body: &str, query: Query, base: &Path) -> Result<Catalogue, Reason>
             Ok(Catalogue::Duckdb(parse_path(path, base)?))
         }
         Some(("postgres" | "postgresql", rest)) => Ok(Catalogue::Postgres(resolve_files(
-            &parse_server(rest, query)?,
+            &parse_server(rest, query, &POSTGRES)?,
+            &POSTGRES,
             base,
         ))),
         _ => Err(Reason::new(
@@ -222,21 +271,26 @@ fn split_scheme(address: &str) -> Result<(&str, &str), Reason> {
                 Some("db" | "sqlite" | "sqlite3") => {
                     reason.hint("a SQLite file is written as `sqlite:<path>`")
                 }
-                _ => reason.hint("the forms are `postgres://…`, `sqlite:<path>` and `ducklake:<catalogue>`"),
+                Some("duckdb") => reason.hint("a DuckDB file is written as `duckdb:<path>`"),
+                Some("parquet" | "csv" | "json") => reason.hint("files are written as `files:<path>`"),
+                _ => reason.hint(FORMS),
             }
         })
 }
 
 fn unknown_scheme(scheme: &str) -> Reason {
     if system(scheme).is_some() {
-        return Reason::new(format!("`{scheme}` is not built yet"))
-            .hint("this release reads `postgres://…` and `sqlite:<path>` and writes `ducklake:<catalogue>`");
+        return Reason::new(format!("`{scheme}` is not built yet")).hint(format!(
+            "this release reads from {} and writes to {}",
+            listed(|system| system.readable),
+            listed(|system| system.writable)
+        ));
     }
     // What stands before the first colon may be a user name, but never a password.
     let reason = Reason::new(format!("`{scheme}` is not a system"));
     match nearest(scheme, SYSTEMS.iter().map(|system| system.name)) {
         Some(meant) => reason.hint(format!("did you mean `{meant}`?")),
-        None => reason.hint("the forms are `postgres://…`, `sqlite:<path>` and `ducklake:<catalogue>`"),
+        None => reason.hint(FORMS),
     }
 }
 
@@ -246,7 +300,7 @@ fn parse_path(text: &str, base: &Path) -> Result<PathBuf, Reason> {
         Some(absolute) if absolute.starts_with('/') => absolute,
         Some(_) => {
             return Err(Reason::new("a path after `//` has to be absolute")
-                .hint("write `sqlite:folder/file` or `sqlite:///folder/file`"));
+                .hint("write `folder/file` or `///folder/file` behind the colon"));
         }
         None => text,
     };

@@ -37,12 +37,16 @@ impl Query {
         }
     }
 
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == key)
+    }
+
     /// What nobody took.
     pub(super) fn rest(self) -> Vec<(String, String)> {
         self.0
     }
 
-    pub(super) fn finish(self, known: &[&'static str]) -> Result<(), Reason> {
+    pub(super) fn finish(self, known: &[&str]) -> Result<(), Reason> {
         match self.0.first() {
             Some((key, _)) => Err(unknown_parameter(key, known)),
             None => Ok(()),
@@ -51,7 +55,7 @@ impl Query {
 }
 
 /// A parameter that nobody knows. Its name is only shown if it cannot be the tail of a password.
-pub(super) fn unknown_parameter(key: &str, known: &[&'static str]) -> Reason {
+pub(super) fn unknown_parameter(key: &str, known: &[&str]) -> Reason {
     if !key
         .chars()
         .all(|letter| letter.is_ascii_lowercase() || letter == '_')

@@ -114,15 +114,63 @@ datastores:
 fn systems_of_later_releases_load() {
     assert_snapshot!(check("\
 datastores:
-  a: {type: mysql, connection: {host: x, port: 3306, password: y, anything: 1}}
+  a: {type: clickhouse, connection: {host: x, port: 9000, password: y, anything: 1}}
   b: {type: starrocks, connection: {host: x}}
-  c: {type: s3, connection: {bucket: x, aws_secret_access_key: y}}
-  d: {type: duckdb, connection: {path: x.db}}
 "), @r"
-    a = mysql://x:3306
+    a = clickhouse://x:9000
     b = starrocks://x
-    c = s3://
-    d = duckdb://
+    ");
+}
+
+#[test]
+fn servers_files_and_buckets_load() {
+    assert_snapshot!(check("\
+datastores:
+  shop: {type: mysql, connection: {host: x, port: 3306, user: u, password: y, dbname: shop, ssl_ca: ca.pem}}
+  local: {type: mysql, connection: {socket: /run/mysqld.sock, user: u, database: shop, schema: shop}}
+  mart: {type: duckdb, connection: {path: mart.duckdb, schema: marts}}
+  exports: {type: files, connection: {path: exports/}}
+  lines: {type: files, connection: {path: '/srv/logs/*.log', format: json}}
+  amazon: {type: s3, connection: {bucket: x, prefix: /raw/, region: eu-north-1, aws_secret_access_key: y}}
+  minio: {type: minio, connection: {bucket: x, endpoint: 'http://minio:9000', access_key: a, secret_key: b}}
+  lake:
+    type: ducklake
+    connection: {catalog: 'sqlite:x', data_path: 's3://bucket/lake', s3_endpoint: minio:9000, s3_use_ssl: false}
+"), @r"
+    amazon = s3://x/raw/?region=eu-north-1
+    exports = files:conf/exports/
+    lake = ducklake:sqlite:conf/x?data_path=s3://bucket/lake&s3_endpoint=minio:9000&s3_use_ssl=false
+    lines = files:/srv/logs/*.log?format=json
+    local = mysql://u@/shop?socket=/run/mysqld.sock
+    mart = duckdb:conf/mart.duckdb
+    minio = minio://x/?endpoint=minio:9000&use_ssl=false
+    shop = mysql://u@x:3306/shop
+    ");
+}
+
+#[test]
+fn mistakes_about_files_are_reported() {
+    assert_snapshot!(check("\
+datastores:
+  a: {type: files, connection: {path: x, format: exel}}
+  b: {type: s3, connection: {bucket: a/b, secret_key: [x]}}
+  c: {type: minio, connection: {bucket: x, use_ssl: maybe}}
+  d: {type: ducklake, connection: {catalog: 'sqlite:x', s3_region: eu}}
+  e: {type: ducklake, connection: {catalog: 'sqlite:x', data_path: 'gs://x/y'}}
+  f: {type: mysql, connection: {host: x, sslmode: require}}
+"), @r"
+    found 8 problems in conf/datastores.yaml
+    conf/datastores.yaml:2:50: datastores.a.connection.format: expected a format, found the text `exel`
+      hint: known are `parquet`, `csv` and `json`
+    conf/datastores.yaml:3:38: datastores.b.connection.bucket: the name of the bucket is not one: letters, digits, `.`, `-` and `_`
+    conf/datastores.yaml:3:55: datastores.b.connection.secret_key: expected a single value, found a list
+    conf/datastores.yaml:4:32: datastores.c.connection: key `endpoint` is missing
+    conf/datastores.yaml:4:53: datastores.c.connection.use_ssl: `use_ssl` is neither `true` nor `false`
+    conf/datastores.yaml:5:57: datastores.d.connection: key `s3_region` belongs to a `data_path` in a bucket
+    conf/datastores.yaml:6:68: datastores.e.connection.data_path: `gs` is not an object store
+      hint: files lie in a folder, or in a bucket as `s3://bucket/prefix`
+    conf/datastores.yaml:7:42: datastores.f.connection: key `sslmode` is not known
+      hint: did you mean `ssl_mode`?
     ");
 }
 
@@ -135,6 +183,7 @@ datastores:
   lake: {type: ducklake, connection: {catalog: 'sqlite:x'}}
   bucket: {type: ducklake, connection: {catalog: 'sqlite:x', data_path: 's3://bucket/lake'}}
   my: {type: mysql, connection: {}}
+  click: {type: clickhouse, connection: {}}
 ";
     let datastores = Datastores::parse(Path::new("datastores.yaml"), yaml, &environment).expect("valid");
     let lines: Vec<String> = datastores
@@ -147,6 +196,7 @@ datastores:
         .collect();
     assert_snapshot!(lines.join("\n"), @r#"
     bucket: Some("reading from `ducklake`") Some("a lake with its files in an object store")
+    click: Some("reading from `clickhouse`") Some("writing to `clickhouse`")
     file: None Some("writing to `sqlite`")
     lake: Some("reading from `ducklake`") None
     my: Some("reading from `mysql`") Some("writing to `mysql`")
@@ -216,7 +266,9 @@ fn passwords_do_not_show() {
 datastores:
   a: {type: postgres, connection: {password: hunter2, sslpassword: hunter2, sslrootcert: ca.pem}}
   b: {type: ducklake, connection: {catalog: 'postgres://u:hunter2@h/d?sslpassword=hunter2', data_path: x}}
-  c: {type: mysql, connection: {pwd: hunter2, url: 'mysql://u:hunter2@h/d'}}
+  c: {type: clickhouse, connection: {pwd: hunter2, url: 'clickhouse://u:hunter2@h/d'}}
+  d: {type: s3, connection: {bucket: b, access_key: hunter2, secret_key: hunter2, session_token: hunter2}}
+  e: {type: ducklake, connection: {catalog: 'sqlite:x', data_path: 's3://b/p', s3_secret_access_key: hunter2}}
 ";
     let datastores = Datastores::parse(Path::new("conf/datastores.yaml"), yaml, &environment).expect("valid");
     let shown = format!("{datastores:?} {}", check(yaml));

@@ -71,6 +71,87 @@ fn lakes_have_a_catalogue_and_a_folder() {
 }
 
 #[test]
+fn mysql_addresses_name_one_server() {
+    assert_snapshot!(check("mysql://sync:pw@db:3307/shop"), @"mysql://sync@db:3307/shop [database='shop' host='db' password='pw' port='3307' user='sync']");
+    assert_snapshot!(check("mariadb://db/shop?table=orders&ssl_mode=required&ssl_ca=ca.pem"), @"mysql://db/shop table=orders [database='shop' host='db' ssl_ca='ca.pem' ssl_mode='required']");
+    assert_snapshot!(check("mysql://sync@/shop?socket=/run/mysqld/mysqld.sock"), @"mysql://sync@/shop?socket=/run/mysqld/mysqld.sock [database='shop' socket='/run/mysqld/mysqld.sock' user='sync']");
+    assert_snapshot!(check("mysql://a:3306,b:3307/shop"), @"cannot read the location `mysql://a:3306,b:3307/shop`: an address of this system names one host");
+    assert_snapshot!(check("mysql://db/shop?sslmode=require"), @r"
+    cannot read the location `mysql://db/shop?sslmode=require`: parameter `sslmode` is not known
+      hint: did you mean `ssl_mode`?
+    ");
+    assert_snapshot!(check("mysql:db/shop"), @r"
+    cannot read the location `mysql:db/shop`: `//` is missing behind `mysql:`
+      hint: the form is `mysql://user:password@host:port/dbname`
+    ");
+}
+
+#[test]
+fn duckdb_addresses_name_a_file_and_a_schema() {
+    assert_snapshot!(check("duckdb:shop.duckdb?table=orders&schema=sales"), @"duckdb:shop.duckdb table=sales.orders schema=sales");
+    assert_snapshot!(check("duckdb:///var/lib/shop.duckdb"), @"duckdb:/var/lib/shop.duckdb");
+}
+
+#[test]
+fn files_lie_in_folders_and_buckets() {
+    assert_snapshot!(check("files:export/"), @"files:export/");
+    assert_snapshot!(check("files:export/*.csv.gz?format=csv&table=orders"), @"files:export/*.csv.gz?format=csv table=orders");
+    assert_snapshot!(check("files:///srv/export/2026-*/part-%3F.parquet"), @"files:/srv/export/2026-*/part-%3F.parquet");
+    assert_snapshot!(check("s3://bucket"), @"s3://bucket/");
+    assert_snapshot!(check("s3://bucket/a b/**/*.parquet?region=eu-north-1&access_key_id=hunter2&secret_access_key=hunter2"), @"s3://bucket/a%20b/**/*.parquet?region=eu-north-1");
+    assert_snapshot!(check("s3://bucket/p/?endpoint=https://storage.example.com&url_style=vhost"), @"s3://bucket/p/?endpoint=storage.example.com&url_style=vhost&use_ssl=true");
+    assert_snapshot!(check("minio://bucket/p/?endpoint=http://minio:9000&access_key=hunter2&secret_key=hunter2"), @"minio://bucket/p/?endpoint=minio:9000&use_ssl=false");
+}
+
+#[test]
+fn mistakes_in_addresses_of_files_are_named() {
+    assert_snapshot!(check("files:"), @"cannot read the location `files:`: the path is empty");
+    assert_snapshot!(check("files:x?format=cvs"), @r"
+    cannot read the location `files:x?format=cvs`: `format` is none of `parquet`, `csv` and `json`
+      hint: did you mean `csv`?
+    ");
+    assert_snapshot!(check("files:x?region=eu"), @"cannot read the location `files:x?region=eu`: parameter `region` is not known");
+    assert_snapshot!(check("s3:bucket/x"), @r"
+    cannot read the location `s3:bucket/x`: `//` is missing before the bucket
+      hint: the form is `s3://bucket/prefix`
+    ");
+    assert_snapshot!(check("s3:///x"), @r"
+    cannot read the location `s3:///x`: the name of the bucket is not one: letters, digits, `.`, `-` and `_`
+      hint: the form is `s3://bucket/prefix`
+    ");
+    assert_snapshot!(check("s3://user:hunter2@bucket/x"), @r"
+    cannot read the location `s3://user:***@bucket/x`: the name of the bucket is not one: letters, digits, `.`, `-` and `_`
+      hint: the form is `s3://bucket/prefix`
+    ");
+    assert_snapshot!(check("s3://bucket/x?endpoint=ftp://minio"), @"cannot read the location `s3://bucket/x?endpoint=ftp://minio`: `endpoint` begins with neither `http://` nor `https://`");
+    assert_snapshot!(check("s3://bucket/x?endpoint=http://"), @r"
+    cannot read the location `s3://bucket/x?endpoint=http://`: `endpoint` is not the address of a server
+      hint: the forms are `host:port` and `http://host:port`
+    ");
+    assert_snapshot!(check("s3://bucket/x?url_style=host"), @"cannot read the location `s3://bucket/x?url_style=host`: `url_style` is neither `path` nor `vhost`");
+    assert_snapshot!(check("s3://bucket/x?use_ssl=no"), @"cannot read the location `s3://bucket/x?use_ssl=no`: `use_ssl` is neither `true` nor `false`");
+    assert_snapshot!(check("s3://bucket/x?regoin=eu"), @r"
+    cannot read the location `s3://bucket/x?regoin=eu`: parameter `regoin` is not known
+      hint: did you mean `region`?
+    ");
+    assert_snapshot!(check("minio://bucket/x"), @r"
+    cannot read the location `minio://bucket/x`: `endpoint` is missing: MinIO has no address of its own
+      hint: add `?endpoint=http://host:9000`
+    ");
+    assert_snapshot!(check("ducklake:sqlite:x?data_path=gs://bucket/x"), @r"
+    cannot read the location `ducklake:sqlite:x?data_path=gs://bucket/x`: `gs` is not an object store
+      hint: files lie in a folder, or in a bucket as `s3://bucket/prefix`
+    ");
+    assert_snapshot!(check("ducklake:sqlite:x?data_path=files&s3_region=eu"), @"cannot read the location `ducklake:sqlite:x?data_path=files&s3_region=eu`: parameter `s3_region` belongs to a `data_path` in a bucket");
+}
+
+#[test]
+fn a_lake_may_have_its_files_in_a_bucket() {
+    assert_snapshot!(check("ducklake:sqlite:lake.sqlite?data_path=s3://bucket/lake&s3_region=eu-north-1&s3_secret_access_key=hunter2"), @"ducklake:sqlite:lake.sqlite?data_path=s3://bucket/lake&s3_region=eu-north-1");
+    assert_snapshot!(check("ducklake:postgres://u@db/lake?s3_endpoint=http://minio:9000&data_path=s3://bucket"), @"ducklake:postgres://u@db/lake?data_path=s3://bucket/&s3_endpoint=minio:9000&s3_use_ssl=false");
+}
+
+#[test]
 fn paths_are_relative_to_the_given_folder() {
     let parse = |address| {
         Location::parse(address, Path::new("/work"))
@@ -90,23 +171,23 @@ fn malformed_addresses_say_what_is_wrong() {
     ");
     assert_snapshot!(check("orders"), @r"
     cannot read the location `orders`: it does not begin with a system
-      hint: the forms are `postgres://…`, `sqlite:<path>` and `ducklake:<catalogue>`
+      hint: the forms are `postgres://…`, `mysql://…`, `sqlite:<path>`, `duckdb:<path>`, `ducklake:<catalogue>`, `files:<path>` and `s3://<bucket>/…`
     ");
     assert_snapshot!(check(""), @r"
     cannot read the location ``: it does not begin with a system
-      hint: the forms are `postgres://…`, `sqlite:<path>` and `ducklake:<catalogue>`
+      hint: the forms are `postgres://…`, `mysql://…`, `sqlite:<path>`, `duckdb:<path>`, `ducklake:<catalogue>`, `files:<path>` and `s3://<bucket>/…`
     ");
     assert_snapshot!(check("postgre://db/shop"), @r"
     cannot read the location `postgre://db/shop`: `postgre` is not a system
       hint: did you mean `postgres`?
     ");
-    assert_snapshot!(check("mysql://db/shop"), @r"
-    cannot read the location `mysql://db/shop`: `mysql` is not built yet
-      hint: this release reads `postgres://…` and `sqlite:<path>` and writes `ducklake:<catalogue>`
+    assert_snapshot!(check("clickhouse://db/shop"), @r"
+    cannot read the location `clickhouse://db/shop`: `clickhouse` is not built yet
+      hint: this release reads from `postgres` and `sqlite` and writes to `ducklake`
     ");
     assert_snapshot!(check("oracle://db/shop"), @r"
     cannot read the location `oracle://db/shop`: `oracle` is not a system
-      hint: the forms are `postgres://…`, `sqlite:<path>` and `ducklake:<catalogue>`
+      hint: the forms are `postgres://…`, `mysql://…`, `sqlite:<path>`, `duckdb:<path>`, `ducklake:<catalogue>`, `files:<path>` and `s3://<bucket>/…`
     ");
     assert_snapshot!(check("postgres:db/shop"), @r"
     cannot read the location `postgres:db/shop`: `//` is missing behind `postgres:`
@@ -136,7 +217,7 @@ fn malformed_addresses_say_what_is_wrong() {
     assert_snapshot!(check("sqlite:"), @"cannot read the location `sqlite:`: the path is empty");
     assert_snapshot!(check("sqlite://shop.db"), @r"
     cannot read the location `sqlite://shop.db`: a path after `//` has to be absolute
-      hint: write `sqlite:folder/file` or `sqlite:///folder/file`
+      hint: write `folder/file` or `///folder/file` behind the colon
     ");
     assert_snapshot!(check("sqlite:what?.db"), @r"
     cannot read the location `sqlite:what?.db`: a parameter behind the `?` has no value
@@ -172,6 +253,12 @@ fn no_malformed_address_shows_its_password() {
         "oracle://sync:hunter2@db/shop",
         "ducklake:postgres://sync:hunter2@db/lake",
         "ducklake:mysql://sync:hunter2@db/lake",
+        "mysql://sync:x/hunter2@db/shop",
+        "s3://id:hunter2@bucket/x",
+        "s3://bucket/x?secret_access_key=hunter2&regoin=x",
+        "s3://bucket/x?secret_acces_key=hunter2",
+        "minio://bucket/x?secret_key=hunter2",
+        "ducklake:sqlite:x?s3_secret_access_key=hunter2&data_path=gs://bucket",
     ] {
         let error = Location::parse(address, Path::new("")).expect_err(address);
         let shown = format!("{error} {error:?}");
@@ -185,6 +272,9 @@ fn a_good_address_does_not_show_its_password_either() {
         "postgres://sync:hunter2@db/shop?sslpassword=hunter2",
         "postgres://db/shop?password=hunter2",
         "ducklake:postgres://sync:hunter2@db/lake?data_path=x",
+        "mysql://sync:hunter2@db/shop",
+        "s3://bucket/x?access_key_id=hunter2&secret_access_key=hunter2&session_token=hunter2",
+        "ducklake:sqlite:x?data_path=s3://bucket/x&s3_access_key_id=hunter2&s3_secret_access_key=hunter2",
     ] {
         let location = Location::parse(address, Path::new("")).expect(address);
         let shown = format!("{location} {location:?} {}", location.datastore.identity());
@@ -213,6 +303,15 @@ fn one_place_has_one_identity() {
         identity("postgres://u@db/other")
     );
     assert_ne!(identity("ducklake:sqlite:a"), identity("ducklake:duckdb:a"));
+    assert_eq!(
+        identity("mariadb://u@db/shop"),
+        identity("mysql://u:pw@db:3306/shop?ssl_mode=required")
+    );
+    assert_eq!(
+        identity("s3://bucket/x?endpoint=http://minio:9000"),
+        identity("minio://bucket/x?endpoint=minio:9000&region=eu&use_ssl=false")
+    );
+    assert_ne!(identity("s3://bucket/x"), identity("s3://bucket/y"));
 }
 
 #[test]

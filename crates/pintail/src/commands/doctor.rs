@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use pintail_lake::extension::{DUCKLAKE, Extension, Found, POSTGRES, SQLITE, platform};
+use pintail_lake::extension::{DUCKLAKE, Extension, Found, HTTPFS, MYSQL, POSTGRES, SQLITE, platform};
 use pintail_lake::{Access, Call, Catalogue, DUCKDB_VERSION, Engine, EngineSettings, Lake, LakeLocation};
 use pintail_model::ErrorKind;
 use serde::Serialize;
@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         temp_folder(&std::env::temp_dir()),
         memory(settings.memory_limit_bytes),
     ];
-    checks.extend([DUCKLAKE, SQLITE, POSTGRES].map(|wanted| extension(wanted, &settings)));
+    checks.extend([DUCKLAKE, SQLITE, POSTGRES, MYSQL, HTTPFS].map(|wanted| extension(wanted, &settings)));
     checks.push(lake(&settings));
     let healthy = checks.iter().all(|check| check.status != Status::Failed);
     if arguments.json {

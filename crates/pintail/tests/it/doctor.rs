@@ -14,6 +14,8 @@ fn a_machine_that_was_set_up_is_healthy() {
         "ducklake",
         "sqlite_scanner",
         "postgres_scanner",
+        "mysql_scanner",
+        "httpfs",
         "lake",
     ] {
         assert!(

@@ -21,18 +21,12 @@ fn a_malformed_address_is_shown_without_its_password() {
     error: cannot read the location `shop.db`: it does not begin with a system
     hint: a SQLite file is written as `sqlite:<path>`
     ");
-    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", "mysql://root@db/shop"]), @"
-    exit code 2
-    --- stderr
-    error: cannot read the location `mysql://root@db/shop`: `mysql` is not built yet
-    hint: this release reads `postgres://…` and `sqlite:<path>` and writes `ducklake:<catalogue>`
-    ");
-    assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", "orders", "sqlite:copy.db"]), @"
-    exit code 2
-    --- stderr
-    error: cannot write to datastore `sqlite:copy.db`: a destination of type `sqlite` is not built yet
-    hint: Tables can be written to `ducklake`.
-    ");
+    let clickhouse = "clickhouse://root@db/shop";
+    let seen = project.pintail(&["copy", "sqlite:shop.db", "orders", clickhouse]);
+    assert_eq!(seen.code, Some(2), "{seen}");
+    let expected = "cannot read the location `clickhouse://root@db/shop`: `clickhouse` is not built yet\n\
+                    hint: this release reads from `postgres`";
+    assert!(seen.stderr.contains(expected), "{seen}");
 }
 
 #[test]

@@ -221,7 +221,7 @@ column_map: [{source: id, data_type: '${SECRET}', roles: ['${SECRET}']}]
     pipeline.yaml:3:50: source_provider.data_backend.datastore_name: expected a datastore of `datastores.yaml`, found a value from `${SECRET}`
       hint: known are `dest_db`, `lake`, `my`, `shop` and `source_db`
     pipeline.yaml:5:24: destination_provider.data_backend.type: expected a system, found a value from `${SECRET}`
-      hint: known are `postgres`, `sqlite`, `ducklake`, `mysql`, `starrocks`, `clickhouse`, `duckdb`, `s3`, `minio` and `files`
+      hint: known are `postgres`, `mysql`, `sqlite`, `duckdb`, `ducklake`, `files`, `s3`, `minio`, `starrocks` and `clickhouse`
     pipeline.yaml:6:17: partition_step: expected a whole number, found a value from `${SECRET}`
     pipeline.yaml:8:21: strategies[0].type: expected a strategy type, found a value from `${SECRET}`
       hint: known are `full`, `delta`, `hash` and `aggregate`

@@ -16,10 +16,18 @@
 //! | type | keys of `connection` |
 //! |---|---|
 //! | `postgres` | every option of libpq (`host`, `port`, `user`, `password`, `dbname`, `sslmode`, …) and `schema` |
-//! | `sqlite` | `path` |
-//! | `ducklake` | `catalog` (as in a URL), `data_path`, `metadata_schema`, `schema` |
+//! | `mysql` | `host`, `port`, `user`, `password`, `database` (or `dbname`), `socket`, `ssl_mode`, `ssl_ca`, … and `schema` |
+//! | `sqlite`, `duckdb` | `path`; for `duckdb` also `schema` |
+//! | `ducklake` | `catalog` (as in a URL), `data_path`, `metadata_schema`, `schema`; for a `data_path` in a bucket the keys of `s3` with `s3_` before them |
+//! | `files` | `path` (a folder or a pattern), `format` (`parquet`, `csv`, `json`) |
+//! | `s3`, `minio` | `bucket`, `prefix`, `endpoint`, `region`, `access_key_id`, `secret_access_key`, `session_token`, `url_style`, `use_ssl`, `format` |
+//!
+//! A bucket also takes the words of other tools: `access_key`, `secret_key`, `aws_access_key_id` and so on. What it
+//! is not given is taken from the usual variables of AWS.
 //!
 //! Systems that are not built yet load with any keys, so that a file can name them before they arrive.
+
+mod bucket;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +40,7 @@ use crate::location::{default_data_path, parse_catalogue};
 use crate::nearest::did_you_mean;
 use crate::node::Node;
 use crate::problem::Problems;
-use crate::systems::{Form, LIBPQ_OPTIONS, SYSTEMS, System, system};
+use crate::systems::{Form, SYSTEMS, ServerForm, System, system};
 
 /// All datastores of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,20 +133,27 @@ fn connection(system: &System, base: &Path, node: &Node, decoder: &mut Decoder) 
     }
     let mut fields = decoder.fields(node)?;
     let parts = match system.form {
-        Form::Libpq => Some(server(base, &mut fields)),
+        Form::Server(form) => Some(server(form, base, &mut fields)),
         Form::File => {
             let path = fields.required("path", text);
             path.map(|path| (Connection::File(resolve(base, &path)), None))
         }
+        Form::Database => {
+            let path = fields.required("path", text);
+            let schema = fields.optional("schema", text);
+            path.map(|path| (Connection::File(resolve(base, &path)), schema))
+        }
+        Form::Folder => bucket::folder(base, &mut fields),
+        Form::Bucket(endpoint) => bucket::bucket(endpoint, &mut fields),
         Form::Lake | Form::Open => lake(base, &mut fields),
     };
     fields.finish();
     parts
 }
 
-fn server(base: &Path, fields: &mut Fields<'_, '_>) -> Parts {
+fn server(form: &ServerForm, base: &Path, fields: &mut Fields<'_, '_>) -> Parts {
     let mut options = Options::default();
-    for name in LIBPQ_OPTIONS {
+    for name in form.options {
         let value = match *name {
             "port" => fields.optional("port", ports),
             "connect_timeout" => fields
@@ -150,8 +165,13 @@ fn server(base: &Path, fields: &mut Fields<'_, '_>) -> Parts {
             options.insert(*name, value);
         }
     }
+    for (word, name) in form.synonyms {
+        if let Some(value) = fields.optional(word, scalar) {
+            options.insert(*name, value);
+        }
+    }
     let schema = fields.optional("schema", text);
-    (Connection::Server(resolve_files(&options, base)), schema)
+    (Connection::Server(resolve_files(&options, form, base)), schema)
 }
 
 /// One port, or several with commas as there are hosts.
@@ -173,9 +193,7 @@ fn lake(base: &Path, fields: &mut Fields<'_, '_>) -> Option<Parts> {
             .map_err(|reason| decoder.problem_with_hint(node.position, reason.message, reason.hint))
             .ok()
     });
-    let data_path = fields
-        .optional("data_path", text)
-        .map(|path| resolve(base, &path));
+    let data_path = bucket::data_path(base, fields);
     let metadata_schema = fields.optional("metadata_schema", text);
     let schema = fields.optional("schema", text);
     let catalogue = catalogue?;

@@ -1,19 +1,21 @@
-//! The part of a Postgres URL behind the scheme, as libpq reads it:
-//! `//user:password@host:port,host:port/dbname` and options in the query.
-//! <https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-CONNSTRING-URIS>
+//! The part of a server's URL behind the scheme, `//user:password@host:port/dbname` with options in the query, and
+//! the way back.
 //!
+//! Postgres is read as libpq reads it, with several hosts if need be.
+//! <https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-CONNSTRING-URIS>
 //! Read by hand: general URL parsers refuse what libpq allows (several hosts, a user without a host) and quote
 //! what they cannot read.
 
 use crate::location::query::{Query, unknown_parameter};
 use crate::location::{Reason, decode};
 use crate::options::Options;
-use crate::systems::LIBPQ_OPTIONS;
+use crate::systems::ServerForm;
 
-pub(super) fn parse_server(body: &str, query: Query) -> Result<Options, Reason> {
+pub(super) fn parse_server(body: &str, query: Query, form: &ServerForm) -> Result<Options, Reason> {
+    let scheme = form.scheme;
     let Some(body) = body.strip_prefix("//") else {
-        return Err(Reason::new("`//` is missing behind `postgres:`")
-            .hint("the form is `postgres://user:password@host:port/dbname`"));
+        return Err(Reason::new(format!("`//` is missing behind `{scheme}:`"))
+            .hint(format!("the form is `{scheme}://user:password@host:port/dbname`")));
     };
     let (authority, dbname) = body.split_once('/').unwrap_or((body, ""));
     // A `/` in a password would cut it in two, and the second half would become the name of the database.
@@ -35,18 +37,21 @@ pub(super) fn parse_server(body: &str, query: Query) -> Result<Options, Reason> 
         }
         None => authority,
     };
-    parse_hosts(hosts, &mut options)?;
-    set(&mut options, "dbname", decode(dbname)?);
+    parse_hosts(hosts, &mut options, form)?;
+    set(&mut options, form.database, decode(dbname)?);
     for (key, value) in query.rest() {
-        if !LIBPQ_OPTIONS.contains(&key.as_str()) {
-            return Err(unknown_parameter(&key, LIBPQ_OPTIONS));
+        if !form.options.contains(&key.as_str()) {
+            return Err(unknown_parameter(&key, form.options));
         }
         set(&mut options, &key, value);
     }
     Ok(options)
 }
 
-fn parse_hosts(text: &str, options: &mut Options) -> Result<(), Reason> {
+fn parse_hosts(text: &str, options: &mut Options, form: &ServerForm) -> Result<(), Reason> {
+    if !form.many_hosts && text.contains(',') {
+        return Err(Reason::new("an address of this system names one host"));
+    }
     let mut hosts = Vec::new();
     let mut ports = Vec::new();
     for part in text.split(',') {

@@ -1,0 +1,73 @@
+//! Files in `datastores.yaml`: folders, buckets, and the data path of a lake.
+
+use std::path::Path;
+
+use crate::datastore::Connection;
+use crate::decode::{Decoder, Fields, one_of, scalar, text};
+use crate::location::Reason;
+use crate::node::Node;
+use crate::place::{BUCKET_OPTIONS, Bucket, FORMATS, Files, Owner, Place};
+use crate::systems::Endpoint;
+
+use super::Parts;
+
+/// `path` and `format`.
+pub(super) fn folder(base: &Path, fields: &mut Fields<'_, '_>) -> Option<Parts> {
+    let path = fields.required("path", text);
+    let format = fields.optional("format", one_of("a format", FORMATS));
+    let place = Place::Local(base.join(path?));
+    Some((Connection::Files(Files { place, format }), None))
+}
+
+/// `bucket`, `prefix`, `format` and the options of a bucket.
+pub(super) fn bucket(endpoint: Endpoint, fields: &mut Fields<'_, '_>) -> Option<Parts> {
+    let prefix = fields.optional("prefix", text);
+    let bucket = fields.required("bucket", |node, decoder| {
+        let name = text(node, decoder)?;
+        let prefix = prefix.as_deref().unwrap_or_default();
+        reported(Bucket::new(&name, prefix), node, decoder)
+    });
+    let format = fields.optional("format", one_of("a format", FORMATS));
+    if endpoint == Endpoint::Required {
+        fields.required("endpoint", text);
+    }
+    let bucket = take_options(Owner::Datastore, bucket, fields)?;
+    let place = Place::Bucket(bucket);
+    Some((Connection::Files(Files { place, format }), None))
+}
+
+/// `data_path`, and the options of a bucket if it is in one.
+pub(super) fn data_path(base: &Path, fields: &mut Fields<'_, '_>) -> Option<Place> {
+    let place = fields.optional("data_path", |node, decoder| {
+        let path = text(node, decoder)?;
+        reported(Place::parse(&path, base), node, decoder)
+    });
+    match place {
+        Some(Place::Bucket(bucket)) => take_options(Owner::DataPath, Some(bucket), fields).map(Place::Bucket),
+        place => {
+            for option in BUCKET_OPTIONS {
+                fields.refuse(option.beside_data_path, "belongs to a `data_path` in a bucket");
+            }
+            place
+        }
+    }
+}
+
+/// Reads the options of a bucket, also those of one whose name is wrong: all mistakes are reported.
+fn take_options(owner: Owner, mut bucket: Option<Bucket>, fields: &mut Fields<'_, '_>) -> Option<Bucket> {
+    for option in BUCKET_OPTIONS {
+        for word in option.words(owner) {
+            fields.optional(word, |node, decoder| {
+                let value = scalar(node, decoder)?;
+                let bucket = bucket.as_mut()?;
+                reported(bucket.set(option.name, &value), node, decoder)
+            });
+        }
+    }
+    bucket
+}
+
+fn reported<T>(read: Result<T, Reason>, node: &Node, decoder: &mut Decoder) -> Option<T> {
+    read.map_err(|reason| decoder.problem_with_hint(node.position, reason.message, reason.hint))
+        .ok()
+}
