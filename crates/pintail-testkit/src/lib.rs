@@ -1,6 +1,7 @@
 //! Real servers and real faults for tests. Development only: no crate may depend on this one outside its tests. Linux only.
 //!
 //! - [`PostgresServer`]: a private PostgreSQL that lives and dies with the test.
+//! - [`MariaDbServer`]: a private MariaDB, likewise.
 //! - [`TcpProxy`]: stands between a client and that server, and loses the answer to a COMMIT on request.
 //! - [`Process`]: a child that is killed, stopped and continued at a chosen moment.
 //! - [`conformance!`]: one test per guarantee of the connector contract.
@@ -11,12 +12,16 @@
 
 mod canary;
 pub mod conformance;
+mod mariadb;
 mod percent;
 mod postgres;
 mod process;
 mod proxy;
+mod server;
 
-pub use self::postgres::{Database, PostgresOptions, PostgresServer, StartError};
+pub use self::mariadb::{MariaDbDatabase, MariaDbOptions, MariaDbServer};
+pub use self::postgres::{Database, PostgresOptions, PostgresServer};
+pub use self::server::StartError;
 pub use canary::{assert_no_canary, assert_no_canary_in_folder};
 pub use process::{Process, limit_file_sizes};
 pub use proxy::{Fault, TcpProxy, Trap};

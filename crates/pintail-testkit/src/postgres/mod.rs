@@ -6,8 +6,6 @@
 //!
 //! The superuser `postgres` needs no password. Every other user needs one (SCRAM), as in a company's database.
 
-mod error;
-mod home;
 mod launch;
 mod programs;
 
@@ -17,9 +15,8 @@ use std::sync::{Mutex, OnceLock};
 
 use postgres::{Client, NoTls};
 
-pub use self::error::StartError;
-use self::launch::Running;
 use crate::percent::percent_encoded;
+use crate::server::{Running, StartError};
 
 /// How a server is started. `PostgresOptions::default().start()` is what most tests want.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +42,7 @@ impl PostgresOptions {
 
     /// Makes a server and waits until it answers.
     pub fn start(self) -> Result<PostgresServer, StartError> {
-        let running = Running::start(&self.all_settings())?;
+        let running = launch::start(&self.all_settings())?;
         Ok(PostgresServer {
             address: running.address(),
             running: Mutex::new(Some(running)),

@@ -5,16 +5,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::unistd::{User, geteuid};
+use nix::unistd::geteuid;
 
-use super::error::StartError;
+use crate::server::{Account, StartError};
 
-/// The account that the server runs as.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Account {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-}
+const SYSTEM: &str = "PostgreSQL";
 
 #[derive(Debug)]
 pub(super) struct Programs {
@@ -31,9 +26,9 @@ impl Programs {
         let folder = candidates
             .into_iter()
             .find(|folder| holds_server(folder))
-            .ok_or(StartError::ProgramsMissing)?;
+            .ok_or(StartError::ProgramsMissing { system: SYSTEM })?;
         let account = if geteuid().is_root() {
-            Some(postgres_account()?)
+            Some(Account::of("postgres", SYSTEM)?)
         } else {
             None
         };
@@ -69,15 +64,4 @@ fn debian_folders() -> Vec<PathBuf> {
         .into_iter()
         .map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")))
         .collect()
-}
-
-fn postgres_account() -> Result<Account, StartError> {
-    let user = User::from_name("postgres")
-        .ok()
-        .flatten()
-        .ok_or(StartError::UserMissing)?;
-    Ok(Account {
-        uid: user.uid.as_raw(),
-        gid: user.gid.as_raw(),
-    })
 }

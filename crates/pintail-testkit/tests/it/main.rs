@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod canary;
+mod mariadb;
 mod postgres;
 mod process;
 mod proxy;

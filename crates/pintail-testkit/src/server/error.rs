@@ -7,12 +7,15 @@ use std::time::Duration;
 /// Why a test server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot find the server programs of PostgreSQL\n  hint: run `scripts/setup --tests`")]
-    ProgramsMissing,
+    #[error("cannot find the server programs of {system}\n  hint: run `scripts/setup --tests`")]
+    ProgramsMissing { system: &'static str },
     #[error(
-        "PostgreSQL does not run as root, and there is no user `postgres`\n  hint: run `scripts/setup --tests`"
+        "{system} does not run as root, and there is no user `{user}`\n  hint: run `scripts/setup --tests`"
     )]
-    UserMissing,
+    UserMissing {
+        system: &'static str,
+        user: &'static str,
+    },
     #[error("cannot make a folder for the server: {0}")]
     Folder(#[source] io::Error),
     #[error("cannot run `{program}`: {source}")]
@@ -27,7 +30,7 @@ pub enum StartError {
 
 impl StartError {
     /// Somebody took the port between choosing and binding it.
-    pub(super) fn port_was_taken(&self) -> bool {
-        matches!(self, StartError::Ended { log } if log.contains("could not bind"))
+    pub(super) fn port_was_taken(&self, words: &str) -> bool {
+        matches!(self, StartError::Ended { log } if log.contains(words))
     }
 }

@@ -10,25 +10,25 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use super::programs::Account;
-
-/// The name goes on with the process id of the test, which tells the sweep whether the folder is in use.
-const PREFIX: &str = "pintail-postgres-";
+use super::Account;
 
 #[derive(Debug)]
-pub(super) struct Home(TempDir);
+pub(crate) struct Home(TempDir);
 
 impl Home {
-    pub(super) fn make(account: Option<Account>) -> io::Result<Home> {
+    /// Makes a folder for a server of `system`.
+    pub(crate) fn make(system: &str, account: Option<Account>) -> io::Result<Home> {
         // The folder for temporary files of root may be closed to the server's account; /tmp is open to all.
         let parent = if account.is_some() {
             PathBuf::from("/tmp")
         } else {
             std::env::temp_dir()
         };
-        sweep(&parent);
+        // The name goes on with the process id of the test, which tells the sweep whether the folder is in use.
+        let prefix = format!("pintail-{system}-");
+        sweep(&parent, &prefix);
         let folder = tempfile::Builder::new()
-            .prefix(&format!("{PREFIX}{}-", std::process::id()))
+            .prefix(&format!("{prefix}{}-", std::process::id()))
             .tempdir_in(parent)?;
         if let Some(account) = account {
             chown(folder.path(), Some(account.uid), Some(account.gid))?;
@@ -36,28 +36,24 @@ impl Home {
         Ok(Home(folder))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub(super) fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.path().join("data")
     }
 
-    pub(super) fn access_rules(&self) -> PathBuf {
-        self.data().join("pg_hba.conf")
-    }
-
-    pub(super) fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.path().join("server.log")
     }
 }
 
 /// Removes the folders of tests that are gone. What cannot be removed stays: it is in nobody's way.
-fn sweep(parent: &Path) {
+fn sweep(parent: &Path, prefix: &str) {
     for entry in parent.read_dir().into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let Some(owner) = name.to_str().and_then(owner_of) else {
+        let Some(owner) = name.to_str().and_then(|name| owner_of(name, prefix)) else {
             continue;
         };
         if kill(owner, None) == Err(Errno::ESRCH) {
@@ -66,7 +62,7 @@ fn sweep(parent: &Path) {
     }
 }
 
-fn owner_of(name: &str) -> Option<Pid> {
-    let (owner, _) = name.strip_prefix(PREFIX)?.split_once('-')?;
+fn owner_of(name: &str, prefix: &str) -> Option<Pid> {
+    let (owner, _) = name.strip_prefix(prefix)?.split_once('-')?;
     owner.parse().ok().map(Pid::from_raw)
 }
