@@ -2,6 +2,7 @@
 //!
 //! - [`PostgresServer`]: a private PostgreSQL that lives and dies with the test.
 //! - [`MariaDbServer`]: a private MariaDB, likewise.
+//! - [`S3Server`]: a private server that speaks S3.
 //! - [`TcpProxy`]: stands between a client and that server, and loses the answer to a COMMIT on request.
 //! - [`Process`]: a child that is killed, stopped and continued at a chosen moment.
 //! - [`conformance!`]: one test per guarantee of the connector contract.
@@ -17,6 +18,7 @@ mod percent;
 mod postgres;
 mod process;
 mod proxy;
+mod s3;
 mod server;
 
 pub use self::mariadb::{MariaDbDatabase, MariaDbOptions, MariaDbServer};
@@ -25,3 +27,4 @@ pub use self::server::StartError;
 pub use canary::{assert_no_canary, assert_no_canary_in_folder};
 pub use process::{Process, limit_file_sizes};
 pub use proxy::{Fault, TcpProxy, Trap};
+pub use s3::{S3Bucket, S3Server};

@@ -7,4 +7,5 @@ mod mariadb;
 mod postgres;
 mod process;
 mod proxy;
+mod s3;
 mod tidy;

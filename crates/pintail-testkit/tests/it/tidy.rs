@@ -24,7 +24,7 @@ const LEVELS: &[(&str, u8)] = &[
 
 /// Development only, and so outside the levels.
 const TESTKIT: &str = "pintail-testkit";
-const TESTKIT_SEES: &[&str] = &["pintail-lake", "pintail-model"];
+const TESTKIT_SEES: &[&str] = &["pintail-lake", "pintail-model", "pintail-storage"];
 
 /// The only crate that names DuckDB.
 const LAKE: &str = "pintail-lake";
