@@ -118,7 +118,7 @@ pub const SYSTEMS: &[System] = &[
     },
     System {
         name: "mysql",
-        readable: false,
+        readable: true,
         writable: false,
         form: Form::Server(&MYSQL),
     },

@@ -3,13 +3,16 @@
 //! A connector is text: it writes the statements that attach a system, look at its catalogue and read a range of a
 //! table. It never sees a row. What DuckDB's scanners would read as another value, the statement turns into an error.
 //!
+//! - [`mysql`]: MariaDB and MySQL.
 //! - [`postgres`]: PostgreSQL 13 to 17.
 //! - [`sqlite`]: SQLite files.
 //! - [`registry`]: the only place that tells systems apart by name.
 
+mod distribution;
 mod guard;
 mod labels;
 mod missing;
+pub mod mysql;
 pub mod postgres;
 pub mod registry;
 pub mod sqlite;

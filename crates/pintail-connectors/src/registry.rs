@@ -6,11 +6,12 @@ use pintail_lake::location::{Catalogue, LakeLocation};
 use pintail_lake::{DestinationPlace, Error, Result};
 use pintail_model::ErrorKind;
 
+use crate::mysql::MySqlSource;
 use crate::postgres::{self, PostgresSource};
 use crate::sqlite::SqliteSource;
 
 /// Systems that tables can be read from.
-pub const SOURCES: &[&str] = &["postgres", "sqlite"];
+pub const SOURCES: &[&str] = &["postgres", "mysql", "sqlite"];
 
 /// The schema of a Postgres catalogue's own tables, unless the lake names another.
 const METADATA_SCHEMA: &str = "public";
@@ -22,6 +23,7 @@ const METADATA_SCHEMA: &str = "public";
 pub fn source(datastore: &Datastore) -> Result<Box<dyn Connector>> {
     match datastore.system.as_str() {
         "postgres" => Ok(Box::new(PostgresSource::new(datastore))),
+        "mysql" => Ok(Box::new(MySqlSource::new(datastore))),
         "sqlite" => Ok(Box::new(SqliteSource::new(datastore))),
         other => Err(Error::refused(
             ErrorKind::Invalid,
@@ -92,9 +94,9 @@ pub fn lake_location(datastore: &Datastore) -> Result<LakeLocation> {
 }
 
 fn listed(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(" and ")
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pintail_model::ErrorKind;
 
+use crate::mysql_answer::MySqlAnswer;
 use crate::unreachable::Unreachable;
 
 /// The result of this crate's functions.
@@ -139,7 +140,7 @@ impl Error {
             ),
             Self::Statement { source, .. } if source.class == FaultClass::Denied => Some(
                 "Grant the user what it needs, as `grant usage on schema …` and `grant select on …`: \
-                 docs/connectors/postgres.md."
+                 docs/connectors/ says what that is for each system."
                     .to_owned(),
             ),
             Self::Statement { source, .. } => Some(Unreachable::of(&source.text)?.hint.to_owned()),
@@ -185,6 +186,9 @@ pub enum FaultClass {
 
 impl FaultClass {
     fn of(text: &str) -> Self {
+        if let Some(answer) = MySqlAnswer::of(text) {
+            return answer.class;
+        }
         let class = Self::named(text);
         // Why a file, a connection or a catalogue failed stands in the text. Only its end is looked at where it
         // quotes statements or values: `Failed to execute query "…": <reason>`. A value may say anything.
@@ -205,10 +209,10 @@ impl FaultClass {
         if has("permission denied for") {
             return Self::Denied;
         }
-        if has("FATAL:") && has("database \"") && has("does not exist") {
+        if has("FATAL:") && has("database \"") && has("does not exist") || has("Unknown database '") {
             return Self::Name;
         }
-        if has("authentication failed") || has("no password supplied") {
+        if has("authentication failed") || has("no password supplied") || has("Access denied for user") {
             return Self::Login;
         }
         // SQLite's words for a catalogue whose disk or folder fails it.
@@ -318,6 +322,9 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(unreachable) = Unreachable::of(&self.text) {
             return f.write_str(&unreachable.what);
+        }
+        if let Some(answer) = MySqlAnswer::of(&self.text) {
+            return f.write_str(answer.shown().unwrap_or_else(|| self.class.describe()));
         }
         // The class may say more than DuckDB's own; whether the text may be shown, DuckDB's own decides.
         if !self.shows_text {

@@ -27,6 +27,7 @@ mod lake_destination;
 pub mod ledger;
 pub mod location;
 mod metadata;
+mod mysql_answer;
 pub mod quote;
 pub mod session;
 pub mod sweep;

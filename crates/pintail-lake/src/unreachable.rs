@@ -1,7 +1,8 @@
-//! Why a Postgres server let nobody in: libpq's long answer, made short.
+//! Why a server let nobody in: a long answer, made short.
 //!
-//! DuckDB wraps it as `Unable to connect to Postgres at "<connection string>": <answer>`. The reader knows the
-//! connection string, and of the answer the first line says what happened.
+//! DuckDB wraps that of libpq as `Unable to connect to Postgres at "<connection string>": <answer>`, and that of MySQL
+//! as `Failed to connect to MySQL database with parameters "<connection string>": <answer>. Attempted host: <host>`. The
+//! reader knows the connection string, and of the answer the first line says what happened.
 
 /// A server's answer, and what to do about it.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,8 +14,26 @@ pub(crate) struct Unreachable {
 }
 
 impl Unreachable {
-    /// Finds libpq's answer in a text of DuckDB.
+    /// Finds a server's answer in a text of DuckDB.
     pub(crate) fn of(text: &str) -> Option<Self> {
+        Self::of_postgres(text).or_else(|| Self::of_mysql(text))
+    }
+
+    fn of_mysql(text: &str) -> Option<Self> {
+        let (_, answer) = text.split_once("Failed to connect to MySQL database with parameters \"")?;
+        let (_, answer) = answer.rsplit_once("\": ")?;
+        let line = answer.lines().next()?;
+        let end = line
+            .find(". Attempted host: ")
+            .or_else(|| line.find(". First attempted host: "));
+        let what = &line[..end.unwrap_or(line.len())];
+        Some(Self {
+            what: what.to_owned(),
+            hint: hint(what),
+        })
+    }
+
+    fn of_postgres(text: &str) -> Option<Self> {
         let (_, answer) = text.split_once("Unable to connect to Postgres at \"")?;
         let (_, answer) = answer.split_once("\": ")?;
         let line = answer.lines().next()?.trim();
@@ -31,13 +50,15 @@ impl Unreachable {
 
 fn hint(line: &str) -> &'static str {
     let has = |part: &str| line.contains(part);
-    if has("authentication failed") || has("no password supplied") {
+    if has("authentication failed") || has("no password supplied") || has("Access denied for user") {
         "Check `user` and `password`."
     } else if has("no pg_hba.conf entry") {
         "The server lets this user in neither from this machine nor in this way: see its `pg_hba.conf`."
     } else if has("does not exist") {
         "Check `dbname` and `user`."
-    } else if has("could not translate host name") {
+    } else if has("Unknown database") {
+        "Check `database`."
+    } else if has("could not translate host name") || has("Unknown server host") {
         "Check `host`."
     } else {
         "Check `host` and `port`, and that the server is running and can be reached from this machine."

@@ -199,7 +199,7 @@ datastores:
     click: Some("reading from `clickhouse`") Some("writing to `clickhouse`")
     file: None Some("writing to `sqlite`")
     lake: Some("reading from `ducklake`") None
-    my: Some("reading from `mysql`") Some("writing to `mysql`")
+    my: None Some("writing to `mysql`")
     pg: None Some("writing to `postgres`")
     "#);
 }

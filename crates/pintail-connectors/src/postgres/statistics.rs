@@ -12,19 +12,7 @@ use super::catalog::rows;
 use super::quote::literal;
 use super::types::home;
 use super::{catalog::Attribute, catalog::Storage};
-
-/// Parts that a column is cut into.
-const PARTS: f64 = 100.0;
-
-/// Shares come in millionths.
-const ROUNDING: f64 = 1e-3;
-
-/// A known value and the share of rows that lie at it, or between the value before and it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Mass {
-    value: i64,
-    share: f64,
-}
+use crate::distribution::{Mass, cut};
 
 /// Histograms by name of column, for columns that can be cut into ranges.
 pub(super) fn histograms(
@@ -99,31 +87,4 @@ fn statement(table: &TableName, storage: &Storage, attribute: &Attribute) -> Opt
          from {source}) as h, unnest(histogram) with ordinality as bounds(v, position)) as b\
          ) as m where v is not null"
     ))
-}
-
-/// Ascending values, smallest and largest known one included, with about equal shares between them.
-fn cut(mut masses: Vec<Mass>) -> Vec<i64> {
-    masses.sort_by_key(|mass| mass.value);
-    let total: f64 = masses.iter().map(|mass| mass.share).sum();
-    let (Some(first), Some(last)) = (masses.first(), masses.last()) else {
-        return Vec::new();
-    };
-    let (smallest, largest) = (first.value, last.value);
-    let mut cuts = vec![smallest];
-    let (mut below, mut next) = (0.0, 1.0);
-    for mass in &masses {
-        below += mass.share;
-        // How many parts lie below this value; a frequent value can fill several, which no cut can divide.
-        let reached = below * PARTS / total.max(f64::MIN_POSITIVE) + ROUNDING;
-        if reached >= next {
-            next = reached.floor() + 1.0;
-            if cuts.last() != Some(&mass.value) {
-                cuts.push(mass.value);
-            }
-        }
-    }
-    if cuts.last() != Some(&largest) {
-        cuts.push(largest);
-    }
-    cuts
 }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod mysql;
 mod postgres;
 mod registry;
 mod sqlite;

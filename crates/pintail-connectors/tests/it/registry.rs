@@ -30,7 +30,7 @@ fn other_systems_are_refused_by_name() {
     insta::assert_snapshot!(error, @"cannot read from datastore `warehouse`: a source of type `clickhouse` is not built yet");
     assert_eq!(
         error.hint().as_deref(),
-        Some("Tables can be read from `postgres` and `sqlite`.")
+        Some("Tables can be read from `postgres`, `mysql` and `sqlite`.")
     );
     let error = lake_location(loaded.get("warehouse").unwrap()).unwrap_err();
     insta::assert_snapshot!(error, @"cannot write to datastore `warehouse`: a destination of type `clickhouse` is not built yet");

@@ -28,7 +28,7 @@ fn datastores() -> Datastores {
         + "
   shop: {type: sqlite, connection: {path: shop.db}}
   lake: {type: ducklake, connection: {catalog: 'sqlite:lake.sqlite', schema: mart}}
-  my: {type: mysql, connection: {host: db}}
+  click: {type: clickhouse, connection: {host: db}}
 ";
     Datastores::parse(Path::new("datastores.yaml"), &yaml, &environment).expect("valid datastores")
 }
@@ -295,17 +295,17 @@ strategies:
     pipeline.yaml:9:53: this release does not support `delta_partitions` yet
     ");
 
-    let from_mysql = minimal("strategies: [{name: full, type: full}]")
+    let from_clickhouse = minimal("strategies: [{name: full, type: full}]")
         .replace(
             "type: postgres, datastore_name: source_db",
-            "type: mysql, datastore_name: my",
+            "type: clickhouse, datastore_name: click",
         )
         .replace("alias: o", "filters: [\"o.status = 'active'\"]");
-    let pipeline = load(&from_mysql).expect("loads");
+    let pipeline = load(&from_clickhouse).expect("loads");
     assert_snapshot!(pipeline.check_built("full").expect_err("not built").to_string(), @r"
     found 2 problems in pipeline.yaml
-    pipeline.yaml:3:24: this release does not support reading from `mysql` yet
-    pipeline.yaml:3:75: this release does not support `filters` yet
+    pipeline.yaml:3:24: this release does not support reading from `clickhouse` yet
+    pipeline.yaml:3:83: this release does not support `filters` yet
     ");
 }
 

@@ -1,0 +1,11 @@
+//! MariaDB as a source.
+
+mod describe;
+mod fixture;
+mod read_point;
+mod round_trip;
+mod scan;
+
+use fixture::MySqlFixture;
+
+pintail_testkit::conformance!(MySqlFixture::new());
