@@ -113,7 +113,7 @@ pub const SYSTEMS: &[System] = &[
     System {
         name: "postgres",
         readable: true,
-        writable: false,
+        writable: true,
         form: Form::Server(&POSTGRES),
     },
     System {

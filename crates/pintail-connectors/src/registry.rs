@@ -1,17 +1,24 @@
 //! From a datastore to its connector: the only place that tells systems apart by name.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use pintail_config::{Catalogue as Given, Datastore, Place};
 use pintail_lake::connector::Connector;
+use pintail_lake::database::DatabaseWriter;
 use pintail_lake::location::{Catalogue, LakeLocation};
-use pintail_lake::{DestinationPlace, Error, Result};
+use pintail_lake::{DatabasePlace, DestinationPlace, Error, Result};
 use pintail_model::ErrorKind;
 
 use crate::mysql::MySqlSource;
-use crate::postgres::{self, PostgresSource};
+use crate::postgres::{self, PostgresDestination, PostgresSource};
 use crate::sqlite::SqliteSource;
 
 /// Systems that tables can be read from.
 pub const SOURCES: &[&str] = &["postgres", "mysql", "sqlite"];
+
+/// Systems that tables can be written to.
+pub const DESTINATIONS: &[&str] = &["ducklake", "postgres"];
 
 /// The schema of a Postgres catalogue's own tables, unless the lake names another.
 const METADATA_SCHEMA: &str = "public";
@@ -36,12 +43,35 @@ pub fn source(datastore: &Datastore) -> Result<Box<dyn Connector>> {
     }
 }
 
-/// The place that `datastore` names, to be written to.
+/// The place that `datastore` names, to be written to. What is on its way to a database is staged below the local folder
+/// `stage`.
 ///
 /// # Errors
-/// As [`lake_location`].
-pub fn destination(datastore: &Datastore) -> Result<Box<dyn DestinationPlace>> {
-    Ok(Box::new(lake_location(datastore)?))
+/// `Invalid` for a system that is not built, or for a place that cannot be written to.
+pub fn destination(datastore: &Datastore, stage: &Path) -> Result<Box<dyn DestinationPlace>> {
+    let database = |writer: Arc<dyn DatabaseWriter>| -> Result<Box<dyn DestinationPlace>> {
+        Ok(Box::new(DatabasePlace::new(writer, absolute(stage)?)))
+    };
+    match datastore.system.as_str() {
+        "postgres" => database(Arc::new(PostgresDestination::new(datastore))),
+        "ducklake" => Ok(Box::new(lake_location(datastore)?)),
+        other => Err(Error::refused(
+            ErrorKind::Invalid,
+            format!(
+                "cannot write to datastore `{}`: a destination of type `{other}` is not built yet",
+                datastore.name
+            ),
+            format!("Tables can be written to {}.", listed(DESTINATIONS)),
+        )),
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|source| Error::File {
+        action: "find",
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 /// Where the lake lies that `datastore` names.
@@ -68,13 +98,6 @@ pub fn lake_location(datastore: &Datastore) -> Result<LakeLocation> {
             ),
             "Give `data_path` a folder.",
         ));
-    };
-    let absolute = |path: &std::path::Path| {
-        std::path::absolute(path).map_err(|source| Error::File {
-            action: "find",
-            path: path.to_path_buf(),
-            source,
-        })
     };
     let catalogue = match &lake.catalogue {
         Given::Sqlite(path) => Catalogue::Sqlite(absolute(path)?),

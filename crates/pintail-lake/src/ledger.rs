@@ -45,7 +45,8 @@ pub struct LedgerEntry {
 #[derive(Debug, Clone, Copy)]
 pub struct Ledger;
 
-const COLUMNS: &str = "pipeline, strategy, run_id, partition_key, row_count, checksum, watermark_type, watermark, \
+/// What [`read_entry`] reads.
+pub(crate) const COLUMNS: &str = "pipeline, strategy, run_id, partition_key, row_count, checksum, watermark_type, watermark, \
                        source, cursor_column";
 
 impl Ledger {
@@ -159,31 +160,11 @@ fn ready(session: &Session) -> Result<bool> {
 
 /// The statement that writes entries.
 pub(crate) fn insert(table: &TableName, entries: &[&LedgerEntry], fence: i64) -> String {
-    let text = |value: &str| quote::literal(value);
+    let target = target(table);
     let values: Vec<String> = entries
         .iter()
         .enumerate()
-        .map(|(position, entry)| {
-            let (kind, watermark) = match entry.watermark {
-                Some(value) => (text(&value.cursor_type().to_string()), text(&value.text())),
-                None => ("null".to_owned(), "null".to_owned()),
-            };
-            let cursor = entry
-                .cursor
-                .as_deref()
-                .map_or_else(|| "null".to_owned(), quote::literal);
-            format!(
-                "({}, {}, {}, {}, {}, {}, {}, {}, {cursor}, {kind}, {watermark}, {fence}, {position}, now())",
-                text(entry.key.as_str()),
-                text(&entry.pipeline),
-                text(&entry.strategy),
-                text(entry.run.as_str()),
-                text(&target(table)),
-                entry.rows,
-                text(&entry.checksum.digest()),
-                text(&entry.source),
-            )
-        })
+        .map(|(position, entry)| format!("({}, now())", values(entry, &target, fence, position)))
         .collect();
     format!(
         "insert into {ALIAS}.pintail.ledger
@@ -194,13 +175,34 @@ pub(crate) fn insert(table: &TableName, entries: &[&LedgerEntry], fence: i64) ->
     )
 }
 
+/// The values of an entry, without the time of the commit.
+pub(crate) fn values(entry: &LedgerEntry, target: &str, fence: i64, position: usize) -> String {
+    let text = quote::literal;
+    let (kind, watermark) = match entry.watermark {
+        Some(value) => (text(&value.cursor_type().to_string()), text(&value.text())),
+        None => ("null".to_owned(), "null".to_owned()),
+    };
+    let cursor = entry.cursor.as_deref().map_or_else(|| "null".to_owned(), text);
+    format!(
+        "{}, {}, {}, {}, {}, {}, {}, {}, {cursor}, {kind}, {watermark}, {fence}, {position}",
+        text(entry.key.as_str()),
+        text(&entry.pipeline),
+        text(&entry.strategy),
+        text(entry.run.as_str()),
+        text(target),
+        entry.rows,
+        text(&entry.checksum.digest()),
+        text(&entry.source),
+    )
+}
+
 /// An entry that cannot be read is an error: to take it for missing would commit its partition again.
-fn read_entry(row: &Row) -> Result<LedgerEntry> {
+pub(crate) fn read_entry(row: &Row) -> Result<LedgerEntry> {
     entry(row).ok_or_else(|| {
         let key = row.text(3).unwrap_or("without a key");
         Error::refused(
             ErrorKind::Data,
-            format!("cannot read the ledger of the lake: entry `{key}` has an unknown form"),
+            format!("cannot read the ledger: entry `{key}` has an unknown form"),
             "It was written by another release of Pintail, or changed by hand. Use that release.",
         )
     })

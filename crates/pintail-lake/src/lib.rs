@@ -6,6 +6,7 @@
 //!    ├── Tap                             checksums of rows on their way
 //!    ├── connector                       the contract of systems that are read
 //!    ├── destination                     the contract of places that are written
+//!    ├── Database ── commit              tables of a database, and the protocol that changes them exactly once
 //!    └── Lake ── stage ── commit         a DuckLake, and the protocol that changes it exactly once
 //!           ├── ledger                   which partitions are in
 //!           └── sweep                    what nobody refers to
@@ -17,6 +18,7 @@
 mod attach;
 pub mod commit;
 pub mod connector;
+pub mod database;
 pub mod destination;
 pub mod engine;
 pub mod error;
@@ -36,6 +38,7 @@ mod unreachable;
 mod watchdog;
 
 pub use commit::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile};
+pub use database::DatabasePlace;
 pub use destination::{Compare, Compared, Destination, DestinationPlace, FoundTable};
 pub use engine::{Callers, Engine, EngineSettings, Stopper};
 pub use error::{Error, Fault, FaultClass, Result};

@@ -59,6 +59,7 @@ pub(crate) fn commit(
         compare: work.plan.parity.then_some(Compare { leaf }),
         table: &work.plan.table,
         columns: &columns,
+        key: &work.plan.shape.key,
         change,
         parts,
         author: AUTHOR,

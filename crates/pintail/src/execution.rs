@@ -103,7 +103,7 @@ impl Execution {
         };
         Ok(SyncRequest {
             source: registry::source(&self.source)?,
-            destination: registry::destination(&self.destination)?,
+            destination: registry::destination(&self.destination, &self.data_dir.join("stage"))?,
             parity: self.spec.parity && !options.no_parity,
             spec: self.spec,
             data_dir: self.data_dir,

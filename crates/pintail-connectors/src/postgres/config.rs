@@ -82,6 +82,16 @@ impl Connection {
     /// `duckdb_databases()`, but never a secret. There is always one, so that no secret that the user happens to have
     /// stored for DuckDB itself is picked up.
     pub(super) fn attachment(&self, alias: &str) -> Attachment {
+        self.attach(alias, "read_only")
+    }
+
+    /// The attachment of a destination. Each statement sees what was committed before it began: whoever waited for a
+    /// lock sees what its holder did.
+    pub(super) fn writing(&self, alias: &str) -> Attachment {
+        self.attach(alias, "isolation_level 'read committed'")
+    }
+
+    fn attach(&self, alias: &str, how: &str) -> Attachment {
         let name = quote::identifier(&format!("pintail_{alias}"));
         let password = self
             .password
@@ -90,7 +100,7 @@ impl Connection {
             .unwrap_or_default();
         let secret = format!("create or replace temporary secret {name} (type postgres{password})");
         let attach = format!(
-            "attach {} as {} (type postgres, read_only, secret {name})",
+            "attach {} as {} (type postgres, {how}, secret {name})",
             quote::literal(self.options.expose()),
             quote::identifier(alias),
         );

@@ -25,6 +25,7 @@ mod scan;
 mod snapshot;
 mod statistics;
 mod types;
+mod write;
 
 use jiff::Timestamp;
 use pintail_config::Datastore;
@@ -37,6 +38,7 @@ use pintail_model::{CursorType, LogicalType, Range, TableName};
 
 use self::config::Connection;
 pub(crate) use self::config::catalogue;
+pub use self::write::PostgresDestination;
 
 /// A Postgres database.
 #[derive(Debug)]

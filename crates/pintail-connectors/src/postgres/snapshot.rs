@@ -14,7 +14,7 @@ use super::scan::query;
 /// How values are written where Postgres writes them as text: the same for every session, whatever the server, the
 /// database or the role have set. And, as `pg_dump` does, no time limits of the server for a session that reads for long
 /// or waits for others: the engine has its own.
-const SETTINGS: &str = "set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; \
+pub(super) const SETTINGS: &str = "set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; \
      set local timezone = 'UTC'; set local extra_float_digits = 1; set local bytea_output = 'hex'; \
      set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
 

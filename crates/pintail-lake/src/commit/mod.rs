@@ -50,6 +50,7 @@ use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 
 use self::attempt::Attempt;
 pub use self::staged::StagedFile;
+pub(crate) use self::staged::check_keys;
 use crate::destination::{Compare, Compared};
 use crate::error::{Error, FaultClass, Result};
 use crate::lake::Lake;
@@ -90,6 +91,8 @@ pub struct CommitRequest<'a> {
     pub table: &'a TableName,
     /// Its columns.
     pub columns: &'a [Column],
+    /// The columns of the rows' key, empty if they have none. A database gives it to a table that it makes.
+    pub key: &'a [String],
     /// What happens to the rows that are there.
     pub change: Change,
     /// The partitions, in order.
@@ -325,7 +328,7 @@ impl Course<'_> {
 }
 
 /// Refuses what would be committed twice by one commit.
-fn check_request(request: &CommitRequest<'_>) -> Result<()> {
+pub(crate) fn check_request(request: &CommitRequest<'_>) -> Result<()> {
     let twice = |what: &str| {
         Error::refused(
             ErrorKind::Invalid,
@@ -347,7 +350,7 @@ fn check_request(request: &CommitRequest<'_>) -> Result<()> {
 }
 
 /// Whether a statement before COMMIT failed for a reason that may be gone the next time.
-fn worth_repeating(error: &Error) -> bool {
+pub(crate) fn worth_repeating(error: &Error) -> bool {
     matches!(
         error,
         Error::Statement { source, .. }
@@ -356,6 +359,6 @@ fn worth_repeating(error: &Error) -> bool {
 }
 
 /// Whether an error ended the whole engine: it answers no more.
-fn ended(error: &Error) -> bool {
+pub(crate) fn ended(error: &Error) -> bool {
     matches!(error, Error::Statement { source, .. } if source.class == FaultClass::Ended)
 }

@@ -30,7 +30,7 @@ pub(super) fn read_staged(files: &[StagedFile]) -> String {
 }
 
 /// Refuses staged rows that an upsert cannot place.
-pub(super) fn check_keys(
+pub(crate) fn check_keys(
     session: &Session,
     table: &TableName,
     key: &[String],

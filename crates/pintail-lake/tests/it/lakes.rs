@@ -215,6 +215,7 @@ pub(crate) fn try_commit(lake: &Lake, change: Change, parts: Vec<CommitPart>) ->
         author: "test",
         message: "a test".to_owned(),
         compare: None,
+        key: &[],
     })
 }
 

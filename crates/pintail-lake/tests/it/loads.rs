@@ -61,6 +61,7 @@ impl<'a> Loads<'a> {
             author: "it's a \"test\" \\",
             message: "it's a \"test\" \\".to_owned(),
             compare: None,
+            key: &[],
         })
     }
 

@@ -52,7 +52,11 @@ impl Copy<'_> {
         SyncRequest {
             spec,
             source: pintail_connectors::registry::source(&from.datastore).expect("a connector"),
-            destination: pintail_connectors::registry::destination(&to.datastore).expect("a lake"),
+            destination: pintail_connectors::registry::destination(
+                &to.datastore,
+                std::path::Path::new("stage"),
+            )
+            .expect("a lake"),
             data_dir: here.join("data"),
             strategy: None,
             partitions: self.partitions,
@@ -182,7 +186,9 @@ fn planning_for_a_catalogue_that_is_not_a_lake_yet_is_a_full_load() {
     let here = copy.folder.path();
     let url = format!("ducklake:{}?data_path=lake", catalogue.url());
     let to = Location::parse(&url, here).unwrap_or_else(|error| panic!("{error}"));
-    request.destination = pintail_connectors::registry::destination(&to.datastore).expect("a lake");
+    request.destination =
+        pintail_connectors::registry::destination(&to.datastore, std::path::Path::new("stage"))
+            .expect("a lake");
     let plan = pintail_sync::plan(&request).unwrap_or_else(|error| panic!("{error}: {error:?}"));
     assert_eq!(plan.reason, "the table is not in the lake yet");
     let tables = catalogue

@@ -1,0 +1,177 @@
+//! PostgreSQL as a destination.
+//!
+//! Everything happens in one transaction, tables included: Postgres takes back what defines tables, too.
+//!
+//! - **A full load** fills a side table and puts it in the place of the old one, so that nobody waits while it is filled.
+//!   Where others refer to the old table (views, foreign keys, grants, …) its rows are exchanged instead: [`replace`].
+//! - **A delta** copies the staged rows into a table of their own, and from there into the table by key: [`upsert`].
+//!
+//! Rows travel as binary COPY, written by the engine. Helping tables lie in the schema `pintail`, beside the ledger.
+
+mod columns;
+mod ledger;
+mod replace;
+mod upsert;
+
+use pintail_config::Datastore;
+use pintail_lake::commit::Change;
+use pintail_lake::connector::{Attachment, Connector, SourceColumn};
+use pintail_lake::database::{Brought, DatabaseWriter, Incoming};
+use pintail_lake::quote::{identifier, literal};
+use pintail_lake::{Call, Error, Result, Session};
+use pintail_model::checksum::bytes_word;
+use pintail_model::{Column, ErrorKind, NativeType, TableName};
+
+use super::PostgresSource;
+use super::scan::{qualified, query};
+use super::snapshot::SETTINGS;
+
+/// The schema of tables that are named without one.
+const SCHEMA: &str = "public";
+
+/// The schema of the ledger and of helping tables.
+const OWN_SCHEMA: &str = "pintail";
+
+/// When the server ends a session that holds a lock and does nothing: a stopped process wakes up without its transaction.
+const IDLE: &str = "set local idle_in_transaction_session_timeout = '5min'";
+
+/// A Postgres database that is written to.
+#[derive(Debug)]
+pub struct PostgresDestination {
+    reader: PostgresSource,
+}
+
+impl PostgresDestination {
+    /// The database that `datastore` names. Nothing is connected yet.
+    #[must_use]
+    pub fn new(datastore: &Datastore) -> Self {
+        Self {
+            reader: PostgresSource::new(datastore),
+        }
+    }
+}
+
+impl DatabaseWriter for PostgresDestination {
+    fn reader(&self) -> &dyn Connector {
+        &self.reader
+    }
+
+    fn attachment(&self, alias: &str) -> Attachment {
+        self.reader.connection.writing(alias)
+    }
+
+    fn resolve(&self, table: &TableName) -> TableName {
+        let schema = table.schema.as_ref().or(self.reader.schema.as_ref());
+        TableName {
+            schema: Some(schema.map_or(SCHEMA, String::as_str).to_owned()),
+            ..table.clone()
+        }
+    }
+
+    fn keeps(&self, origin: &NativeType) -> bool {
+        origin.system == self.reader.system()
+    }
+
+    fn column_type(&self, column: &Column) -> String {
+        columns::column_type(self.reader.system(), column)
+    }
+
+    fn takes(&self, found: &SourceColumn, wanted: &Column) -> bool {
+        columns::takes(self.reader.system(), found, wanted)
+    }
+
+    fn ledger(&self) -> TableName {
+        TableName::new(OWN_SCHEMA, "ledger")
+    }
+
+    fn install_ledger(&self, session: &Session, alias: &str) -> Result<()> {
+        ledger::install(session, alias)
+    }
+
+    fn lock(&self, session: &Session, alias: &str, table: &TableName) -> Result<()> {
+        let number = bytes_word(format!("pintail {}", qualified(table)).as_bytes()).cast_signed();
+        let label = format!("wait for the right to commit to table \"{table}\"");
+        let sql = format!("{SETTINGS}; {IDLE}; select pg_catalog.pg_advisory_xact_lock(({number})::bigint)");
+        execute(session, alias, &label, &sql)
+    }
+
+    fn bring_in(&self, incoming: &Incoming<'_>) -> Result<Brought> {
+        let columns = columns::Loads::of(incoming, self)?;
+        match incoming.change {
+            Change::ReplaceAll => replace::bring_in(incoming, &columns),
+            Change::Append => replace::append(incoming, &columns),
+            Change::Upsert { newer, .. } => upsert::bring_in(incoming, &columns, newer.as_deref()),
+        }
+    }
+
+    fn finish(&self, incoming: &Incoming<'_>, brought: &Brought) -> Result<()> {
+        match incoming.change {
+            Change::ReplaceAll => replace::finish(incoming, brought),
+            Change::Append => Ok(()),
+            Change::Upsert { .. } => upsert::finish(incoming),
+        }
+    }
+
+    fn shown(
+        &self,
+        alias: &str,
+        table: &TableName,
+        columns: &[Column],
+        change: &Change,
+        file: &str,
+    ) -> Vec<String> {
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let copy = |into: &str| columns::copy(alias, &TableName::new(OWN_SCHEMA, into), &names, file);
+        let mut statements = vec!["begin transaction".to_owned()];
+        match change {
+            Change::ReplaceAll => statements.extend([
+                copy("side_<n>"),
+                format!("drop table {}", qualified(table)),
+                format!(
+                    "alter table pintail.side_<n> rename to {}",
+                    identifier(&table.table)
+                ),
+            ]),
+            Change::Append => statements.push(columns::copy(alias, table, &names, file)),
+            Change::Upsert { key, newer } => {
+                let stage = TableName::new(OWN_SCHEMA, "stage_<n>");
+                statements.push(copy("stage_<n>"));
+                statements.extend(
+                    newer
+                        .as_ref()
+                        .map(|newer| upsert::drop_stale(&stage, table, key, newer)),
+                );
+                statements.push(upsert::merge(&stage, table, &names, key));
+            }
+        }
+        statements.push("insert into pintail.ledger …".to_owned());
+        statements.push("commit".to_owned());
+        statements
+    }
+}
+
+/// Has the server run statements in the transaction of the session.
+fn execute(session: &Session, alias: &str, label: &str, sql: &str) -> Result<()> {
+    session.batch(
+        Call::new(label),
+        &format!("call postgres_execute({}, {})", literal(alias), literal(sql)),
+    )
+}
+
+/// One number that the server is asked for.
+fn number(session: &Session, alias: &str, label: &str, sql: &str) -> Result<u64> {
+    let rows = session.query(Call::new(label), &format!("from {}", query(alias, sql)))?;
+    let number = rows.first().and_then(|row| row.integer(0));
+    number
+        .and_then(|number| u64::try_from(number).ok())
+        .ok_or_else(|| Error::Refused {
+            kind: ErrorKind::Internal,
+            message: format!("cannot {label}: the server answered without a number"),
+            hint: None,
+        })
+}
+
+/// A helping table of one attempt.
+fn helper(kind: &str, incoming: &Incoming<'_>) -> TableName {
+    TableName::new(OWN_SCHEMA, format!("{kind}_{}", incoming.attempt))
+}

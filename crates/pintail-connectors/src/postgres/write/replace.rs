@@ -1,0 +1,183 @@
+//! A full load: a side table in the place of the old one, or the rows of one in the place of the old rows.
+
+use pintail_lake::Result;
+use pintail_lake::database::{Brought, Incoming};
+use pintail_lake::quote::{identifier, identifiers};
+use pintail_model::TableName;
+
+use super::super::quote::literal;
+use super::super::scan::qualified;
+use super::columns::{self, Loads};
+use super::{execute, helper, number};
+
+/// One row: whether a table can be swapped. None if there is no such table.
+const PLAIN: &str = include_str!("plain.sql");
+
+/// Names indexes after the table.
+const INDEX_NAMES: &str = include_str!("index_names.sql");
+
+/// Fills a side table.
+pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought> {
+    let (session, alias) = (incoming.session, incoming.alias);
+    let side = helper("side", incoming);
+    let kept = incoming.found.filter(|_| incoming.fits);
+    let make = match kept {
+        // Everything that belongs to the table itself.
+        Some(_) => format!(
+            "create table {} (like {} including all)",
+            qualified(&side),
+            qualified(incoming.table)
+        ),
+        None => format!("create table {} ({})", qualified(&side), loads.definitions()),
+    };
+    execute(session, alias, "make a side table", &make)?;
+    if loads.direct() {
+        columns::load(incoming, loads, &side)?;
+    } else {
+        let stage = helper("stage", incoming);
+        columns::stage(incoming, loads, &stage)?;
+        let sql = format!(
+            "insert into {} ({}) select {} from {}; {}",
+            qualified(&side),
+            identifiers(&loads.names()),
+            loads.values(),
+            qualified(&stage),
+            columns::drop_table(&stage)
+        );
+        let label = format!("bring rows of table \"{}\" into their types", incoming.table);
+        execute(session, alias, &label, &sql)?;
+    }
+    if kept.is_none() {
+        add_key(incoming, loads, &side)?;
+    }
+    let deleted = match incoming.found {
+        Some(_) => {
+            let count = format!("select count(*) as rows from {}", qualified(incoming.table));
+            number(session, alias, "count the rows that go", &count)?
+        }
+        None => 0,
+    };
+    Ok(Brought {
+        inserted: incoming.rows(),
+        updated: 0,
+        deleted,
+        superseded: 0,
+        kept: side,
+        keys: String::new(),
+    })
+}
+
+/// Gives a new table the key of its rows.
+fn add_key(incoming: &Incoming<'_>, loads: &Loads, side: &TableName) -> Result<()> {
+    if incoming.key.is_empty() {
+        return Ok(());
+    }
+    let is_key = |name: &str| incoming.key.iter().any(|key| key == name);
+    let nullable = loads.0.iter().any(|load| is_key(&load.name) && load.nullable);
+    let (table, key) = (qualified(side), identifiers(incoming.key));
+    let sql = if nullable {
+        format!("create unique index on {table} ({key})")
+    } else {
+        format!("alter table {table} add primary key ({key})")
+    };
+    let label = format!("give table \"{}\" its key", incoming.table);
+    execute(incoming.session, incoming.alias, &label, &sql)
+}
+
+/// Puts the side table in the place of the old one.
+pub(super) fn finish(incoming: &Incoming<'_>, brought: &Brought) -> Result<()> {
+    let (session, alias, table) = (incoming.session, incoming.alias, incoming.table);
+    let schema = table.schema_or(super::SCHEMA);
+    let label = format!("replace table \"{table}\"");
+    if incoming.found.is_some() && !is_plain(incoming)? {
+        return exchange_rows(incoming, brought, &label);
+    }
+    let away = match incoming.found {
+        Some(_) => format!("drop table {}; ", qualified(table)),
+        None => format!("create schema if not exists {}; ", identifier(schema)),
+    };
+    let side = &brought.kept;
+    let sql = format!(
+        "{away}alter table {} set schema {}; alter table {} rename to {}",
+        qualified(side),
+        identifier(schema),
+        qualified(&TableName::new(schema, &side.table)),
+        identifier(&table.table)
+    );
+    execute(session, alias, &label, &sql)?;
+    let names = INDEX_NAMES
+        .replace("/* qualified */", &literal(&qualified(table)))
+        .replace("/* side */", &literal(&side.table))
+        .replace("/* table */", &literal(&table.table))
+        .replace("/* schema */", &literal(schema));
+    execute(session, alias, &label, &names)
+}
+
+fn is_plain(incoming: &Incoming<'_>) -> Result<bool> {
+    let table = incoming.table;
+    let sql = PLAIN
+        .replace("/* schema */", &literal(table.schema_or(super::SCHEMA)))
+        .replace("/* table */", &literal(&table.table));
+    let sql = format!(
+        "select plain::int from ({}) as found",
+        sql.trim_end().trim_end_matches(';')
+    );
+    Ok(number(
+        incoming.session,
+        incoming.alias,
+        "look up what refers to a table",
+        &sql,
+    )? == 1)
+}
+
+/// Rows of the side table in the place of those of a table that others refer to. Its definition stays, if it fits; if not,
+/// Postgres says who is in the way.
+fn exchange_rows(incoming: &Incoming<'_>, brought: &Brought, label: &str) -> Result<()> {
+    let (table, side) = (qualified(incoming.table), qualified(&brought.kept));
+    if !incoming.fits {
+        let names = identifier(&incoming.table.table);
+        let schema = identifier(incoming.table.schema_or(super::SCHEMA));
+        let moved = qualified(&TableName::new(
+            incoming.table.schema_or(super::SCHEMA),
+            &brought.kept.table,
+        ));
+        let sql = format!(
+            "drop table {table}; alter table {side} set schema {schema}; alter table {moved} rename to {names}"
+        );
+        return execute(incoming.session, incoming.alias, label, &sql);
+    }
+    let names: Vec<&str> = incoming
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    let names = identifiers(&names);
+    let sql = format!(
+        "delete from {table}; insert into {table} ({names}) select {names} from {side}; drop table {side}"
+    );
+    execute(incoming.session, incoming.alias, label, &sql)
+}
+
+/// Adds rows to a table.
+pub(super) fn append(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought> {
+    let (session, alias) = (incoming.session, incoming.alias);
+    let stage = helper("stage", incoming);
+    columns::stage(incoming, loads, &stage)?;
+    let table = qualified(incoming.table);
+    let sql = format!(
+        "insert into {table} ({}) select {} from {}",
+        identifiers(&loads.names()),
+        loads.values(),
+        qualified(&stage)
+    );
+    let label = format!("add rows to table \"{}\"", incoming.table);
+    execute(session, alias, &label, &sql)?;
+    Ok(Brought {
+        inserted: incoming.rows(),
+        updated: 0,
+        deleted: 0,
+        superseded: 0,
+        kept: stage,
+        keys: String::new(),
+    })
+}

@@ -1,0 +1,316 @@
+//! The commit protocol of databases: see the module above.
+
+use std::time::{Duration, Instant};
+
+use pintail_model::checksum::bytes_word;
+use pintail_model::{ErrorKind, LeafChecksums, PartitionKey, TableName};
+
+use super::{Brought, Database, Incoming, ledger};
+use crate::commit::{
+    Change, CommitOutcome, CommitPart, CommitRequest, StagedFile, check_keys, check_request, ended,
+    worth_repeating,
+};
+use crate::connector::TableDescription;
+use crate::destination::{Compare, Compared};
+use crate::error::{Error, Result};
+use crate::ledger::LedgerEntry;
+use crate::quote;
+use crate::session::{Call, Session};
+
+/// How often staged files are offered to the database.
+const ATTEMPTS: u32 = 4;
+
+/// How long to wait before they are offered for the second time; then twice as long, and so on.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a database that does not answer is asked about a commit.
+const ASK: Duration = Duration::from_mins(1);
+
+/// Commits a request. A request to stop the engine interrupts everything before COMMIT, but neither COMMIT nor the
+/// questions after it.
+pub(super) fn commit(database: &Database, request: &CommitRequest<'_>) -> Result<CommitOutcome> {
+    check_request(request)?;
+    database.make_ready()?;
+    let table = database.writer().resolve(request.table);
+    let mut asked = 0;
+    let mut pause = PAUSE;
+    for number in 1.. {
+        let mut attempt = Attempt {
+            database,
+            request,
+            table: &table,
+            word: word(request, number),
+            sent: None,
+        };
+        let error = match attempt.run() {
+            Ok(outcome) => return Ok(CommitOutcome { asked, ..outcome }),
+            Err(error) => error,
+        };
+        let sent = attempt.sent.take();
+        tracing::warn!(%table, sent = sent.is_some(), %error, "commit failed");
+        let was_sent = sent.is_some();
+        if let Some(outcome) = sent {
+            asked += 1;
+            let known = ask(database, &table, &outcome.committed).map_err(|source| Error::Undecided {
+                table: table.to_string(),
+                source: Box::new(source),
+            })?;
+            if known {
+                return Ok(CommitOutcome { asked, ..outcome });
+            }
+        }
+        if number == ATTEMPTS || !(was_sent || worth_repeating(&error)) {
+            return Err(error);
+        }
+        // Whoever is told to stop meanwhile finds that out with the next statement.
+        database.engine.pause(pause);
+        pause *= 2;
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// A word that names the tables of one attempt, and of no other that could still be at work.
+fn word(request: &CommitRequest<'_>, number: u32) -> String {
+    let key = request.parts.first().map_or("", |part| part.entry.key.as_str());
+    let text = format!("{key} {number} {}", std::process::id());
+    format!("{:016x}", bytes_word(text.as_bytes()))
+}
+
+/// Whether all of `keys` are in the ledger, asked on a fresh session, and only once the transaction that may have
+/// written them is over.
+fn ask(database: &Database, table: &TableName, keys: &[PartitionKey]) -> Result<bool> {
+    let deadline = Instant::now() + ASK;
+    let mut pause = PAUSE;
+    loop {
+        let error = match ask_once(database, table, keys) {
+            Err(error @ Error::Statement { .. }) => error,
+            answered => return answered,
+        };
+        tracing::warn!(%table, %error, "ledger could not be asked");
+        if ended(&error) || Instant::now() >= deadline || !database.engine.pause(pause) {
+            return Err(error);
+        }
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+fn ask_once(database: &Database, table: &TableName, keys: &[PartitionKey]) -> Result<bool> {
+    let session = database.engine.session()?;
+    session.begin()?;
+    let answer = database
+        .writer()
+        .lock(&session, super::ALIAS, table)
+        .and_then(|()| ledger::committed(database, &session, keys));
+    session.rollback();
+    Ok(answer?.len() == keys.len())
+}
+
+/// One try at a request, from BEGIN to COMMIT.
+struct Attempt<'a> {
+    database: &'a Database,
+    request: &'a CommitRequest<'a>,
+    table: &'a TableName,
+    word: String,
+    /// COMMIT was sent: this is what it did, if it took place.
+    sent: Option<CommitOutcome>,
+}
+
+impl Attempt<'_> {
+    fn run(&mut self) -> Result<CommitOutcome> {
+        let (database, request, word) = (self.database, self.request, self.word.clone());
+        let session = database.engine.session()?;
+        // Large statements get the engine's threads.
+        let _callers = database.engine.callers(1)?;
+        let all: Vec<&CommitPart> = request.parts.iter().collect();
+        let files = files_of(&all);
+        if let Change::Upsert { key, .. } = &request.change {
+            check_keys(&session, request.table, key, &files)?;
+        }
+        let found = database.describe(&session, self.table)?;
+        let fits = self.fits(found.as_ref())?;
+        let incoming = Incoming {
+            session: &session,
+            alias: super::ALIAS,
+            table: self.table,
+            found: found.as_ref(),
+            fits,
+            columns: request.columns,
+            key: request.key,
+            change: &request.change,
+            files: &files,
+            attempt: &word,
+        };
+        let writer = database.writer();
+        let result = writer
+            .prepare(&incoming)
+            .and_then(|()| self.transact(&session, &incoming));
+        if let Err(error) = writer.clean_up(&incoming) {
+            tracing::warn!(table = %self.table, %error, "helping tables stay behind");
+        }
+        result
+    }
+
+    /// Everything from BEGIN to COMMIT.
+    fn transact(&mut self, session: &Session, incoming: &Incoming<'_>) -> Result<CommitOutcome> {
+        session.begin()?;
+        match self.fill(session, incoming) {
+            Ok(outcome) if outcome.committed.is_empty() => {
+                session.rollback();
+                Ok(outcome)
+            }
+            Ok(outcome) => {
+                self.sent = Some(outcome.clone());
+                let label = format!("commit to table \"{}\"", self.table);
+                session.batch(Call::new(&label).protected(), "commit")?;
+                Ok(outcome)
+            }
+            Err(error) => {
+                session.rollback();
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&self, session: &Session, incoming: &Incoming<'_>) -> Result<CommitOutcome> {
+        let (database, request) = (self.database, self.request);
+        let writer = database.writer();
+        writer.lock(session, super::ALIAS, self.table)?;
+        let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
+        let already: Vec<PartitionKey> = ledger::committed(database, session, &keys)?
+            .into_iter()
+            .map(|entry| entry.key)
+            .collect();
+        let parts: Vec<&CommitPart> = request
+            .parts
+            .iter()
+            .filter(|part| !already.contains(&part.entry.key))
+            .collect();
+        if parts.is_empty() {
+            return Ok(CommitOutcome {
+                already,
+                ..CommitOutcome::default()
+            });
+        }
+        if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
+            return Err(Error::refused(
+                ErrorKind::Conflict,
+                format!(
+                    "cannot replace table \"{}\": a part of this load is in the ledger already",
+                    self.table
+                ),
+                "Start a new run: a full load is committed as a whole.",
+            ));
+        }
+        let files = files_of(&parts);
+        let incoming = Incoming {
+            files: &files,
+            session,
+            attempt: &self.word,
+            ..*incoming
+        };
+        let brought = writer.bring_in(&incoming)?;
+        let compared = request
+            .compare
+            .as_ref()
+            .map(|compare| self.compare(&incoming, &brought, compare))
+            .transpose()?;
+        writer.finish(&incoming, &brought)?;
+        let fence = ledger::next_fence(database, session, self.table)?;
+        let entries: Vec<&LedgerEntry> = parts.iter().map(|part| &part.entry).collect();
+        ledger::write(database, session, self.table, &entries, fence)?;
+        Ok(CommitOutcome {
+            snapshot: Some(fence),
+            committed: entries.iter().map(|entry| entry.key.clone()).collect(),
+            already,
+            rows_inserted: brought.inserted,
+            rows_updated: brought.updated,
+            rows_deleted: brought.deleted,
+            asked: 0,
+            repaired: 0,
+            compared,
+        })
+    }
+
+    /// Whether the table that is there takes the rows as it is. One of others is not replaced.
+    fn fits(&self, found: Option<&TableDescription>) -> Result<bool> {
+        let Some(found) = found else {
+            return Ok(false);
+        };
+        if self.database.fits(found, self.request.columns) {
+            return Ok(true);
+        }
+        let session = self.database.engine.session()?;
+        let ours = ledger::newest(self.database, &session, self.table)?.is_some();
+        if ours && self.request.change == Change::ReplaceAll {
+            return Ok(false);
+        }
+        let differing: Vec<String> = self
+            .request
+            .columns
+            .iter()
+            .filter(|wanted| {
+                let own = found.column(&wanted.name);
+                !own.is_some_and(|own| self.database.writer().takes(own, wanted))
+            })
+            .map(|wanted| {
+                let type_name = self.database.writer().column_type(wanted);
+                format!("`{}` as `{type_name}`", wanted.name)
+            })
+            .collect();
+        let hint = if ours {
+            "Run a full load: it makes the table anew."
+        } else {
+            "It was not made by Pintail, which therefore does not replace it. Change its columns, map them with \
+             `column_map`, or drop the table."
+        };
+        Err(Error::refused(
+            ErrorKind::Conflict,
+            format!(
+                "table \"{}\" cannot take all rows as they are: it needs {}",
+                self.table,
+                differing.join(", ")
+            ),
+            hint,
+        ))
+    }
+
+    /// Reads the rows again, in the transaction that brought them in.
+    fn compare(&self, incoming: &Incoming<'_>, brought: &Brought, compare: &Compare) -> Result<Compared> {
+        let (database, session) = (self.database, incoming.session);
+        let names: Vec<&str> = incoming
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        let label = format!("read table \"{}\" of the database again", self.table);
+        let sum = |rows: &str| -> Result<LeafChecksums> {
+            let tap = database.engine.tap();
+            let filter = tap.filter(compare.leaf.as_deref(), &names);
+            let sql = format!("select count(*) from {rows} as kept where {filter}");
+            session.query(Call::new(&label), &sql)?;
+            Ok(tap.checksums())
+        };
+        let found = incoming.found.filter(|_| incoming.fits);
+        let scan = database.place.scan(&brought.kept, incoming.columns, found);
+        let table = sum(&format!("({scan})"))?;
+        let superseded = match brought.superseded {
+            0 => None,
+            rows => {
+                let key = quote::identifiers(incoming.key);
+                let left = format!(
+                    "(select {} from {} as staged semi join {} as kept using ({key}))",
+                    quote::identifiers(&names),
+                    incoming.staged(),
+                    brought.keys
+                );
+                Some((rows, sum(&left)?))
+            }
+        };
+        Ok(Compared { table, superseded })
+    }
+}
+
+fn files_of(parts: &[&CommitPart]) -> Vec<StagedFile> {
+    let files = parts.iter().flat_map(|part| part.files.iter().cloned());
+    files.filter(|file| file.rows > 0).collect()
+}

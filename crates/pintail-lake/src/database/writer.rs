@@ -1,0 +1,140 @@
+//! How a database is written to: what differs between systems.
+//!
+//! The protocol around it is the same for all of them, and lives in [`super::commit`]:
+//!
+//! ```text
+//! prepare ─▶ begin ─▶ lock ─▶ read ledger ─▶ bring_in ─▶ (compare) ─▶ finish ─▶ ledger rows ─▶ COMMIT ─▶ clean_up
+//! ```
+//!
+//! Everything between `begin` and COMMIT is one transaction of the database, the session's own. A system in which
+//! statements that define tables end a transaction makes its tables in `prepare`.
+
+use pintail_model::{Column, NativeType, TableName};
+
+use crate::commit::{Change, StagedFile};
+use crate::connector::{Attachment, Connector, SourceColumn, TableDescription};
+use crate::error::Result;
+use crate::session::Session;
+
+/// Rows on their way into a table.
+pub struct Incoming<'a> {
+    /// The session whose transaction brings them in.
+    pub session: &'a Session,
+    /// The name under which the database is attached, to be written to.
+    pub alias: &'a str,
+    /// The table, with its schema resolved.
+    pub table: &'a TableName,
+    /// The table as it is, if it exists.
+    pub found: Option<&'a TableDescription>,
+    /// Whether the table that exists can take the rows as it is. If not, it is to be made anew.
+    pub fits: bool,
+    /// Columns of the staged rows.
+    pub columns: &'a [Column],
+    /// The key of the rows; empty if they have none.
+    pub key: &'a [String],
+    /// What happens to the rows that are there.
+    pub change: &'a Change,
+    /// The staged rows. Never empty files; may be none at all.
+    pub files: &'a [StagedFile],
+    /// A word of letters and digits that no other attempt has, for names of tables that do not last.
+    pub attempt: &'a str,
+}
+
+impl Incoming<'_> {
+    /// The staged rows as a relation of the engine.
+    #[must_use]
+    pub fn staged(&self) -> String {
+        crate::quote::parquet(self.files.iter().map(|file| file.path.as_path()))
+    }
+
+    /// How many they are.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+}
+
+/// What became of them, before COMMIT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brought {
+    /// Rows with a new key, or all of them without a key.
+    pub inserted: u64,
+    /// Rows that replaced one.
+    pub updated: u64,
+    /// Rows that went without replacement.
+    pub deleted: u64,
+    /// Staged rows that were dropped because the table has newer ones.
+    pub superseded: u64,
+    /// A table or view that holds what is to be compared: all rows after a replacement, or else those under the keys
+    /// of the staged rows that were not dropped.
+    pub kept: TableName,
+    /// The keys of those staged rows, as a relation of the engine; asked for if some were dropped.
+    pub keys: String,
+}
+
+/// A database that can be written to.
+pub trait DatabaseWriter: Send + Sync {
+    /// The side that reads it. Its scans are used under the alias of the writing attachment.
+    fn reader(&self) -> &dyn Connector;
+
+    /// How to attach it under `alias`, to be written to.
+    fn attachment(&self, alias: &str) -> Attachment;
+
+    /// The table with its schema resolved.
+    fn resolve(&self, table: &TableName) -> TableName;
+
+    /// Whether a column of that type becomes a column of the very same type.
+    fn keeps(&self, origin: &NativeType) -> bool;
+
+    /// Whether two names of columns that differ only in case can stand in one table, and be told apart by the engine.
+    fn tells_case_apart(&self) -> bool {
+        false
+    }
+
+    /// The type that a new column gets, in the words of the system.
+    fn column_type(&self, column: &Column) -> String;
+
+    /// Whether a column that is there takes every value of `wanted` and gives it back as it was.
+    fn takes(&self, found: &SourceColumn, wanted: &Column) -> bool;
+
+    /// The table that holds the ledger.
+    fn ledger(&self) -> TableName;
+
+    /// Makes the ledger where it is missing. The columns are those of [`super::ledger::COLUMNS`].
+    fn install_ledger(&self, session: &Session, alias: &str) -> Result<()>;
+
+    /// Waits until nobody else commits to the table, for as long as the transaction of `session` lasts. The ledger's
+    /// unique key keeps a second commit of a partition out in any case.
+    fn lock(&self, session: &Session, alias: &str, table: &TableName) -> Result<()>;
+
+    /// What has to happen before the transaction begins.
+    fn prepare(&self, _incoming: &Incoming<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Brings the rows in, up to where they can be read again.
+    ///
+    /// # Errors
+    /// `Data` for staged rows without a key or with a key twice.
+    fn bring_in(&self, incoming: &Incoming<'_>) -> Result<Brought>;
+
+    /// Makes them the table's rows, if `bring_in` did not yet, and takes helping tables away.
+    fn finish(&self, _incoming: &Incoming<'_>, _brought: &Brought) -> Result<()> {
+        Ok(())
+    }
+
+    /// Takes away what `prepare` made, after the transaction is over.
+    fn clean_up(&self, _incoming: &Incoming<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// The statements of a commit, for a plan. `file` stands for the staged files.
+    fn shown(
+        &self,
+        alias: &str,
+        table: &TableName,
+        columns: &[Column],
+        change: &Change,
+        file: &str,
+    ) -> Vec<String>;
+}
