@@ -125,7 +125,7 @@ pub const SYSTEMS: &[System] = &[
     System {
         name: "sqlite",
         readable: true,
-        writable: false,
+        writable: true,
         form: Form::File,
     },
     System {

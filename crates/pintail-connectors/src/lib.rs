@@ -9,6 +9,7 @@
 //! - [`registry`]: the only place that tells systems apart by name.
 
 mod distribution;
+mod engine_tables;
 mod guard;
 mod labels;
 mod missing;

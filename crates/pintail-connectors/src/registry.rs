@@ -12,13 +12,13 @@ use pintail_model::ErrorKind;
 
 use crate::mysql::MySqlSource;
 use crate::postgres::{self, PostgresDestination, PostgresSource};
-use crate::sqlite::SqliteSource;
+use crate::sqlite::{SqliteDestination, SqliteSource};
 
 /// Systems that tables can be read from.
 pub const SOURCES: &[&str] = &["postgres", "mysql", "sqlite"];
 
 /// Systems that tables can be written to.
-pub const DESTINATIONS: &[&str] = &["ducklake", "postgres"];
+pub const DESTINATIONS: &[&str] = &["ducklake", "postgres", "sqlite"];
 
 /// The schema of a Postgres catalogue's own tables, unless the lake names another.
 const METADATA_SCHEMA: &str = "public";
@@ -54,6 +54,7 @@ pub fn destination(datastore: &Datastore, stage: &Path) -> Result<Box<dyn Destin
     };
     match datastore.system.as_str() {
         "postgres" => database(Arc::new(PostgresDestination::new(datastore))),
+        "sqlite" => database(Arc::new(SqliteDestination::new(datastore))),
         "ducklake" => Ok(Box::new(lake_location(datastore)?)),
         other => Err(Error::refused(
             ErrorKind::Invalid,

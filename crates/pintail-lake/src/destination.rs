@@ -72,6 +72,11 @@ pub trait DestinationPlace: Send + Sync {
         false
     }
 
+    /// Why a column cannot be written there, for a person; `None` if it can.
+    fn refuses(&self, _column: &Column) -> Option<String> {
+        None
+    }
+
     /// Whether two names of columns that differ only in case can stand in one table.
     fn tells_case_apart(&self) -> bool {
         false

@@ -53,6 +53,7 @@ pub fn resolve(
     if !place.tells_case_apart() {
         problems.extend(equal_names(&columns, place.noun()));
     }
+    problems.extend(refused(&columns, place));
     if columns.is_empty() && problems.is_empty() {
         problems.push(ColumnProblem {
             column: String::new(),
@@ -244,6 +245,20 @@ fn choices() -> String {
     "In a pipeline file, choose for each such column in `column_map`: `data_type: text` keeps it exactly as the source \
      writes it, `data_type: decimal` with `precision` and `scale` keeps exact numbers, or leave the column out."
         .to_owned()
+}
+
+/// Columns that the destination cannot hold.
+fn refused(columns: &[ColumnRead], place: &dyn DestinationPlace) -> Vec<ColumnProblem> {
+    let problem = |read: &ColumnRead| {
+        let why = place.refuses(&read.column)?;
+        Some(ColumnProblem {
+            column: read.source.name.clone(),
+            message: format!("column `{}` cannot be written: {why}", read.column.name),
+            hint: Some(choices()),
+            unknown: false,
+        })
+    };
+    columns.iter().filter_map(problem).collect()
 }
 
 /// Where a destination does not tell names apart by case.

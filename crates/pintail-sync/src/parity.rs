@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use pintail_lake::{Call, quote};
+use pintail_lake::{Call, Session, quote};
 use pintail_model::{Checksum, LeafChecksums};
 use serde_json::json;
 
@@ -171,10 +171,9 @@ pub(crate) fn without_newer(
     );
     let sql = format!("select count(*) from {file} as staged where {newer}");
     let _callers = work.destination.engine().callers(1)?;
-    let found = work
-        .destination
-        .session()?
-        .query(Call::new("look for later rows in the destination"), &sql)?;
+    let session = work.destination.session()?;
+    let call = Call::new("look for later rows in the destination");
+    let found = reading(&session, || Ok(session.query(call, &sql)?))?;
     let rows = found
         .first()
         .and_then(|row| row.integer(0))
@@ -203,6 +202,14 @@ pub(crate) fn without_newer(
     Ok(Some(Superseded { rows, read, kept }))
 }
 
+/// Reads the destination in a transaction of its own: some of its relations last as long as one.
+pub(crate) fn reading<T>(session: &Session, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    session.begin()?;
+    let result = read();
+    session.rollback();
+    result
+}
+
 fn leaves(work: &Work<'_>, statement: impl FnOnce(&str) -> String) -> Result<LeafChecksums> {
     work.progress.phase(Phase::Comparing);
     let tap = work.destination.engine().tap();
@@ -215,8 +222,10 @@ fn leaves(work: &Work<'_>, statement: impl FnOnce(&str) -> String) -> Result<Lea
     );
     let session = work.destination.session()?;
     let _callers = work.destination.engine().callers(1)?;
-    session.query(Call::new(&label), &statement(&filter))?;
-    Ok(tap.checksums())
+    reading(&session, || {
+        session.query(Call::new(&label), &statement(&filter))?;
+        Ok(tap.checksums())
+    })
 }
 
 /// Remembers a difference between the source and what is in the lake, and writes it into the log.

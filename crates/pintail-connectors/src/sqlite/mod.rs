@@ -20,6 +20,9 @@ mod range;
 mod scan;
 mod types;
 mod value;
+mod write;
+
+pub use self::write::SqliteDestination;
 
 use std::path::PathBuf;
 

@@ -12,6 +12,7 @@
 //! | anything with `REAL`, `FLOA`, `DOUB` | `double` |
 //! | `DATE`; `DATETIME`, `TIMESTAMP`; `TIMESTAMPTZ`, `TIMESTAMP WITH TIME ZONE` | `date`; `timestamp`; `timestamptz` |
 //! | `JSON`, `UUID` | the same |
+//! | `DATE TEXT`, `TIME TEXT`, `TIMESTAMP TEXT`, `TIMESTAMPTZ TEXT`, `JSON TEXT`, `UUID TEXT` | what stands before `TEXT`: tables that Pintail made |
 //! | anything else with `CHAR`, `CLOB`, `TEXT` | `varchar` |
 //! | `BLOB` | `blob` |
 //! | anything else, or nothing | nothing, unless the pipeline declares what it is |
@@ -28,13 +29,15 @@ const INTEGER_DIGITS: u8 = 18;
 pub(super) fn home(declared: &str) -> Option<LogicalType> {
     let (name, modifiers) = split_modifiers(&declared.to_lowercase());
     let has = |part: &str| name.contains(part);
-    Some(match name.as_str() {
+    // Tables that Pintail makes say so where a value is a text: SQLite then keeps it as it is written.
+    Some(match name.strip_suffix(" text").unwrap_or(&name) {
         "bool" | "boolean" => LogicalType::Boolean,
         "decimal" | "numeric" => return decimal(&modifiers),
         "date" => LogicalType::Date,
         "datetime" | "timestamp" | "timestamp without time zone" => LogicalType::Timestamp,
         "timestamptz" | "timestamp with time zone" => LogicalType::TimestampTz,
         "json" => LogicalType::Json,
+        "time" if has("text") => LogicalType::Time,
         "uuid" => LogicalType::Uuid,
         "blob" => LogicalType::Bytes,
         // The order and the parts are those of SQLite itself: https://www.sqlite.org/datatype3.html#determination_of_column_affinity

@@ -50,7 +50,7 @@ use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 
 use self::attempt::Attempt;
 pub use self::staged::StagedFile;
-pub(crate) use self::staged::check_keys;
+pub(crate) use self::staged::{check_keys, drop_stale};
 use crate::destination::{Compare, Compared};
 use crate::error::{Error, FaultClass, Result};
 use crate::lake::Lake;

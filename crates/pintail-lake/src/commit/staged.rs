@@ -74,7 +74,7 @@ pub(crate) fn check_keys(
 }
 
 /// Writes staged files anew without the rows for which `stale` (a FROM clause over `staged`) finds something.
-pub(super) fn drop_stale(
+pub(crate) fn drop_stale(
     session: &Session,
     call: Call<'_>,
     stale: &str,
@@ -102,7 +102,10 @@ pub(super) fn drop_stale(
         read_staged(files)
     );
     let rows = session.execute(call, &copy)?;
-    tracing::info!(dropped = found, "staged rows older than the lake's were dropped");
+    tracing::info!(
+        dropped = found,
+        "staged rows older than those that are there were dropped"
+    );
     *files = if rows == 0 {
         Vec::new()
     } else {

@@ -128,6 +128,11 @@ impl Attempt<'_> {
         }
         let found = database.describe(&session, self.table)?;
         let fits = self.fits(found.as_ref())?;
+        let described = found.as_ref().filter(|_| fits);
+        let rows = format!(
+            "({})",
+            database.place.scan(self.table, request.columns, described)
+        );
         let incoming = Incoming {
             session: &session,
             alias: super::ALIAS,
@@ -138,6 +143,7 @@ impl Attempt<'_> {
             key: request.key,
             change: &request.change,
             files: &files,
+            rows: &rows,
             attempt: &word,
         };
         let writer = database.writer();
@@ -206,6 +212,7 @@ impl Attempt<'_> {
             files: &files,
             session,
             attempt: &self.word,
+            rows: incoming.rows,
             ..*incoming
         };
         let brought = writer.bring_in(&incoming)?;
@@ -292,14 +299,20 @@ impl Attempt<'_> {
         };
         let found = incoming.found.filter(|_| incoming.fits);
         let scan = database.place.scan(&brought.kept, incoming.columns, found);
-        let table = sum(&format!("({scan})"))?;
+        let key = quote::identifiers(incoming.key);
+        let all = quote::identifiers(&names);
+        let table = sum(&match brought.under_keys {
+            true => format!(
+                "(select {all} from ({scan}) as kept semi join {} as staged using ({key}))",
+                brought.keys
+            ),
+            false => format!("({scan})"),
+        })?;
         let superseded = match brought.superseded {
             0 => None,
             rows => {
-                let key = quote::identifiers(incoming.key);
                 let left = format!(
-                    "(select {} from {} as staged semi join {} as kept using ({key}))",
-                    quote::identifiers(&names),
+                    "(select {all} from {} as staged semi join {} as kept using ({key}))",
                     incoming.staged(),
                     brought.keys
                 );

@@ -27,10 +27,11 @@ use crate::commit::{Change, CommitOutcome, CommitRequest};
 use crate::connector::{ColumnRead, ScanRequest, SourceColumn, TableDescription};
 use crate::destination::{Destination, DestinationPlace, FoundTable};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extension::Extension;
 use crate::lake::{Access, StageFolder};
 use crate::ledger::LedgerEntry;
+use crate::quote;
 use crate::session::Session;
 use crate::sweep::{SweepPolicy, Swept};
 
@@ -56,9 +57,13 @@ impl DatabasePlace {
     fn scan(&self, table: &TableName, columns: &[Column], found: Option<&TableDescription>) -> String {
         let reads = columns.iter().map(|column| {
             let described = found.and_then(|table| table.column(&column.name));
+            let logical_type = self.writer.read_as(column.logical_type);
             ColumnRead {
                 source: described.cloned().unwrap_or_else(|| self.made(column)),
-                column: column.clone(),
+                column: Column {
+                    logical_type,
+                    ..column.clone()
+                },
             }
         });
         let request = ScanRequest {
@@ -69,9 +74,17 @@ impl DatabasePlace {
         // What would be in doubt there is compared with what was staged, about which no doubt is left.
         let reader = self.writer.reader();
         let doubtful = reader.doubtful_scan(ALIAS, &request);
-        doubtful
-            .map_or_else(|| reader.scan(ALIAS, &request), |doubtful| doubtful.scan)
-            .sql
+        let scan = doubtful.map_or_else(|| reader.scan(ALIAS, &request), |doubtful| doubtful.scan);
+        let as_it_is = |column: &Column| self.writer.read_as(column.logical_type) == column.logical_type;
+        if columns.iter().all(as_it_is) {
+            return scan.sql;
+        }
+        let casts: Vec<String> = columns
+            .iter()
+            .map(|column| (quote::identifier(&column.name), column.logical_type))
+            .map(|(name, logical_type)| format!("{name}::{logical_type} as {name}"))
+            .collect();
+        format!("select {} from ({}) as kept", casts.join(", "), scan.sql)
     }
 
     /// A column as it is when Pintail makes it.
@@ -105,6 +118,10 @@ impl DestinationPlace for DatabasePlace {
         self.writer.keeps(origin)
     }
 
+    fn refuses(&self, column: &Column) -> Option<String> {
+        self.writer.refuses(column)
+    }
+
     fn tells_case_apart(&self) -> bool {
         self.writer.tells_case_apart()
     }
@@ -130,6 +147,13 @@ impl DestinationPlace for DatabasePlace {
 
     fn attach(&self, engine: &Engine, access: Access) -> Result<Box<dyn Destination>> {
         let address = self.address();
+        if access == Access::ReadOnly && !self.writer.exists() {
+            return Err(Error::refused(
+                ErrorKind::NotFound,
+                format!("{address} does not exist"),
+                "The first run makes it.",
+            ));
+        }
         let attachment = match access {
             Access::ReadOnly => self.writer.reader().attachment(ALIAS),
             Access::ReadWrite => self.writer.attachment(ALIAS),

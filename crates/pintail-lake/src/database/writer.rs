@@ -9,12 +9,12 @@
 //! Everything between `begin` and COMMIT is one transaction of the database, the session's own. A system in which
 //! statements that define tables end a transaction makes its tables in `prepare`.
 
-use pintail_model::{Column, NativeType, TableName};
+use pintail_model::{Column, LogicalType, NativeType, TableName};
 
-use crate::commit::{Change, StagedFile};
+use crate::commit::{Change, StagedFile, drop_stale};
 use crate::connector::{Attachment, Connector, SourceColumn, TableDescription};
 use crate::error::Result;
-use crate::session::Session;
+use crate::session::{Call, Session};
 
 /// Rows on their way into a table.
 pub struct Incoming<'a> {
@@ -36,6 +36,8 @@ pub struct Incoming<'a> {
     pub change: &'a Change,
     /// The staged rows. Never empty files; may be none at all.
     pub files: &'a [StagedFile],
+    /// The table as a relation of the engine, in parentheses, typed as the staged rows.
+    pub rows: &'a str,
     /// A word of letters and digits that no other attempt has, for names of tables that do not last.
     pub attempt: &'a str,
 }
@@ -45,6 +47,30 @@ impl Incoming<'_> {
     #[must_use]
     pub fn staged(&self) -> String {
         crate::quote::parquet(self.files.iter().map(|file| file.path.as_path()))
+    }
+
+    /// The staged files without rows of which the table has one with the same key and a greater `newer`: the files as they
+    /// are, or one that was written anew.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn without_stale(&self, newer: &str) -> Result<Vec<StagedFile>> {
+        let newer = crate::quote::identifier(newer);
+        let same: Vec<String> = self
+            .key
+            .iter()
+            .map(|name| crate::quote::identifier(name))
+            .map(|name| format!("kept.{name} = staged.{name}"))
+            .collect();
+        let stale = format!(
+            "select 1 from {} as kept where {} and kept.{newer} > staged.{newer}",
+            self.rows,
+            same.join(" and ")
+        );
+        let mut files = self.files.to_vec();
+        let label = format!("look for newer rows in table \"{}\"", self.table);
+        drop_stale(self.session, Call::new(&label), &stale, &mut files)?;
+        Ok(files)
     }
 
     /// How many they are.
@@ -65,10 +91,11 @@ pub struct Brought {
     pub deleted: u64,
     /// Staged rows that were dropped because the table has newer ones.
     pub superseded: u64,
-    /// A table or view that holds what is to be compared: all rows after a replacement, or else those under the keys
-    /// of the staged rows that were not dropped.
+    /// The table or view that is to be compared.
     pub kept: TableName,
-    /// The keys of those staged rows, as a relation of the engine; asked for if some were dropped.
+    /// Whether only those of its rows count that are under `keys`.
+    pub under_keys: bool,
+    /// The keys of the staged rows that were not dropped, as a relation of the engine.
     pub keys: String,
 }
 
@@ -79,6 +106,11 @@ pub trait DatabaseWriter: Send + Sync {
 
     /// How to attach it under `alias`, to be written to.
     fn attachment(&self, alias: &str) -> Attachment;
+
+    /// Whether the database is there, as far as this can be told without connecting.
+    fn exists(&self) -> bool {
+        true
+    }
 
     /// The table with its schema resolved.
     fn resolve(&self, table: &TableName) -> TableName;
@@ -96,6 +128,17 @@ pub trait DatabaseWriter: Send + Sync {
 
     /// Whether a column that is there takes every value of `wanted` and gives it back as it was.
     fn takes(&self, found: &SourceColumn, wanted: &Column) -> bool;
+
+    /// Why a column cannot be written there, for a person; `None` if it can.
+    fn refuses(&self, _column: &Column) -> Option<String> {
+        None
+    }
+
+    /// As what a column of that type is read again, where the system holds it as something else without loss. The engine
+    /// casts it back.
+    fn read_as(&self, logical_type: LogicalType) -> LogicalType {
+        logical_type
+    }
 
     /// The table that holds the ledger.
     fn ledger(&self) -> TableName;

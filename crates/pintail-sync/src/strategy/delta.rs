@@ -155,7 +155,9 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
         record(work, tally, staged, Some(key))?;
         match outcome.snapshot {
             Some(_) if plan.parity => {
-                agrees = compare(work, tally, staged, outcome.snapshot, outcome.compared)?;
+                // What was committed is a part of what was staged, and all of that is to be there.
+                let compared = outcome.compared.filter(|_| !partition.changed_only);
+                agrees = compare(work, tally, staged, outcome.snapshot, compared)?;
             }
             None if plan.parity => leave_uncompared(tally, id, "another process had committed it"),
             _ => {}
@@ -198,7 +200,8 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(StagedFile, 
         work.place.noun()
     );
     let _callers = work.destination.engine().callers(1)?;
-    let rows = work.destination.session()?.execute(Call::new(&label), &sql)?;
+    let session = work.destination.session()?;
+    let rows = parity::reading(&session, || Ok(session.execute(Call::new(&label), &sql)?))?;
     if rows == 0 {
         work.discard(&path);
         return Ok(None);

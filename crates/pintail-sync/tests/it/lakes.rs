@@ -95,7 +95,10 @@ impl Reader {
 pub(crate) fn query(session: &Session, sql: &str) -> Vec<Row> {
     session
         .query(Call::new("look"), sql)
-        .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+        .unwrap_or_else(|error| match &error {
+            pintail_lake::Error::Statement { source, .. } => panic!("{sql}: {}", source.raw_text()),
+            _ => panic!("{sql}: {error:?}"),
+        })
 }
 
 /// Checks what must be true of a lake whatever happened to it: no key is in the ledger twice, and every file that a

@@ -52,6 +52,21 @@ fn of(logical_type: LogicalType) -> String {
     name.to_owned()
 }
 
+/// Postgres has neither small nor unsigned integers.
+pub(super) fn read_as(logical_type: LogicalType) -> LogicalType {
+    use LogicalType as T;
+    match logical_type {
+        T::Int8 | T::UInt8 => T::Int16,
+        T::UInt16 => T::Int32,
+        T::UInt32 => T::Int64,
+        T::UInt64 => T::Decimal {
+            precision: 20,
+            scale: 0,
+        },
+        other => other,
+    }
+}
+
 /// Whether a column that is there takes every value of `wanted` and gives it back as it was.
 pub(super) fn takes(system: &str, found: &SourceColumn, wanted: &Column) -> bool {
     use LogicalType as T;

@@ -20,7 +20,7 @@ use pintail_lake::database::{Brought, DatabaseWriter, Incoming};
 use pintail_lake::quote::{identifier, literal};
 use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::checksum::bytes_word;
-use pintail_model::{Column, ErrorKind, NativeType, TableName};
+use pintail_model::{Column, ErrorKind, LogicalType, NativeType, TableName};
 
 use super::PostgresSource;
 use super::scan::{qualified, query};
@@ -78,6 +78,10 @@ impl DatabaseWriter for PostgresDestination {
 
     fn takes(&self, found: &SourceColumn, wanted: &Column) -> bool {
         columns::takes(self.reader.system(), found, wanted)
+    }
+
+    fn read_as(&self, logical_type: LogicalType) -> LogicalType {
+        columns::read_as(logical_type)
     }
 
     fn ledger(&self) -> TableName {

@@ -63,6 +63,7 @@ pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought
         deleted,
         superseded: 0,
         kept: side,
+        under_keys: false,
         keys: String::new(),
     })
 }
@@ -178,6 +179,7 @@ pub(super) fn append(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought> 
         deleted: 0,
         superseded: 0,
         kept: stage,
+        under_keys: false,
         keys: String::new(),
     })
 }

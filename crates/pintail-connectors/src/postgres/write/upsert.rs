@@ -79,6 +79,7 @@ pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads, newer: Option<&st
         deleted: 0,
         superseded: staged.saturating_sub(left),
         kept: view,
+        under_keys: false,
         keys: query(alias, &keys),
     })
 }

@@ -1,9 +1,7 @@
-//! One history, carried out on a real source and a real lake, and compared with the model after every run.
+//! One history, carried out on a real source and a real destination, and compared with the model after every run.
 
-use std::path::Path;
-
-use pintail_lake::{EngineSettings, Lake, LakeLocation, Session};
-use pintail_model::{CursorType, CursorValue, ErrorKind, PartitionKey, Range, TableName};
+use pintail_lake::EngineSettings;
+use pintail_model::{CursorType, CursorValue, ErrorKind, PartitionKey, Range};
 use pintail_sync::log::Level;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::{
@@ -15,8 +13,8 @@ use pintail_sync::{StopSignal, SyncReport, SyncRequest};
 use super::history::{History, RunStep, Setting, Step};
 use super::model::{Apply, Counts, LakeModel, Order, Orders, later};
 use super::source::Source;
+use super::target::Target;
 use super::world::{Watcher, World};
-use crate::lakes::{Reader, query, soundness, strays};
 use crate::served::described;
 use crate::shop::backend;
 
@@ -63,9 +61,7 @@ impl std::ops::AddAssign for Tally {
 
 /// Where the case takes place.
 pub(super) struct Scene<'a> {
-    pub(super) lake: &'a LakeLocation,
-    pub(super) data_dir: &'a Path,
-    pub(super) reader: &'a Reader,
+    pub(super) target: &'a dyn Target,
     /// Of the table, the pipeline and everything else.
     pub(super) name: &'a str,
 }
@@ -158,13 +154,7 @@ impl Case<'_> {
             self.run(&last)?;
         }
         self.compare_sides(full)?;
-        self.scene.reader.look(self.scene.lake, |lake, session| {
-            soundness(lake, session)?;
-            match strays(lake, session, &self.table()).as_slice() {
-                [] => Ok(()),
-                files => Err(format!("nobody refers to {files:?}")),
-            }
-        })
+        self.scene.target.check(self.scene.name)
     }
 
     /// Both sides hold the same, but for what a delta does not promise.
@@ -256,12 +246,8 @@ impl Case<'_> {
         };
         let key = |partition: &FrozenPartition| PartitionKey::new(self.scene.name, &run.run, &partition.id);
         let keys: Vec<PartitionKey> = run.partitions.iter().map(key).collect();
-        let committed = self.scene.reader.look(self.scene.lake, |lake, session| {
-            lake.ledger().committed(session, &keys).expect("a ledger")
-        });
-        let done = |partition: &FrozenPartition| {
-            partition.empty || committed.iter().any(|entry| entry.key == key(partition))
-        };
+        let committed = self.scene.target.committed(&keys);
+        let done = |partition: &FrozenPartition| partition.empty || committed.contains(&key(partition));
         run.partitions
             .iter()
             .filter(|partition| !done(partition))
@@ -417,55 +403,14 @@ impl Case<'_> {
         same_table(&self.lake.rows, &self.read_lake(), "the model")
     }
 
-    /// Everything that the lake's table holds; `None` if it is not there.
+    /// Everything that the destination's table holds; `None` if it is not there.
     fn read_lake(&self) -> Option<Orders> {
-        self.scene.lake_exists().then(|| {
-            self.scene
-                .reader
-                .look(self.scene.lake, |lake, session| self.read_table(lake, session))
-        })?
-    }
-
-    fn read_table(&self, lake: &Lake, session: &Session) -> Option<Orders> {
-        let table = self.table();
-        lake.table(session, &table).expect("a lake that can be read")?;
-        let number = match self.setting.cursor {
-            CursorType::Integer => "updated_at",
-            CursorType::Date => "updated_at - date '1970-01-01'",
-            CursorType::Timestamp | CursorType::TimestampTz => "epoch_us(updated_at)",
-        };
-        let sql = format!(
-            "select id, value, note, (price * 100)::bigint, {number} from {}",
-            lake.qualified(&table)
-        );
-        let rows = query(session, &sql);
-        let orders: Orders = rows
-            .iter()
-            .map(|row| {
-                let number = |index| row.integer(index).expect("a number");
-                let note = row.text(2).map(str::to_owned);
-                (
-                    number(0),
-                    Order {
-                        value: number(1),
-                        note,
-                        cents: number(3),
-                        cursor: row.integer(4),
-                    },
-                )
-            })
-            .collect();
-        assert_eq!(orders.len(), rows.len(), "an id is in the lake twice");
-        Some(orders)
-    }
-
-    fn table(&self) -> TableName {
-        TableName::bare(self.scene.name)
+        self.scene.target.read(self.scene.name, self.setting.cursor)
     }
 
     /// What the state remembers.
     fn memory(&self) -> Result<Memory, String> {
-        let state = State::look(self.scene.data_dir).map_err(|error| error.to_string())?;
+        let state = State::look(&self.scene.target.data_dir()).map_err(|error| error.to_string())?;
         let memory = state.map(|state| state.history(self.scene.name)).transpose();
         memory
             .map(Option::unwrap_or_default)
@@ -509,8 +454,8 @@ impl Case<'_> {
                 ..crate::shop::spec(DeltaSpec::default())
             },
             source: self.world.source.connector(),
-            destination: Box::new(self.scene.lake.clone()),
-            data_dir: self.scene.data_dir.to_path_buf(),
+            destination: self.scene.target.place(),
+            data_dir: self.scene.target.data_dir(),
             strategy: step.strategy.map(str::to_owned),
             partitions: step.partitions,
             parity: !step.without_parity,
@@ -522,12 +467,6 @@ impl Case<'_> {
             clock: self.world.source.clock(),
             random: self.runs,
         }
-    }
-}
-
-impl Scene<'_> {
-    fn lake_exists(&self) -> bool {
-        self.lake.data_path.exists()
     }
 }
 

@@ -19,6 +19,7 @@ mod model;
 mod postgres;
 mod source;
 mod sqlite;
+mod target;
 mod world;
 
 use std::io::Write;
@@ -29,42 +30,85 @@ use self::history::{History, generate};
 use self::postgres::PostgresTable;
 use self::source::Source;
 use self::sqlite::SqliteTable;
-use crate::lakes::{Kind, Place, Reader};
+use self::target::{DatabaseTarget, LakeTarget, Target};
+use crate::lakes::Kind;
 
-/// Kinds of source times kinds of catalogue.
-const TESTS: u64 = 6;
+/// Kinds of source times kinds of destination.
+const TESTS: u64 = 10;
 
-/// Cases that share a lake: to make one costs more than a run.
-const CASES_OF_A_LAKE: u64 = 10;
+/// Cases that share a destination: to make one costs more than a run.
+const CASES_OF_A_TARGET: u64 = 10;
 
 #[test]
 fn histories_of_postgres_hold_in_a_lake_on_sqlite() {
-    check(0, &mut PostgresTable::new(), Kind::Sqlite);
+    check(0, &mut PostgresTable::new(), || {
+        Box::new(LakeTarget::new(Kind::Sqlite))
+    });
 }
 
 #[test]
 fn histories_of_postgres_hold_in_a_lake_on_duckdb() {
-    check(1, &mut PostgresTable::new(), Kind::DuckDb);
+    check(1, &mut PostgresTable::new(), || {
+        Box::new(LakeTarget::new(Kind::DuckDb))
+    });
 }
 
 #[test]
 fn histories_of_postgres_hold_in_a_lake_on_postgres() {
-    check(2, &mut PostgresTable::new(), Kind::Postgres);
+    check(2, &mut PostgresTable::new(), || {
+        Box::new(LakeTarget::new(Kind::Postgres))
+    });
 }
 
 #[test]
 fn histories_of_sqlite_hold_in_a_lake_on_sqlite() {
-    check(3, &mut SqliteTable::new(), Kind::Sqlite);
+    check(3, &mut SqliteTable::new(), || {
+        Box::new(LakeTarget::new(Kind::Sqlite))
+    });
 }
 
 #[test]
 fn histories_of_sqlite_hold_in_a_lake_on_duckdb() {
-    check(4, &mut SqliteTable::new(), Kind::DuckDb);
+    check(4, &mut SqliteTable::new(), || {
+        Box::new(LakeTarget::new(Kind::DuckDb))
+    });
 }
 
 #[test]
 fn histories_of_sqlite_hold_in_a_lake_on_postgres() {
-    check(5, &mut SqliteTable::new(), Kind::Postgres);
+    check(5, &mut SqliteTable::new(), || {
+        Box::new(LakeTarget::new(Kind::Postgres))
+    });
+}
+
+#[test]
+fn histories_of_postgres_hold_in_postgres() {
+    check(6, &mut PostgresTable::new(), || {
+        Box::new(DatabaseTarget::postgres())
+    });
+}
+
+#[test]
+fn histories_of_postgres_hold_in_sqlite() {
+    check(
+        7,
+        &mut PostgresTable::new(),
+        || Box::new(DatabaseTarget::sqlite()),
+    );
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_postgres() {
+    check(
+        8,
+        &mut SqliteTable::new(),
+        || Box::new(DatabaseTarget::postgres()),
+    );
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_sqlite() {
+    check(9, &mut SqliteTable::new(), || Box::new(DatabaseTarget::sqlite()));
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -81,15 +125,15 @@ fn say(line: &str) {
 }
 
 /// Plays the share of one test in all cases.
-fn check(test: u64, source: &mut dyn Source, kind: Kind) {
+fn check(test: u64, source: &mut dyn Source, target: fn() -> Box<dyn Target>) {
     let first = number("PINTAIL_ORACLE_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
     let cases = number("PINTAIL_ORACLE_CASES").unwrap_or(300);
     let share = cases / TESTS + u64::from(test < cases % TESTS);
-    let who = format!("{} to a lake on {kind:?}", source.name());
+    let mut stage = Stage::new(target);
+    let who = format!("{} to {}", source.name(), stage.target.name());
     say(&format!(
         "{who}: PINTAIL_ORACLE_SEED={first} PINTAIL_ORACLE_CASES={cases}"
     ));
-    let mut stage = Stage::new(kind);
     let mut total = Tally::default();
     for case in 0..share {
         let seed = first.wrapping_add(test + TESTS * case);
@@ -132,36 +176,31 @@ fn shortest(
     (history.steps.len(), problem)
 }
 
-/// The lake of some cases, and who reads it.
+/// The destination of some cases.
 struct Stage {
-    kind: Kind,
-    place: Place,
-    reader: Reader,
+    make: fn() -> Box<dyn Target>,
+    target: Box<dyn Target>,
     played: u64,
 }
 
 impl Stage {
-    fn new(kind: Kind) -> Self {
+    fn new(make: fn() -> Box<dyn Target>) -> Self {
         Self {
-            kind,
-            place: Place::new(kind),
-            reader: Reader::new(),
+            make,
+            target: make(),
             played: 0,
         }
     }
 
     /// Plays a history, on a table that no other history knows.
     fn play(&mut self, source: &mut dyn Source, history: &History, steps: usize) -> Result<Tally, String> {
-        if self.played > 0 && self.played.is_multiple_of(CASES_OF_A_LAKE) {
-            self.place = Place::new(self.kind);
+        if self.played > 0 && self.played.is_multiple_of(CASES_OF_A_TARGET) {
+            self.target = (self.make)();
         }
         self.played += 1;
         let name = format!("orders_{}", self.played);
-        let data_dir = self.place.folder.path().join("state");
         let scene = Scene {
-            lake: &self.place.location,
-            data_dir: &data_dir,
-            reader: &self.reader,
+            target: self.target.as_ref(),
             name: &name,
         };
         catch_unwind(AssertUnwindSafe(|| play(&scene, source, history, steps))).unwrap_or_else(|panic| {

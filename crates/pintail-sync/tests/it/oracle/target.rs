@@ -1,0 +1,274 @@
+//! Real destinations behind one face: a lake, or a database, that runs write to and that somebody else looks at.
+
+use std::path::{Path, PathBuf};
+
+use pintail_config::Location;
+use pintail_connectors::registry;
+use pintail_lake::{Access, Call, Destination, DestinationPlace, Engine, EngineSettings, Lake, Row, Session};
+use pintail_model::{Column, CursorType, ErrorKind, LogicalType, PartitionKey, TableName};
+use pintail_testkit::PostgresServer;
+use tempfile::TempDir;
+
+use super::model::{Order, Orders};
+use crate::lakes::{Kind, Place, Reader, query, soundness, strays};
+
+/// A place in which one table after the other is tested.
+pub(super) trait Target {
+    fn name(&self) -> String;
+
+    /// Where runs keep their state.
+    fn data_dir(&self) -> PathBuf;
+
+    fn place(&self) -> Box<dyn DestinationPlace>;
+
+    /// Those of `keys` that are in the ledger.
+    fn committed(&self, keys: &[PartitionKey]) -> Vec<PartitionKey>;
+
+    /// Everything that a table holds; `None` if it is not there.
+    fn read(&self, table: &str, cursor: CursorType) -> Option<Orders>;
+
+    /// Checks what must be true when nothing is under way.
+    fn check(&self, table: &str) -> Result<(), String>;
+}
+
+/// A lake.
+pub(super) struct LakeTarget {
+    kind: Kind,
+    place: Place,
+    reader: Reader,
+}
+
+impl LakeTarget {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            place: Place::new(kind),
+            reader: Reader::new(),
+        }
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Lake, &Session) -> T) -> T {
+        self.reader.look(&self.place.location, look)
+    }
+}
+
+impl Target for LakeTarget {
+    fn name(&self) -> String {
+        format!("a lake on {:?}", self.kind)
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.place.folder.path().join("state")
+    }
+
+    fn place(&self) -> Box<dyn DestinationPlace> {
+        Box::new(self.place.location.clone())
+    }
+
+    fn committed(&self, keys: &[PartitionKey]) -> Vec<PartitionKey> {
+        self.look(|lake, session| {
+            let entries = lake.ledger().committed(session, keys).expect("a ledger");
+            entries.into_iter().map(|entry| entry.key).collect()
+        })
+    }
+
+    fn read(&self, table: &str, cursor: CursorType) -> Option<Orders> {
+        if !self.place.location.data_path.exists() {
+            return None;
+        }
+        let table = TableName::bare(table);
+        self.look(|lake, session| {
+            lake.table(session, &table).expect("a lake that can be read")?;
+            Some(orders(session, &lake.qualified(&table), cursor))
+        })
+    }
+
+    fn check(&self, table: &str) -> Result<(), String> {
+        self.look(|lake, session| {
+            soundness(lake, session)?;
+            match strays(lake, session, &TableName::bare(table)).as_slice() {
+                [] => Ok(()),
+                files => Err(format!("nobody refers to {files:?}")),
+            }
+        })
+    }
+}
+
+/// A database.
+pub(super) struct DatabaseTarget {
+    name: &'static str,
+    folder: TempDir,
+    address: String,
+    engine: Engine,
+}
+
+impl DatabaseTarget {
+    pub(super) fn postgres() -> Self {
+        let server = PostgresServer::shared();
+        let database = server.fresh_database();
+        let address = format!(
+            "postgres://postgres@127.0.0.1:{}/{}",
+            server.port(),
+            database.name()
+        );
+        Self::new("Postgres", |_| address)
+    }
+
+    pub(super) fn sqlite() -> Self {
+        Self::new("a SQLite file", |folder| {
+            format!("sqlite:{}", folder.join("copy.sqlite").display())
+        })
+    }
+
+    fn new(name: &'static str, address: impl FnOnce(&Path) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let settings = EngineSettings {
+            threads: 1,
+            ..EngineSettings::default()
+        };
+        Self {
+            name,
+            address: address(folder.path()),
+            engine: Engine::open(&settings).expect("an engine"),
+            folder,
+        }
+    }
+
+    fn stage(&self) -> PathBuf {
+        self.folder.path().join("stage")
+    }
+
+    /// Looks at the database, and lets go of it. `None` if it does not exist.
+    fn look<T>(&self, look: impl FnOnce(&dyn Destination, &Session) -> T) -> Option<T> {
+        let database = match self.place().attach(&self.engine, Access::ReadOnly) {
+            Ok(database) => database,
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) => panic!("{error}: {error:?}"),
+        };
+        let session = database.session().expect("a session");
+        let seen = look(database.as_ref(), &session);
+        session
+            .batch(Call::new("let go"), "detach destination")
+            .expect("nobody else uses this engine");
+        Some(seen)
+    }
+}
+
+impl Target for DatabaseTarget {
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn place(&self) -> Box<dyn DestinationPlace> {
+        let to = Location::parse(&self.address, self.folder.path()).expect("an address");
+        registry::destination(&to.datastore, &self.stage()).expect("a destination")
+    }
+
+    fn committed(&self, keys: &[PartitionKey]) -> Vec<PartitionKey> {
+        self.look(|database, session| {
+            let entries = database.committed(session, keys).expect("a ledger");
+            entries.into_iter().map(|entry| entry.key).collect()
+        })
+        .unwrap_or_default()
+    }
+
+    fn read(&self, table: &str, cursor: CursorType) -> Option<Orders> {
+        let (table, columns) = (TableName::bare(table), columns(cursor));
+        self.look(|database, session| {
+            let found = database.table(session, &table, &columns);
+            found.expect("a database that can be read")?;
+            let rows = self.place().rows(&table, &columns, None);
+            session.begin().expect("a transaction");
+            let orders = orders(session, &format!("{rows} as kept"), cursor);
+            session.rollback();
+            Some(orders)
+        })?
+    }
+
+    fn check(&self, _table: &str) -> Result<(), String> {
+        let left = files_below(&self.stage());
+        if !left.is_empty() {
+            return Err(format!("staged files stay behind: {left:?}"));
+        }
+        let helping = self.look(|_, session| {
+            query(
+                session,
+                "select table_name from duckdb_tables() where database_name = 'destination' \
+                 and regexp_matches(table_name, '^(side|stage|typed|kept|pintail_side)_')",
+            )
+        });
+        match helping.unwrap_or_default().as_slice() {
+            [] => Ok(()),
+            tables => Err(format!("helping tables stay behind: {tables:?}")),
+        }
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let entries = entries.map(|entry| entry.expect("a readable folder").path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => files_below(&path),
+            false => vec![path],
+        })
+        .collect()
+}
+
+/// The columns that all sources of the oracle have.
+fn columns(cursor: CursorType) -> Vec<Column> {
+    let column = |name: &str, logical_type| Column {
+        name: name.to_owned(),
+        logical_type,
+        nullable: true,
+        origin: None,
+    };
+    let price = LogicalType::Decimal {
+        precision: 12,
+        scale: 2,
+    };
+    let updated_at = match cursor {
+        CursorType::Integer => LogicalType::Int64,
+        CursorType::Date => LogicalType::Date,
+        CursorType::Timestamp => LogicalType::Timestamp,
+        CursorType::TimestampTz => LogicalType::TimestampTz,
+    };
+    vec![
+        column("id", LogicalType::Int64),
+        column("value", LogicalType::Int64),
+        column("note", LogicalType::Text),
+        column("price", price),
+        column("updated_at", updated_at),
+    ]
+}
+
+/// The rows of a relation.
+fn orders(session: &Session, relation: &str, cursor: CursorType) -> Orders {
+    let number = match cursor {
+        CursorType::Integer => "updated_at",
+        CursorType::Date => "updated_at - date '1970-01-01'",
+        CursorType::Timestamp | CursorType::TimestampTz => "epoch_us(updated_at)",
+    };
+    let sql = format!("select id, value, note, (price * 100)::bigint, {number} from {relation}");
+    let rows = query(session, &sql);
+    let orders: Orders = rows.iter().map(order).collect();
+    assert_eq!(orders.len(), rows.len(), "an id is there twice");
+    orders
+}
+
+fn order(row: &Row) -> (i64, Order) {
+    let number = |index| row.integer(index).expect("a number");
+    let order = Order {
+        value: number(1),
+        note: row.text(2).map(str::to_owned),
+        cents: number(3),
+        cursor: row.integer(4),
+    };
+    (number(0), order)
+}
