@@ -197,10 +197,10 @@ datastores:
     assert_snapshot!(lines.join("\n"), @r#"
     bucket: Some("reading from `ducklake`") Some("a lake with its files in an object store")
     click: Some("reading from `clickhouse`") Some("writing to `clickhouse`")
-    file: None Some("writing to `sqlite`")
+    file: None None
     lake: Some("reading from `ducklake`") None
     my: None Some("writing to `mysql`")
-    pg: None Some("writing to `postgres`")
+    pg: None None
     "#);
 }
 

@@ -183,7 +183,7 @@ fn malformed_addresses_say_what_is_wrong() {
     ");
     assert_snapshot!(check("clickhouse://db/shop"), @r"
     cannot read the location `clickhouse://db/shop`: `clickhouse` is not built yet
-      hint: this release reads from `postgres`, `mysql` and `sqlite` and writes to `ducklake`
+      hint: this release reads from `postgres`, `mysql` and `sqlite` and writes to `postgres`, `sqlite` and `ducklake`
     ");
     assert_snapshot!(check("oracle://db/shop"), @r"
     cannot read the location `oracle://db/shop`: `oracle` is not a system
