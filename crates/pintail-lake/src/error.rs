@@ -215,6 +215,9 @@ impl FaultClass {
         if has("authentication failed") || has("no password supplied") || has("Access denied for user") {
             return Self::Login;
         }
+        if let Some(class) = refused_by_postgres(reason) {
+            return class;
+        }
         // SQLite's words for a catalogue whose disk or folder fails it.
         if has("disk I/O error") || has("unable to open database file") {
             return Self::Input;
@@ -281,6 +284,35 @@ impl FaultClass {
             Self::Login => "credentials were refused (details may hold values and are not shown)",
             _ => "DuckDB reported an error (details may hold values and are not shown)",
         }
+    }
+}
+
+/// Why Postgres refuses a row, by the words with which its first line begins; what comes after them may be a value.
+fn refused_by_postgres(reason: &str) -> Option<FaultClass> {
+    const CONSTRAINTS: &[&str] = &[
+        "duplicate key value violates unique constraint",
+        "could not create unique index",
+        "null value in column",
+        "new row for relation",
+        "insert or update on table",
+        "update or delete on table",
+        "conflicting key value violates exclusion constraint",
+    ];
+    const VALUES: &[&str] = &[
+        "invalid input syntax for type",
+        "invalid input value for enum",
+        "value too long for type",
+        "numeric field overflow",
+        "value for domain",
+        "invalid byte sequence for encoding",
+        "date/time field value out of range",
+    ];
+    let (_, said) = reason.split_once("ERROR:  ")?;
+    let begins = |words: &[&str]| words.iter().any(|words| said.starts_with(words));
+    if begins(CONSTRAINTS) {
+        Some(FaultClass::Constraint)
+    } else {
+        begins(VALUES).then_some(FaultClass::Value)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::commit::{
 };
 use crate::connector::TableDescription;
 use crate::destination::{Compare, Compared};
-use crate::error::{Error, Result};
+use crate::error::{Error, FaultClass, Result};
 use crate::ledger::LedgerEntry;
 use crate::quote;
 use crate::session::{Call, Session};
@@ -149,11 +149,36 @@ impl Attempt<'_> {
         let writer = database.writer();
         let result = writer
             .prepare(&incoming)
-            .and_then(|()| self.transact(&session, &incoming));
+            .and_then(|()| self.transact(&session, &incoming))
+            .map_err(|error| self.explain(error));
         if let Err(error) = writer.clean_up(&incoming) {
             tracing::warn!(table = %self.table, %error, "helping tables stay behind");
         }
         result
+    }
+
+    /// A row that the table does not take is the data's fault.
+    fn explain(&self, error: Error) -> Error {
+        let Error::Statement { source, .. } = &error else {
+            return error;
+        };
+        let (message, hint) = match source.class {
+            FaultClass::Constraint => (
+                "breaks a constraint of the table: a key that stands twice or is missing, a check, a reference",
+                "Look for it with a query on the source, or change the constraint.",
+            ),
+            FaultClass::Value => (
+                "has a value that does not fit its column",
+                "Declare the column `data_type: text` in `column_map`, or widen the column of the table.",
+            ),
+            _ => return error,
+        };
+        tracing::warn!(table = %self.table, %error, "rows were refused");
+        Error::refused(
+            ErrorKind::Data,
+            format!("cannot write to table \"{}\": a row {message}", self.table),
+            hint,
+        )
     }
 
     /// Everything from BEGIN to COMMIT.

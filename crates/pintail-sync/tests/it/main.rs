@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod database;
 mod delta;
 mod difference;
 mod full;
