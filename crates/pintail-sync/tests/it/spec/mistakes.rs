@@ -51,7 +51,7 @@ fn a_missing_datastore_is_named_with_the_nearest() {
     pipeline.yaml:3:50: source_provider.data_backend.datastore_name: expected a datastore of `datastores.yaml`, found the text `sorce_db`
       hint: did you mean `source_db`?
     pipeline.yaml:5:50: destination_provider.data_backend.datastore_name: expected a datastore of `datastores.yaml`, found the text `pond`
-      hint: known are `dest_db`, `lake`, `my`, `shop` and `source_db`
+      hint: known are `click`, `dest_db`, `lake`, `shop` and `source_db`
     ");
 }
 
@@ -219,7 +219,7 @@ column_map: [{source: id, data_type: '${SECRET}', roles: ['${SECRET}']}]
     assert_snapshot!(shown, @r"
     found 9 problems in pipeline.yaml
     pipeline.yaml:3:50: source_provider.data_backend.datastore_name: expected a datastore of `datastores.yaml`, found a value from `${SECRET}`
-      hint: known are `dest_db`, `lake`, `my`, `shop` and `source_db`
+      hint: known are `click`, `dest_db`, `lake`, `shop` and `source_db`
     pipeline.yaml:5:24: destination_provider.data_backend.type: expected a system, found a value from `${SECRET}`
       hint: known are `postgres`, `mysql`, `sqlite`, `duckdb`, `ducklake`, `files`, `s3`, `minio`, `starrocks` and `clickhouse`
     pipeline.yaml:6:17: partition_step: expected a whole number, found a value from `${SECRET}`
