@@ -46,7 +46,9 @@ pub(crate) fn survey(
         ]
         .concat(),
     )?;
-    engine.attach(&format!("attach source {address}"), &attachment)?;
+    engine
+        .attach(&format!("attach source {address}"), &attachment)
+        .map_err(|error| connector.explain(error))?;
     let session = engine.session()?;
     let table = connector.describe(&session, SOURCE, &spec.source.table)?;
     let columns = columns::resolve(spec, &table, connector, request.destination.as_ref())?;

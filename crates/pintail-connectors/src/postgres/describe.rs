@@ -33,8 +33,9 @@ pub(super) fn describe(
     let columns = attributes
         .into_iter()
         .map(|attribute| SourceColumn {
-            logical_type: home(&attribute.source_type),
+            logical_type: home(&attribute.base_type, attribute.dimensions),
             carrier: Some(LogicalType::Text),
+            origin: None,
             identity: Some(attribute.number.to_string()),
             histogram: histograms.remove(&attribute.name).unwrap_or_default(),
             name: attribute.name,
