@@ -8,12 +8,15 @@
 //! - [`sqlite`]: SQLite files.
 //! - [`duckdb`]: DuckDB files.
 //! - [`ducklake`]: lakes.
+//! - [`files`]: Parquet, CSV and JSON in folders and buckets.
 //! - [`registry`]: the only place that tells systems apart by name.
 
+mod bucket;
 mod distribution;
 pub mod duckdb;
 pub mod ducklake;
 mod engine_tables;
+pub mod files;
 mod guard;
 mod labels;
 mod missing;
@@ -21,3 +24,4 @@ pub mod mysql;
 pub mod postgres;
 pub mod registry;
 pub mod sqlite;
+mod text;

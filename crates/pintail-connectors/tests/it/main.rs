@@ -5,6 +5,7 @@
 mod documented;
 mod duckdb;
 mod ducklake;
+mod files;
 mod mysql;
 mod postgres;
 mod registry;

@@ -36,6 +36,7 @@ fn lake() -> LakeLocation {
     LakeLocation {
         catalogue: Catalogue::Sqlite("lake.sqlite".into()),
         data_path: "lake".into(),
+        bucket: None,
     }
 }
 
