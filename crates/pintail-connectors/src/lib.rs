@@ -11,6 +11,7 @@
 mod distribution;
 mod engine_tables;
 mod guard;
+mod keys;
 mod labels;
 mod missing;
 pub mod mysql;

@@ -19,6 +19,7 @@ mod enrichment;
 mod load;
 mod partition;
 mod pipeline;
+mod snippet;
 mod strategies;
 mod strategy;
 mod unbuilt;

@@ -14,8 +14,8 @@ use pintail_testkit::{Database, PostgresServer};
 use tempfile::TempDir;
 
 /// A database, a lake, and copies between them.
-struct Copy<'a> {
-    database: Database<'a>,
+pub(crate) struct Copy<'a> {
+    pub(crate) database: Database<'a>,
     folder: TempDir,
     random: std::cell::Cell<u32>,
     parity: bool,
@@ -23,7 +23,7 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn new(statements: &str) -> Self {
+    pub(crate) fn new(statements: &str) -> Self {
         let database = PostgresServer::shared().fresh_database();
         database.execute(statements);
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -36,7 +36,7 @@ impl Copy<'_> {
         }
     }
 
-    fn request(&self) -> SyncRequest {
+    pub(crate) fn request(&self) -> SyncRequest {
         self.random.set(self.random.get() + 1);
         let here = self.folder.path();
         let read = |url: &str| Location::parse(url, here).unwrap_or_else(|error| panic!("{error}"));
