@@ -25,13 +25,11 @@ pub(crate) fn cut(mut masses: Vec<Mass>) -> Vec<i64> {
     let (mut below, mut next) = (0.0, 1.0);
     for mass in &masses {
         below += mass.share;
-        // How many parts lie below this value; a frequent value can fill several, which no cut can divide.
+        // How many parts lie below this value; a frequent value fills several, and stands at the end of each.
         let reached = below * PARTS / total.max(f64::MIN_POSITIVE) + ROUNDING;
-        if reached >= next {
-            next = reached.floor() + 1.0;
-            if cuts.last() != Some(&mass.value) {
-                cuts.push(mass.value);
-            }
+        while reached >= next {
+            next += 1.0;
+            cuts.push(mass.value);
         }
     }
     if cuts.last() != Some(&largest) {

@@ -18,6 +18,7 @@ pub mod ducklake;
 mod engine_tables;
 pub mod files;
 mod guard;
+mod keys;
 mod labels;
 mod missing;
 pub mod mysql;

@@ -12,15 +12,18 @@
 //! Guarantees that the conformance suite of `pintail-testkit` checks for every connector:
 //! - Nothing is ever written to the source; attachments are read-only.
 //! - All scans and counts under one snapshot see one state of the source.
-//! - The ranges of a plan cover every row once: `Pages`, `Key` and `Cursor` ranges neither overlap nor leave gaps.
+//! - The ranges of a plan cover every row once: `Pages`, `Key`, `Keys` and `Cursor` ranges neither overlap nor leave gaps.
+//! - A [`Relation`] that is a query is read, counted and asked as a table of its columns would be. A connector that does
+//!   not do so yet says so with [`Connector::reads_queries`], and is never given one.
 //! - A value arrives exactly as it is, or the statement fails; it never arrives as another value.
 //! - `scan` and `count` are pure: the same request gives the same SQL, which contains no secret.
 
 use jiff::Timestamp;
-use pintail_model::{Column, CursorType, LogicalType, NativeType, Range, Secret, TableName};
+use pintail_model::{Column, CursorType, KeyValue, LogicalType, NativeType, Range, Secret, TableName};
 
 use crate::error::{Error, Result};
 use crate::extension::Extension;
+use crate::relation::Relation;
 use crate::session::Session;
 
 /// What a system can do. The planner reads this and never a system's name.
@@ -67,8 +70,9 @@ pub struct SourceColumn {
     /// What identifies the column even after it is renamed (an attribute number), where the source has that.
     pub identity: Option<String>,
     /// Ascending values from the source's statistics that cut the column into parts of about equal row counts,
-    /// smallest and largest known value included; in the unit of `CursorValue::number` (integers as they are,
-    /// days, microseconds). Empty if unknown. Estimates: rows may lie outside.
+    /// smallest and largest known value included; a value that fills several parts stands there as often. In the unit
+    /// of `CursorValue::number` (integers as they are, days, microseconds). Empty if unknown. Estimates: rows may lie
+    /// outside.
     pub histogram: Vec<i64>,
 }
 
@@ -125,7 +129,7 @@ pub enum TableKind {
 /// One column to read, and what it becomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnRead {
-    /// The column of the source.
+    /// The column of the relation.
     pub source: SourceColumn,
     /// Name and type in the destination.
     pub column: Column,
@@ -134,8 +138,8 @@ pub struct ColumnRead {
 /// Rows to read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanRequest {
-    /// The table, with its schema resolved.
-    pub table: TableName,
+    /// What is read.
+    pub relation: Relation,
     /// Columns in the order of the destination.
     pub columns: Vec<ColumnRead>,
     /// Which rows.
@@ -253,13 +257,52 @@ pub trait Connector: Send + Sync {
     /// scan. Pure.
     fn reads_as(&self, column: &SourceColumn, wanted: LogicalType) -> bool;
 
+    /// Whether relations that are queries are read as tables are.
+    fn reads_queries(&self) -> bool {
+        false
+    }
+
+    /// The types of the [expressions](Relation::expressions) of a query, in the source's own words and in that order.
+    /// Empty where the source cannot tell without running it: then their declared types are all there is.
+    ///
+    /// # Errors
+    /// `Invalid` for a query that the source does not understand.
+    fn expression_types(
+        &self,
+        _session: &Session,
+        _alias: &str,
+        _relation: &Relation,
+    ) -> Result<Vec<(String, Option<LogicalType>)>> {
+        Ok(Vec::new())
+    }
+
+    /// Values that cut a relation by `columns` into up to `parts` parts of about as many rows, in the order in which
+    /// [`Range::Keys`] compares them. Estimates, at the price of a short query: fewer than were asked for where a
+    /// frequent value cannot be divided, none where they cannot be told.
+    fn bounds(
+        &self,
+        _session: &Session,
+        _alias: &str,
+        _relation: &Relation,
+        _columns: &[SourceColumn],
+        _parts: u64,
+    ) -> Result<Vec<Vec<KeyValue>>> {
+        Ok(Vec::new())
+    }
+
+    /// Whether everything that is read between [`Connector::begin_snapshot`] and its end is of one state. Where it is
+    /// not, a run says so.
+    fn holds_snapshot(&self) -> bool {
+        true
+    }
+
     /// Reads the clock and the oldest open transaction, and `cursor`'s largest value if it is an integer. `now`
     /// stands in where the source has no clock of its own.
     fn read_point(
         &self,
         session: &Session,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         cursor: (&str, CursorType),
         now: Timestamp,
     ) -> Result<ReadPoint>;
@@ -296,7 +339,7 @@ pub trait Connector: Send + Sync {
     fn confirm(
         &self,
         _alias: &str,
-        _table: &TableName,
+        _relation: &Relation,
         _range: &Range,
         _column: &str,
         _keys: Option<(&str, &[i64])>,
@@ -304,7 +347,7 @@ pub trait Connector: Send + Sync {
         "select 0".to_owned()
     }
 
-    /// DuckDB SQL that yields one number: how many rows of `table` lie in `range`, counted by the source itself and
+    /// DuckDB SQL that yields one number: how many rows of `relation` lie in `range`, counted by the source itself and
     /// not through the path that [`Connector::scan`] takes. Pure.
-    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String;
+    fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String;
 }

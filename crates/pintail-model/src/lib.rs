@@ -22,7 +22,7 @@ pub use cursor::{CursorType, CursorValue};
 pub use error::ErrorKind;
 pub use ids::{PartitionKey, RunId};
 pub use name::TableName;
-pub use partition::Range;
+pub use partition::{KeyValue, Range};
 pub use secret::Secret;
 pub use types::{Column, Element, LogicalType, NativeType};
 

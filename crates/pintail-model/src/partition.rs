@@ -45,6 +45,71 @@ pub enum Range {
         /// Column that is compared.
         column: String,
     },
+    /// Rows whose `columns`, compared one after the other, lie in `low..high`; an open end has no bound. A bound has one
+    /// value for each column, and neighbours share theirs.
+    Keys {
+        /// Columns that are compared, the one that counts most first.
+        columns: Vec<String>,
+        /// Smallest values that belong to the range.
+        low: Option<Vec<KeyValue>>,
+        /// Smallest values that no longer belong to it.
+        high: Option<Vec<KeyValue>>,
+        /// Whether rows with NULL in any of the columns belong to this range.
+        with_null: bool,
+    },
+}
+
+/// One value of a bound. What it is compared with has its type.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyValue {
+    /// An integer, date or time.
+    Number(CursorValue),
+    /// A text. Texts compare by their bytes in UTF-8, whatever the order of the source's own is.
+    Text(String),
+    /// A UUID in its usual form.
+    Uuid(String),
+}
+
+/// Bounds of texts come from rows: they are in statements and in the state, and never shown.
+impl fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(_) | Self::Uuid(_) => f.write_str("…"),
+        }
+    }
+}
+
+impl Range {
+    /// The range with texts left out, for statements that are shown.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        let hide = |value: &KeyValue| match value {
+            KeyValue::Number(number) => KeyValue::Number(*number),
+            KeyValue::Text(_) => KeyValue::Text("…".to_owned()),
+            KeyValue::Uuid(_) => KeyValue::Uuid("…".to_owned()),
+        };
+        match self {
+            Self::Keys {
+                columns,
+                low,
+                high,
+                with_null,
+            } => {
+                let hide_all = |bound: &Option<Vec<KeyValue>>| {
+                    bound.as_ref().map(|values| values.iter().map(hide).collect())
+                };
+                Self::Keys {
+                    columns: columns.clone(),
+                    low: hide_all(low),
+                    high: hide_all(high),
+                    with_null: *with_null,
+                }
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Range {
@@ -63,6 +128,23 @@ impl fmt::Display for Range {
             }
             Self::Cursor { column, low, high } => write!(f, "{column} {}..{high}", text(low.as_ref())),
             Self::CursorNull { column } => write!(f, "{column} is null"),
+            Self::Keys {
+                columns, low, high, ..
+            } => {
+                let bound = |values: &Option<Vec<KeyValue>>| values.as_deref().map(list).unwrap_or_default();
+                write!(f, "{} {}..{}", list(columns), bound(low), bound(high))
+            }
+        }
+    }
+}
+
+/// One thing as it is, several in parentheses.
+fn list(items: &[impl ToString]) -> String {
+    match items {
+        [only] => only.to_string(),
+        several => {
+            let texts: Vec<String> = several.iter().map(ToString::to_string).collect();
+            format!("({})", texts.join(", "))
         }
     }
 }

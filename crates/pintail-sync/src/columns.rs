@@ -8,6 +8,7 @@ use pintail_lake::connector::{ColumnRead, Connector, SourceColumn, TableDescript
 use pintail_model::{Column, LogicalType, NativeType};
 
 use crate::error::{Error, Result};
+use crate::relation::Layout;
 use crate::spec::{Choice, ColumnSource, ColumnSpec, DeclaredType, PipelineSpec};
 
 /// One column that cannot be carried as asked.
@@ -30,7 +31,7 @@ pub struct ColumnProblem {
 /// declared.
 pub fn resolve(
     spec: &PipelineSpec,
-    table: &TableDescription,
+    layout: &Layout,
     connector: &dyn Connector,
     place: &dyn DestinationPlace,
 ) -> Result<Vec<ColumnRead>> {
@@ -40,6 +41,7 @@ pub fn resolve(
         Ok(read) => columns.push(read),
         Err(problem) => problems.push(problem),
     };
+    let table = &layout.table;
     if spec.columns.is_empty() {
         table
             .columns
@@ -53,7 +55,7 @@ pub fn resolve(
     } else {
         spec.columns
             .iter()
-            .for_each(|asked| take(as_asked(asked, table, connector, place)));
+            .for_each(|asked| take(as_asked(asked, layout, connector, place)));
     }
     if !place.tells_case_apart() {
         problems.extend(equal_names(&columns, place.noun()));
@@ -153,31 +155,38 @@ fn home(
 
 fn as_asked(
     asked: &ColumnSpec,
-    table: &TableDescription,
+    layout: &Layout,
     connector: &dyn Connector,
     place: &dyn DestinationPlace,
 ) -> std::result::Result<ColumnRead, ColumnProblem> {
-    let ColumnSource::Column(name) = &asked.source else {
-        return Err(ColumnProblem {
-            column: asked.dest.clone(),
-            message: format!("column `{}` is not a column of the table", asked.dest),
-            hint: Some("This release reads plain columns only.".to_owned()),
-            unknown: false,
-        });
+    let table = &layout.table;
+    let name = match &asked.source {
+        ColumnSource::Joined { qualifier, column } if !layout.knows(asked) => format!("{qualifier}.{column}"),
+        _ => layout.name_of(asked).to_owned(),
     };
-    let Some(source) = table.column(name) else {
-        return Err(absent(name, table));
+    let Some(source) = table.column(&name) else {
+        return Err(absent(&name, table));
     };
+    let expression = matches!(asked.source, ColumnSource::Expression(_));
     let (logical_type, origin) = match asked.data_type {
+        None if expression && source.logical_type.is_none() => return Err(untyped(source)),
         None => {
             let (logical_type, origin) = home(source, connector, place)?;
             (logical_type, Some(origin))
         }
+        Some(declared) if expression && source.source_type.is_empty() => {
+            let wanted = meaning(declared, source).ok_or_else(|| without_precision(source))?;
+            (wanted, None)
+        }
         Some(declared) => (as_declared(source, declared, connector)?, None),
     };
     let nullable = asked.nullable.unwrap_or(source.nullable);
+    let mut source = source.clone();
+    if expression {
+        source.logical_type = source.logical_type.or(Some(logical_type));
+    }
     Ok(ColumnRead {
-        source: source.clone(),
+        source,
         column: Column {
             name: asked.dest.clone(),
             logical_type,
@@ -225,6 +234,27 @@ fn absent(name: &str, table: &TableDescription) -> ColumnProblem {
         hint: did_you_mean(name, table.columns.iter().map(|column| column.name.as_str()))
             .map(|hint| format!("`{name}`: {hint}")),
         unknown: true,
+    }
+}
+
+/// An expression of which nobody knows what comes out.
+fn untyped(column: &SourceColumn) -> ColumnProblem {
+    let SourceColumn {
+        name, source_type, ..
+    } = column;
+    let what = match source_type.as_str() {
+        "" => "whose type the source does not tell".to_owned(),
+        _ => format!("of type `{source_type}`, which has no lossless home"),
+    };
+    ColumnProblem {
+        column: name.clone(),
+        message: format!("column `{name}` is an expression {what}"),
+        hint: Some(
+            "Declare what an expression gives with `data_type` in `column_map`: `decimal` takes `precision` and \
+             `scale` too."
+                .to_owned(),
+        ),
+        unknown: false,
     }
 }
 

@@ -58,9 +58,9 @@ fn is_right(
     let sql = match key {
         Some((_, source)) if rows.len() <= statement::IN_DOUBT_MAX && keys.len() == rows.len() => {
             let named = Some((source, keys.as_slice()));
-            let (table, range) = (&work.plan.source_table, &partition.range);
+            let (relation, range) = (&work.plan.relation, &partition.range);
             work.connector
-                .confirm(SOURCE, table, range, &question.column, named)
+                .confirm(SOURCE, relation, range, &question.column, named)
         }
         _ => question.all.clone(),
     };

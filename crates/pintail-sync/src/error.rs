@@ -74,6 +74,32 @@ pub enum Error {
         /// How many.
         rows: u64,
     },
+    /// A join that finds several rows for one.
+    #[error(
+        "table \"{table}\" as it is joined has {} with more than one row",
+        if *keys == 1 { format!("1 key (`{}`)", key.join("`, `")) } else { format!("{keys} keys (`{}`)", key.join("`, `")) }
+    )]
+    KeysTwice {
+        /// The table of the source.
+        table: TableName,
+        /// The key in the destination.
+        key: Vec<String>,
+        /// How many keys.
+        keys: u64,
+    },
+    /// A changed row, where rows are only ever added.
+    #[error(
+        "{} of partition `{partition}` would change table \"{table}\", and `supports_update: false` says that rows are only ever added to it",
+        counted(*rows)
+    )]
+    Update {
+        /// The table of the destination.
+        table: TableName,
+        /// The partition.
+        partition: String,
+        /// How many.
+        rows: u64,
+    },
     /// A partition whose rows could not be placed.
     #[error("cannot commit partition `{partition}`")]
     Partition {
@@ -145,7 +171,11 @@ impl Error {
             }
             Self::Columns { .. } | Self::NotBuilt { .. } => ErrorKind::Invalid,
             Self::AlreadyRunning { .. } => ErrorKind::Conflict,
-            Self::NullCursor { .. } | Self::Value { .. } | Self::UnexpectedNull { .. } => ErrorKind::Data,
+            Self::NullCursor { .. }
+            | Self::Value { .. }
+            | Self::UnexpectedNull { .. }
+            | Self::KeysTwice { .. }
+            | Self::Update { .. } => ErrorKind::Data,
             Self::Partition { source, .. } => source.kind(),
             Self::State { source, .. } => state_kind(source),
             Self::File { source, .. } => match source.kind() {
@@ -183,6 +213,14 @@ impl Error {
                     .to_owned(),
             ),
             Self::UnexpectedNull { .. } => Some("Nothing was committed. Take `nullable: false` out of `column_map`.".to_owned()),
+            Self::KeysTwice { .. } => Some(
+                "It was not committed. Make the join find one row at most, or name the columns that tell the rows apart \
+                 with `roles: [unique_column]` in `column_map`."
+                    .to_owned(),
+            ),
+            Self::Update { .. } => Some(
+                "It was not committed. Take `supports_update: false` out of the pipeline to let rows change.".to_owned(),
+            ),
             Self::Partition { source, .. } => source.hint(),
             Self::Lake(error) => error.hint(),
             Self::Refused { hint, .. } => hint.clone(),

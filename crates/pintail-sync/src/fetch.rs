@@ -210,7 +210,7 @@ fn faulty_column(work: &Work<'_>, partition: &PartitionPlan) -> Option<String> {
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1).ok()?;
     for read in &work.plan.shape.columns {
         let request = ScanRequest {
-            table: work.plan.source_table.clone(),
+            relation: work.plan.relation.clone(),
             columns: vec![read.clone()],
             range: partition.range.clone(),
         };

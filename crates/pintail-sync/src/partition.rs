@@ -4,7 +4,7 @@
 //! uneven, not wrong: the first and the last range of a table are open, and neighbours share their bound.
 
 use jiff::civil;
-use pintail_model::{CursorType, CursorValue, Range};
+use pintail_model::{CursorType, CursorValue, KeyValue, Range, checksum};
 
 use crate::spec::StepUnit;
 
@@ -29,13 +29,18 @@ pub fn pages(pages: u64, parts: u64) -> Vec<Range> {
 /// the first.
 #[must_use]
 pub fn keys(column: &str, histogram: &[i64], parts: u64) -> Vec<Range> {
+    key_ranges(column, &shares(histogram, parts))
+}
+
+/// Values between parts of about equal numbers of rows: fewer than were asked for where a frequent value fills several.
+fn shares(histogram: &[i64], parts: u64) -> Vec<i64> {
     let mut bounds: Vec<i64> = (1..parts)
         .filter_map(|part| value_at(histogram, part as f64 / parts as f64))
         .collect();
     bounds.dedup();
     // A bound at the smallest value would leave the first range without rows.
     bounds.retain(|bound| histogram.first() != Some(bound));
-    key_ranges(column, &bounds)
+    bounds
 }
 
 /// Ranges of an integer column whose bounds are multiples of `step`, widened until there are few enough.
@@ -61,6 +66,47 @@ fn key_ranges(column: &str, bounds: &[i64]) -> Vec<Range> {
             with_null: part == 0,
         })
         .collect()
+}
+
+/// Ranges between bounds. The outer ones are open, and NULL belongs to the first.
+#[must_use]
+pub fn between(columns: &[String], bounds: Vec<Vec<KeyValue>>) -> Vec<Range> {
+    let mut low = None;
+    let ends = bounds.into_iter().map(Some).chain([None]);
+    ends.enumerate()
+        .map(|(part, high)| Range::Keys {
+            columns: columns.to_vec(),
+            low: std::mem::replace(&mut low, high.clone()),
+            high,
+            with_null: part == 0,
+        })
+        .collect()
+}
+
+/// Ranges of a column of dates or times that hold about equal numbers of rows. The outer ranges are open.
+#[must_use]
+pub fn times(column: &str, kind: CursorType, histogram: &[i64], parts: u64) -> Vec<Range> {
+    let bounds = shares(histogram, parts);
+    let value = |number| vec![KeyValue::Number(CursorValue::from_number(kind, number))];
+    between(&[column.to_owned()], bounds.into_iter().map(value).collect())
+}
+
+/// Ranges of a column of dates or times whose bounds are multiples of a step, as [`cursor_steps`] makes them. The outer
+/// ranges are open.
+#[must_use]
+pub fn time_steps(
+    column: &str,
+    least: CursorValue,
+    most: CursorValue,
+    step: u64,
+    unit: StepUnit,
+) -> Vec<Range> {
+    let inner = cursor_steps(column, least, most, step, unit).into_iter().skip(1);
+    let low = |range| match range {
+        Range::Cursor { low, .. } => low.map(|low| vec![KeyValue::Number(low)]),
+        _ => None,
+    };
+    between(&[column.to_owned()], inner.filter_map(low).collect())
 }
 
 /// Ranges from `low` to `high` that hold about equal numbers of rows.
@@ -241,6 +287,25 @@ pub fn id(range: &Range) -> String {
             format!("{column}_{}_{}", low.map(short).unwrap_or_default(), short(*high))
         }
         Range::CursorNull { column } => format!("{column}_null"),
+        Range::Keys {
+            columns, low, high, ..
+        } => {
+            let bound = |values: &Option<Vec<KeyValue>>| {
+                let texts: Vec<String> = values.iter().flatten().map(word).collect();
+                texts.join(",")
+            };
+            format!("{}_{}_{}", columns.join(","), bound(low), bound(high))
+        }
+    }
+}
+
+/// A value as it appears in names: a text by its hash, because names are shown.
+fn word(value: &KeyValue) -> String {
+    match value {
+        KeyValue::Number(number) => short(*number),
+        KeyValue::Text(text) | KeyValue::Uuid(text) => {
+            format!("{:08x}", checksum::bytes_word(text.as_bytes()) as u32)
+        }
     }
 }
 

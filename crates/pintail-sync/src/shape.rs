@@ -39,6 +39,9 @@ pub struct Cursor {
     pub nullable: bool,
     /// Whether it was chosen by its name, and not by the pipeline.
     pub chosen: bool,
+    /// Whether it is a column of the source's main table, and not of a joined one or an expression.
+    #[serde(skip)]
+    pub of_main_table: bool,
 }
 
 /// Ranges of an integer key, each of which is compared as one.
@@ -75,7 +78,7 @@ impl Shape {
             None => Err("no `delta` strategy is enabled".to_owned()),
             Some(DeltaSpec {
                 column: Some(name), ..
-            }) => named_cursor(spec.source_column(name), table, &columns),
+            }) => named_cursor(spec, name, table, &columns),
             Some(DeltaSpec { column: None, .. }) => chosen_cursor(&key, &columns),
         };
         let leaf = leaf(&key, &columns);
@@ -199,8 +202,19 @@ fn unit_micros(source_type: &str) -> i64 {
     10_i64.pow(6 - digits.unwrap_or(6).min(6))
 }
 
-fn named_cursor(name: &str, table: &TableDescription, columns: &[ColumnRead]) -> Result<Cursor, String> {
-    let Some(read) = columns.iter().find(|read| read.source.name == name) else {
+fn named_cursor(
+    spec: &PipelineSpec,
+    name: &str,
+    table: &TableDescription,
+    columns: &[ColumnRead],
+) -> Result<Cursor, String> {
+    let mapped = spec.column(name);
+    let name = spec.source_column(name);
+    let meant = |read: &&ColumnRead| match mapped {
+        Some(mapped) => read.column.name == mapped.dest,
+        None => read.source.name == name,
+    };
+    let Some(read) = columns.iter().find(meant) else {
         return Err(match table.column(name) {
             Some(_) => format!("the cursor `{name}` is not in `column_map`"),
             None => format!("the cursor `{name}` does not exist"),
@@ -220,6 +234,7 @@ fn named_cursor(name: &str, table: &TableDescription, columns: &[ColumnRead]) ->
         unit_micros: unit_micros(&read.source.source_type),
         nullable: read.source.nullable,
         chosen: false,
+        of_main_table: mapped.is_none_or(|mapped| mapped.source.column().is_some()),
     })
 }
 
@@ -271,6 +286,7 @@ fn chosen_cursor(key: &[String], columns: &[ColumnRead]) -> Result<Cursor, Strin
                 unit_micros: unit_micros(&read.source.source_type),
                 nullable: false,
                 chosen: true,
+                of_main_table: true,
             })
         },
     )

@@ -5,15 +5,16 @@
 //! readable where a lost answer left it otherwise.
 
 use pintail_lake::connector::{Connector, ReadPoint, TableDescription};
-use pintail_lake::{Access, Destination, Engine, FoundTable, LedgerEntry, Session};
-use pintail_model::{ErrorKind, PartitionKey};
+use pintail_lake::{Access, Destination, Engine, FoundTable, LedgerEntry, Relation, Session};
+use pintail_model::{ErrorKind, PartitionKey, TableName};
 
 use crate::columns;
-use crate::error::Result;
-use crate::origin;
-use crate::plan::{Asked, Candidates, Facts, SOURCE};
+use crate::error::{Error, Result};
+use crate::plan::{Asked, Bounds, Candidate, Candidates, Facts, SOURCE, Wish};
+use crate::relation::Layout;
 use crate::run::SyncRequest;
 use crate::shape::Shape;
+use crate::spec::{FullSpec, PipelineSpec, StrategyKind};
 use crate::state::History;
 use crate::watermark;
 
@@ -49,10 +50,13 @@ pub(crate) fn survey(
         .attach(&format!("attach source {address}"), &attachment)
         .map_err(|error| connector.explain(error))?;
     let session = engine.session()?;
-    let table = connector.describe(&session, SOURCE, &spec.source.table)?;
-    let columns = columns::resolve(spec, &table, connector, request.destination.as_ref())?;
-    let shape = Shape::new(spec, &table, columns, candidates.delta_spec());
-    let look = |session: &Session| read_point(request, connector, session, &table, &shape);
+    let layout = lay_out(spec, connector, &session)?;
+    let columns = columns::resolve(spec, &layout, connector, request.destination.as_ref())?;
+    let shape = Shape::new(spec, &layout.table, columns, candidates.delta_spec());
+    let source_identity = layout.identity(&connector.identity());
+    let Layout { relation, table, .. } = layout;
+    let bounds = bounds(request, asked, &candidates, &session, &relation, &table, &history)?;
+    let look = |session: &Session| read_point(request, connector, session, &relation, &shape);
     let first = look(&session)?;
 
     let destination = attach(engine, request, access)?;
@@ -70,12 +74,14 @@ pub(crate) fn survey(
         .map(|(first, second)| watermark::join(first, second));
     let facts = Facts {
         now: request.clock.now(),
-        source_identity: identity(connector, &table),
+        source_identity,
         source_address: address,
         capabilities: connector.capabilities(),
         shape,
         read_point,
+        relation,
         table,
+        bounds,
         noun: request.destination.noun(),
         destination_address: request.destination.address(),
         found: found.table,
@@ -90,10 +96,61 @@ pub(crate) fn survey(
     })
 }
 
-/// One text for a table of a source, wherever the call comes from.
-fn identity(connector: &dyn Connector, table: &TableDescription) -> String {
-    let name = format!("{} {}", connector.identity(), table.name);
-    origin::text(&name, table.identity.as_deref())
+/// Looks the tables of the source up, and lays them out.
+fn lay_out(spec: &PipelineSpec, connector: &dyn Connector, session: &Session) -> Result<Layout> {
+    let look_up = |table: &TableName| connector.describe(session, SOURCE, table);
+    let main = look_up(&spec.source.table)?;
+    let joins = spec.source.joins.iter();
+    let joined = joins
+        .map(|join| look_up(&join.table))
+        .collect::<pintail_lake::Result<_>>()?;
+    let mut layout = Layout::new(spec, main, joined);
+    if layout.relation.query.is_some() {
+        if !connector.reads_queries() {
+            return Err(Error::refused(
+                ErrorKind::Invalid,
+                format!(
+                    "a source of type `{}` takes no `join`, `filters` or expressions yet",
+                    connector.system()
+                ),
+                "Read a view of the source that does the same, or take them out of the pipeline.",
+            ));
+        }
+        layout.learn(connector.expression_types(session, SOURCE, &layout.relation)?);
+    }
+    Ok(layout)
+}
+
+/// Asks the source where it would cut the table, if a full load is likely and would need to know.
+fn bounds(
+    request: &SyncRequest,
+    asked: &Asked,
+    candidates: &Candidates<'_>,
+    session: &Session,
+    relation: &Relation,
+    table: &TableDescription,
+    history: &History,
+) -> Result<Bounds> {
+    let full = match candidates.asked {
+        Some(Candidate::Full(strategy)) => strategy,
+        Some(Candidate::Delta(_)) if history.watermark.is_some() => return Ok(Bounds::default()),
+        None if history.watermark.is_some() && candidates.delta.is_some() => return Ok(Bounds::default()),
+        _ => candidates.full,
+    };
+    let settings = match full.map(|strategy| &strategy.kind) {
+        Some(StrategyKind::Full(settings)) => settings.clone(),
+        _ => FullSpec::default(),
+    };
+    let name = full.map_or("", |strategy| strategy.name.as_str());
+    let wish = Wish::new(&request.spec, asked, name, &settings, table);
+    let Some((columns, parts)) = wish.question() else {
+        return Ok(Bounds::default());
+    };
+    let values = request
+        .source
+        .bounds(session, SOURCE, relation, &columns, parts)?;
+    let columns = columns.into_iter().map(|column| column.name).collect();
+    Ok(Bounds { columns, values })
 }
 
 /// A staged file that is not there as it was recorded is not staged.
@@ -112,17 +169,24 @@ fn read_point(
     request: &SyncRequest,
     connector: &dyn Connector,
     session: &Session,
-    table: &TableDescription,
+    relation: &Relation,
     shape: &Shape,
 ) -> Result<Option<ReadPoint>> {
     let Some(cursor) = shape.followed() else {
         return Ok(None);
     };
     let of = (cursor.source.as_str(), cursor.cursor_type);
+    // How far the numbers of a table have come, all of its rows tell, and not only those that are read.
+    let whole_table = Relation::from(&relation.table);
+    let relation = if cursor.of_main_table {
+        &whole_table
+    } else {
+        relation
+    };
     Ok(Some(connector.read_point(
         session,
         SOURCE,
-        &table.name,
+        relation,
         of,
         request.clock.now(),
     )?))

@@ -23,6 +23,9 @@ use pintail_testkit::{PostgresOptions, PostgresServer};
 const DATABASE: &str = "bench";
 const TABLE: &str = "bench.orders";
 
+const PAGE_PARTITIONS: &str = "pintail full, 50 partitions of pages";
+const KEY_PARTITIONS: &str = "pintail full, 50 partitions of the key";
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
@@ -97,7 +100,8 @@ fn bench(options: &Options) -> Result<()> {
         "COPY binary to nothing, 2 connections",
         "DuckDB insert into lake",
         "pintail full",
-        "pintail full, 50 partitions",
+        PAGE_PARTITIONS,
+        KEY_PARTITIONS,
         "pintail full, parity",
         "pintail delta, 1 % changed",
         "pintail, nothing to do",
@@ -162,6 +166,7 @@ impl Run<'_> {
 
         samples.push(self.pintail("full", &["--no-parity"])?);
         samples.push(self.pintail("many", &["--no-parity", "--partitions", "50"])?);
+        samples.push(self.pintail_by_key("by-key")?);
         samples.push(self.pintail("parity", &[])?);
 
         let changed = self.server.client(DATABASE).execute(
@@ -188,7 +193,7 @@ impl Run<'_> {
             "a run with nothing to do processed rows"
         );
         samples.push(self.pintail("full", &["--plan", "--partitions", "1000"])?);
-        for name in ["full", "many", "parity"] {
+        for name in ["full", "many", "by-key", "parity"] {
             std::fs::remove_dir_all(self.folder.join(format!("{name}-{}", self.round)))?;
         }
         #[expect(clippy::cast_precision_loss, reason = "a ratio of row counts")]
@@ -239,6 +244,34 @@ impl Run<'_> {
         std::fs::create_dir_all(&folder)?;
         command.stdout(std::fs::File::create(self.report_path(name))?);
         self.measure(vec![command])
+    }
+
+    /// The same full load by a pipeline file, which cuts by ranges of the key.
+    fn pintail_by_key(&self, name: &str) -> Result<Sample> {
+        let folder = self.folder.join(format!("{name}-{}", self.round));
+        std::fs::create_dir_all(&folder)?;
+        let datastores = format!(
+            "datastores:\n  shop:\n    type: postgres\n    connection: {{host: 127.0.0.1, port: {}, user: postgres, dbname: \
+             {DATABASE}}}\n  lake:\n    type: ducklake\n    connection: {{catalog: 'sqlite:lake.sqlite', data_path: data}}\n",
+            self.server.port()
+        );
+        let pipeline = "name: by_key\n\
+             source_provider:\n  data_backend: {type: postgres, datastore_name: shop, table: orders, schema: bench}\n\
+             destination_provider:\n  data_backend: {type: ducklake, datastore_name: lake, table: orders}\n\
+             strategies:\n  - {name: full, type: full, partitions: 50, primary_partitions: [{column: id}]}\n";
+        std::fs::write(folder.join("datastores.yaml"), datastores)?;
+        std::fs::write(folder.join("pipeline.yaml"), pipeline)?;
+        let mut command = Command::new(&self.options.binary);
+        command
+            .args(["run", "--no-parity", "--json", "--config"])
+            .arg(folder.join("pipeline.yaml"))
+            .stdout(std::fs::File::create(self.report_path(name))?);
+        let sample = self.measure(vec![command])?;
+        ensure!(
+            self.report(name)?["partitions_total"] == 50,
+            "the key was not cut into 50 ranges"
+        );
+        Ok(sample)
     }
 
     fn report_path(&self, name: &str) -> PathBuf {
@@ -445,9 +478,15 @@ fn print(options: &Options, contestants: &[Contestant], read_ratio: &[f64]) {
             cpu / base.1
         );
     }
-    let full = contestants
-        .iter()
-        .find(|contestant| contestant.name == "pintail full, parity");
+    let named = |name: &str| contestants.iter().find(|contestant| contestant.name == name);
+    if let (Some(pages), Some(keys)) = (named(PAGE_PARTITIONS), named(KEY_PARTITIONS)) {
+        let wall = |contestant: &Contestant| median(&contestant.samples, |sample| sample.wall_seconds);
+        println!(
+            "partitions of pages: {:.2} × partitions of the key; at most 1.10 is the aim",
+            wall(pages) / wall(keys)
+        );
+    }
+    let full = named("pintail full, parity");
     let delta = contestants
         .iter()
         .find(|contestant| contestant.name.starts_with("pintail delta"));

@@ -2,6 +2,7 @@
 
 use pintail_lake::connector::{ListedTable, SourceColumn, TableDescription, TableKind};
 use pintail_lake::quote::{self, identifier, literal};
+use pintail_lake::relation::Relation;
 use pintail_lake::{Call, Result, Row, Session, origin};
 use pintail_model::{CursorType, CursorValue, LogicalType, TableName};
 
@@ -188,11 +189,11 @@ impl Catalog<'_> {
     }
 
     /// The largest value of an integer column.
-    pub(crate) fn largest(&self, table: &TableName, column: &str) -> Result<Option<i64>> {
+    pub(crate) fn largest(&self, relation: &Relation, column: &str) -> Result<Option<i64>> {
         let sql = format!(
-            "select max({})::bigint from {}",
+            "select max(s.{})::bigint from {} as s",
             identifier(column),
-            quote::table(self.alias, table, "main")
+            super::scan::from(self.alias, relation)
         );
         let rows = self
             .session

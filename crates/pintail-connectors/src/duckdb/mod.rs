@@ -22,6 +22,7 @@ use pintail_lake::connector::{
     SnapshotId, SourceColumn, TableDescription,
 };
 use pintail_lake::quote::{identifier, literal};
+use pintail_lake::relation::Relation;
 use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::{CursorType, ErrorKind, LogicalType, Range, Secret, TableName};
 
@@ -117,16 +118,20 @@ impl Connector for DuckDbSource {
         types::read_as(column, wanted, "value").is_some()
     }
 
+    fn reads_queries(&self) -> bool {
+        true
+    }
+
     fn read_point(
         &self,
         session: &Session,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         (cursor, cursor_type): (&str, CursorType),
         now: Timestamp,
     ) -> Result<ReadPoint> {
         let cursor_max = match cursor_type {
-            CursorType::Integer => self.catalog(session, alias).largest(table, cursor)?,
+            CursorType::Integer => self.catalog(session, alias).largest(relation, cursor)?,
             _ => None,
         };
         Ok(ReadPoint {
@@ -154,8 +159,8 @@ impl Connector for DuckDbSource {
         scan::scan(alias, request)
     }
 
-    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {
-        scan::count(alias, table, range)
+    fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {
+        scan::count(alias, relation, range)
     }
 }
 

@@ -3,9 +3,11 @@
 
 use pintail_lake::connector::{Scan, ScanRequest};
 use pintail_lake::quote::{self, identifier};
-use pintail_model::{CursorType, CursorValue, Range, TableName};
+use pintail_lake::relation::{Dialect, Relation};
+use pintail_model::{CursorType, CursorValue, KeyValue, Range, TableName};
 
 use super::types::read_as;
+use crate::keys::{Compared, Form, Keys};
 
 pub(crate) fn scan(alias: &str, request: &ScanRequest) -> Scan {
     let outputs: Vec<String> = request
@@ -24,19 +26,31 @@ pub(crate) fn scan(alias: &str, request: &ScanRequest) -> Scan {
         sql: format!(
             "select\n  {}\nfrom {}",
             outputs.join(",\n  "),
-            rows(alias, &request.table, &request.range)
+            rows(alias, &request.relation, &request.range)
         ),
         pushed_down: None,
     }
 }
 
-pub(crate) fn count(alias: &str, table: &TableName, range: &Range) -> String {
-    format!("select count(*) as rows from {}", rows(alias, table, range))
+pub(crate) fn count(alias: &str, relation: &Relation, range: &Range) -> String {
+    format!("select count(*) as rows from {}", rows(alias, relation, range))
 }
 
-fn rows(alias: &str, table: &TableName, range: &Range) -> String {
+/// A table of an attached database, or a query over it, in the engine's own words.
+pub(crate) fn from(alias: &str, relation: &Relation) -> String {
+    let name = |table: &TableName| quote::table(alias, table, "main");
+    let dialect = Dialect {
+        identifier: &identifier,
+        table: &name,
+    };
+    relation
+        .derived(&dialect, &[])
+        .unwrap_or_else(|| name(&relation.table))
+}
+
+fn rows(alias: &str, relation: &Relation, range: &Range) -> String {
     let condition = condition(range).map_or_else(String::new, |condition| format!("\nwhere {condition}"));
-    format!("{} as s{condition}", quote::table(alias, table, "main"))
+    format!("{} as s{condition}", from(alias, relation))
 }
 
 fn condition(range: &Range) -> Option<String> {
@@ -69,8 +83,38 @@ fn condition(range: &Range) -> Option<String> {
                 .collect()
         }
         Range::CursorNull { column } => vec![format!("s.{} is null", identifier(column))],
+        Range::Keys {
+            columns,
+            low,
+            high,
+            with_null,
+        } => {
+            let keys = Keys {
+                columns,
+                low: low.as_deref(),
+                high: high.as_deref(),
+                with_null: *with_null,
+            };
+            let name = |column: &str| format!("s.{}", identifier(column));
+            keys.condition(Form::Steps, &compared, &name)
+                .into_iter()
+                .collect()
+        }
     };
     (!parts.is_empty()).then(|| parts.join(" and "))
+}
+
+/// A column beside a bound, as the engine compares them: texts by their bytes.
+pub(crate) fn compared(column: &str, value: &KeyValue) -> Compared {
+    let value = match value {
+        KeyValue::Number(number) => bound(*number),
+        KeyValue::Text(text) => quote::literal(text),
+        KeyValue::Uuid(text) => format!("{}::uuid", quote::literal(text)),
+    };
+    Compared {
+        column: format!("s.{}", identifier(column)),
+        value,
+    }
 }
 
 fn bound(value: CursorValue) -> String {

@@ -39,6 +39,7 @@ use pintail_lake::connector::{
 };
 use pintail_lake::extension::HTTPFS;
 use pintail_lake::quote::identifier;
+use pintail_lake::relation::Relation;
 use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::{CursorType, ErrorKind, LogicalType, Range, Secret, TableName, checksum};
 use pintail_storage::{BucketSettings, Store};
@@ -196,13 +197,13 @@ impl Connector for FilesSource {
         &self,
         session: &Session,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         (cursor, cursor_type): (&str, CursorType),
         now: Timestamp,
     ) -> Result<ReadPoint> {
         let cursor_max = match cursor_type {
             CursorType::Integer => {
-                let sql = scan::largest(alias, table, cursor);
+                let sql = scan::largest(alias, &relation.table, cursor);
                 let rows = session.query(Call::new("read the largest value of the cursor"), &sql)?;
                 rows.first().and_then(|row| row.integer(0))
             }
@@ -238,7 +239,8 @@ impl Connector for FilesSource {
         scan::scan(alias, request)
     }
 
-    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {
+    fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {
+        let table = &relation.table;
         let listing = self.remembered(table);
         scan::count(alias, table, range, listing.as_ref())
     }

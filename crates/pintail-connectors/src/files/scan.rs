@@ -29,7 +29,7 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
         sql: format!(
             "select\n  {}\nfrom {} as t{clause}",
             columns.join(",\n  "),
-            view(alias, &request.table)
+            view(alias, &request.relation.table)
         ),
         pushed_down: None,
     }
@@ -107,6 +107,8 @@ fn condition(range: &Range, guards: &mut Guards) -> Option<String> {
             Some(format!("coalesce({low}{value} < {}, false)", literal(*high)))
         }
         Range::CursorNull { column: name } => Some(format!("{} is null", column(name))),
+        // Ranges of texts and of several columns need bounds, which files do not tell.
+        Range::Keys { .. } => Some("error('ranges of several keys cannot be read from files')".to_owned()),
     }
 }
 

@@ -33,7 +33,7 @@ use pintail_lake::connector::{
     Attachment, Capabilities, Connector, DoubtfulScan, ListedTable, ReadPoint, Scan, ScanRequest, SnapshotId,
     SourceColumn, TableDescription,
 };
-use pintail_lake::{Error, Result, Session};
+use pintail_lake::{Error, Relation, Result, Session};
 use pintail_model::{CursorType, ErrorKind, LogicalType, Range, TableName};
 
 use self::config::Connection;
@@ -118,15 +118,19 @@ impl Connector for MySqlSource {
         types::route(&column.source_type, wanted).is_some()
     }
 
+    fn reads_queries(&self) -> bool {
+        true
+    }
+
     fn read_point(
         &self,
         session: &Session,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         cursor: (&str, CursorType),
         _now: Timestamp,
     ) -> Result<ReadPoint> {
-        read_point::read(session, alias, table, cursor)
+        read_point::read(session, alias, relation, cursor)
     }
 
     fn begin_snapshot(&self, session: &Session, alias: &str) -> Result<Option<SnapshotId>> {
@@ -153,15 +157,15 @@ impl Connector for MySqlSource {
     fn confirm(
         &self,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         range: &Range,
         column: &str,
         keys: Option<(&str, &[i64])>,
     ) -> String {
-        scan::confirm(alias, table, range, column, keys)
+        scan::confirm(alias, relation, range, column, keys)
     }
 
-    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {
-        scan::count(alias, table, range)
+    fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {
+        scan::count(alias, relation, range)
     }
 }

@@ -1,7 +1,9 @@
 //! Ranges as conditions, in the words of MySQL and in those of the engine.
 
 use pintail_lake::quote;
-use pintail_model::{CursorType, CursorValue, Range};
+use pintail_model::{CursorType, CursorValue, KeyValue, Range};
+
+use crate::keys::{Compared, Form, Keys};
 
 /// Who evaluates a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,25 @@ pub(super) fn condition(range: &Range, reader: Reader, nullable: bool) -> Option
             Some(parts.join(" and "))
         }
         Range::CursorNull { column } => Some(format!("{} is null", reader.column(column))),
+        Range::Keys {
+            columns,
+            low,
+            high,
+            with_null,
+        } => {
+            let keys = Keys {
+                columns,
+                low: low.as_deref(),
+                high: high.as_deref(),
+                with_null: *with_null,
+            };
+            let name = |column: &str| reader.column(column);
+            keys.condition(
+                Form::Steps,
+                &|column, value| reader.compared(column, value),
+                &name,
+            )
+        }
     }
 }
 
@@ -63,6 +84,19 @@ impl Reader {
             Self::MySql => number.to_string(),
             Self::Engine => format!("'{number}'::bigint"),
         }
+    }
+
+    /// A column beside a bound. Texts compare by their bytes, whatever order the column has.
+    fn compared(self, column: &str, value: &KeyValue) -> Compared {
+        let name = self.column(column);
+        let (column, value) = match value {
+            KeyValue::Number(number) => (name, self.value(*number)),
+            KeyValue::Text(text) | KeyValue::Uuid(text) => (
+                format!("cast(convert({name} using utf8mb4) as binary)"),
+                format!("cast({} as binary)", super::quote::literal(text)),
+            ),
+        };
+        Compared { column, value }
     }
 
     /// A value of a cursor. An instant is the wall clock of UTC, which is that of the session.

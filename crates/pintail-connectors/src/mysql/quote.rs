@@ -1,5 +1,6 @@
 //! Quoting for SQL that MySQL reads, whatever the server's `sql_mode` says about quotes and backslashes.
 
+use pintail_lake::relation::{Dialect, Relation};
 use pintail_model::TableName;
 
 /// An identifier in backticks: a backslash has no meaning in it.
@@ -21,6 +22,18 @@ pub(super) fn table(name: &TableName) -> String {
     match &name.schema {
         Some(schema) => format!("{}.{}", identifier(schema), identifier(&name.table)),
         None => identifier(&name.table),
+    }
+}
+
+/// A relation in the FROM of MySQL.
+pub(super) fn from(relation: &Relation) -> String {
+    let dialect = Dialect {
+        identifier: &identifier,
+        table: &table,
+    };
+    match relation.derived(&dialect, &[]) {
+        Some(query) => format!("{query} as s"),
+        None => table(&relation.table),
     }
 }
 

@@ -10,11 +10,11 @@
 
 use jiff::Timestamp;
 use pintail_lake::connector::{OldestTransaction, ReadPoint};
-use pintail_lake::{Error, Result, Row, Session};
-use pintail_model::{CursorType, ErrorKind, TableName};
+use pintail_lake::{Error, Relation, Result, Row, Session};
+use pintail_model::{CursorType, ErrorKind};
 
 use super::catalog::{reading, rows};
-use super::quote::{identifier, table as qualified};
+use super::quote::{from, identifier};
 use super::snapshot;
 
 /// Whether the user may see the transactions of others.
@@ -39,13 +39,13 @@ const CLOCK: &str = "select \
 pub(super) fn read(
     session: &Session,
     alias: &str,
-    table: &TableName,
+    relation: &Relation,
     cursor: (&str, CursorType),
 ) -> Result<ReadPoint> {
     let clock = reading(session, || rows(session, alias, CLOCK_LABEL, CLOCK))?;
     let clock = clock.first().ok_or_else(unreadable)?;
     snapshot::begin(session, alias)?;
-    let point = within(session, alias, table, cursor, clock);
+    let point = within(session, alias, relation, cursor, clock);
     session.rollback();
     point
 }
@@ -53,7 +53,7 @@ pub(super) fn read(
 fn within(
     session: &Session,
     alias: &str,
-    table: &TableName,
+    relation: &Relation,
     (cursor, cursor_type): (&str, CursorType),
     clock: &Row,
 ) -> Result<ReadPoint> {
@@ -62,11 +62,11 @@ fn within(
         CursorType::Integer => format!(
             "select cast(max({}) as signed) as largest from {}",
             identifier(cursor),
-            qualified(table)
+            from(relation)
         ),
         _ => format!(
             "select cast(null as signed) as largest from {} limit 1",
-            qualified(table)
+            from(relation)
         ),
     };
     let largest = rows(session, alias, "read the largest value of the cursor", &largest)?;

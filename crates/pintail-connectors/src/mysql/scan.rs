@@ -11,12 +11,13 @@
 //! [`scan`] asks for the whole range, which takes as much memory as the result, and [`doubtful_scan`] leaves the
 //! question open for rows with NULL.
 
+use pintail_lake::Relation;
 use pintail_lake::connector::{ColumnRead, Doubt, DoubtfulScan, Scan, ScanRequest};
 use pintail_lake::quote::{self, identifier};
-use pintail_model::{LogicalType, Range, TableName};
+use pintail_model::{KeyValue, LogicalType, Range, TableName};
 
 use super::predicate::{Reader, condition};
-use super::quote::{identifier as named, plain_text, query, table as qualified};
+use super::quote::{from, identifier as named, plain_text, query};
 use super::types::{Route, has_date, route};
 use crate::guard::Guards;
 use crate::labels::labels;
@@ -28,8 +29,8 @@ const BORDER: &str = "\nlimit 9223372036854775807";
 /// A time of day. MySQL's own goes from -838:59:59 to 838:59:59.
 const TIME_OF_DAY: &str = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?";
 
-pub(super) fn count(alias: &str, table: &TableName, range: &Range) -> String {
-    let mut sql = format!("select count(*) as number from {}", qualified(table));
+pub(super) fn count(alias: &str, relation: &Relation, range: &Range) -> String {
+    let mut sql = format!("select count(*) as number from {}", from(relation));
     if let Some(condition) = condition(range, Reader::MySql, true) {
         sql.push_str(&format!(" where {condition}"));
     }
@@ -50,7 +51,7 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
     if !zeros.is_empty() {
         let zero = format!("({})", zeros.join(" or "));
         let found = first(
-            &request.table,
+            &request.relation,
             condition(&request.range, Reader::MySql, true),
             zero,
         );
@@ -58,7 +59,7 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
             format!("(select count(*) from {}) > 0", query(alias, &found)),
             format!(
                 "table \"{}\" holds a zero date, which no date can hold",
-                request.table
+                request.relation.table
             ),
         );
     }
@@ -85,7 +86,7 @@ pub(super) fn doubtful_scan(alias: &str, request: &ScanRequest) -> Option<Doubtf
 /// Whether `column` holds a zero date, among the rows of `range`: those with one of `keys`, or all.
 pub(super) fn confirm(
     alias: &str,
-    table: &TableName,
+    relation: &Relation,
     range: &Range,
     column: &str,
     keys: Option<(&str, &[i64])>,
@@ -95,16 +96,16 @@ pub(super) fn confirm(
         format!("{} in ({})", named(key), keys.join(", "))
     });
     let conditions = condition(range, Reader::MySql, true).into_iter().chain(keys);
-    let found = first(table, conditions, is_zero(column));
+    let found = first(relation, conditions, is_zero(column));
     format!("select count(*) from {}", query(alias, &found))
 }
 
 /// A statement that finds a row for which `wanted` is true, among those that meet `conditions`.
-fn first(table: &TableName, conditions: impl IntoIterator<Item = String>, wanted: String) -> String {
+fn first(relation: &Relation, conditions: impl IntoIterator<Item = String>, wanted: String) -> String {
     let conditions: Vec<String> = conditions.into_iter().chain([wanted]).collect();
     format!(
         "select 1 as found from {} where {} limit 1",
-        qualified(table),
+        from(relation),
         conditions.join(" and ")
     )
 }
@@ -115,14 +116,24 @@ fn is_zero(column: &str) -> String {
 }
 
 fn by_scanner(request: &ScanRequest, reads: &[Read<'_>]) -> bool {
-    let TableName { schema, table } = &request.table;
+    let TableName { schema, table } = &request.relation.table;
     let columns = reads.iter().map(|read| read.request.source.name.as_str());
     let names = schema
         .iter()
         .map(String::as_str)
         .chain([table.as_str()])
         .chain(columns);
-    !matches!(request.range, Range::CursorNull { .. })
+    let in_engine = match &request.range {
+        Range::CursorNull { .. } => false,
+        // Texts are not equal to MySQL as they are to the engine, and several columns no scanner compares.
+        Range::Keys { low, high, .. } => [low, high]
+            .into_iter()
+            .flatten()
+            .all(|bound| matches!(bound.as_slice(), [KeyValue::Number(_)])),
+        _ => true,
+    };
+    request.relation.query.is_none()
+        && in_engine
         && reads.iter().all(|read| matches!(read.route, Route::Scanned(_)))
         && names.chain(column_of(&request.range)).all(is_quoted_right)
 }
@@ -138,6 +149,7 @@ fn column_of(range: &Range) -> Option<&str> {
         Range::Key { column, .. } | Range::Cursor { column, .. } | Range::CursorNull { column } => {
             Some(column)
         }
+        Range::Keys { columns, .. } => columns.first().map(String::as_str),
     }
 }
 
@@ -184,7 +196,7 @@ fn scanned(alias: &str, request: &ScanRequest, reads: &[Read<'_>], mut guards: G
             )
         })
         .collect();
-    let table = quote::table(alias, &request.table, "");
+    let table = quote::table(alias, &request.relation.table, "");
     let source = match condition(&request.range, Reader::Engine, nullable) {
         Some(condition) => format!("(select * from {table} as s where {condition})"),
         None => table,
@@ -204,7 +216,7 @@ fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Scan {
         .iter()
         .map(|read| format!("{} as {}", read.in_mysql(), named(&read.label)))
         .collect();
-    let mut sql = format!("select {} from {}", columns.join(", "), qualified(&request.table));
+    let mut sql = format!("select {} from {}", columns.join(", "), from(&request.relation));
     if let Some(condition) = condition(&request.range, Reader::MySql, true) {
         sql.push_str(&format!(" where {condition}"));
     }
@@ -285,6 +297,15 @@ impl Read<'_> {
                     "column \"{}\" holds a number that {wanted} cannot hold exactly",
                     source.name
                 ),
+            ),
+            // The engine would round a number, and cut the time off a date.
+            (T::Text, whole) if whole.is_integer() => guards.fail_if(
+                format!("not regexp_full_match({value}, '-?[0-9]+')"),
+                format!("column \"{}\" holds a value that is no {wanted}", source.name),
+            ),
+            (T::Text, T::Date) => guards.fail_if(
+                format!("length({value}) <> 10"),
+                format!("column \"{}\" holds a value that is no {wanted}", source.name),
             ),
             (T::Text, T::Time) => guards.fail_if(
                 format!("not regexp_full_match({value}, '{TIME_OF_DAY}')"),

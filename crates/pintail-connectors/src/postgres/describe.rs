@@ -1,6 +1,6 @@
 //! A table, as the catalogue describes it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pintail_lake::connector::{SourceColumn, TableDescription};
 use pintail_lake::{Error, Result, Session};
@@ -29,7 +29,11 @@ pub(super) fn describe(
     refuse_equal_names(&relation.name, &attributes)?;
     let storage = catalog::storage(session, alias, &relation)?;
     let indexes = catalog::index_columns(session, alias, &relation)?;
-    let mut histograms = histograms(session, alias, &relation.name, &storage, &attributes)?;
+    // Rows of another server are of one state as long as one session reads them: their table is not to be cut.
+    let mut histograms = match &storage.identity {
+        Some(_) => histograms(session, alias, &relation.name, &storage, &attributes)?,
+        None => BTreeMap::new(),
+    };
     let columns = attributes
         .into_iter()
         .map(|attribute| SourceColumn {

@@ -19,9 +19,11 @@ mod array;
 mod catalog;
 mod config;
 mod describe;
+mod expressions;
 mod predicate;
 mod quote;
 mod read_point;
+mod sample;
 mod scan;
 mod snapshot;
 mod statistics;
@@ -34,8 +36,8 @@ use pintail_lake::connector::{
     Attachment, Capabilities, Connector, DoubtfulScan, ListedTable, ReadPoint, Scan, ScanRequest, SnapshotId,
     SourceColumn, TableDescription,
 };
-use pintail_lake::{Result, Session};
-use pintail_model::{CursorType, LogicalType, Range, TableName};
+use pintail_lake::{Relation, Result, Session};
+use pintail_model::{CursorType, KeyValue, LogicalType, Range, TableName};
 
 use self::config::Connection;
 pub(crate) use self::config::catalogue;
@@ -105,15 +107,39 @@ impl Connector for PostgresSource {
         types::route(column, wanted).is_some()
     }
 
+    fn reads_queries(&self) -> bool {
+        true
+    }
+
+    fn expression_types(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+    ) -> Result<Vec<(String, Option<LogicalType>)>> {
+        expressions::types(session, alias, relation)
+    }
+
+    fn bounds(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+        columns: &[SourceColumn],
+        parts: u64,
+    ) -> Result<Vec<Vec<KeyValue>>> {
+        sample::bounds(session, alias, relation, columns, parts)
+    }
+
     fn read_point(
         &self,
         session: &Session,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         cursor: (&str, CursorType),
         _now: Timestamp,
     ) -> Result<ReadPoint> {
-        read_point::read(session, alias, table, cursor)
+        read_point::read(session, alias, relation, cursor)
     }
 
     fn begin_snapshot(&self, session: &Session, alias: &str) -> Result<Option<SnapshotId>> {
@@ -135,15 +161,15 @@ impl Connector for PostgresSource {
     fn confirm(
         &self,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         range: &Range,
         column: &str,
         keys: Option<(&str, &[i64])>,
     ) -> String {
-        scan::confirm(alias, table, range, column, keys)
+        scan::confirm(alias, relation, range, column, keys)
     }
 
-    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {
-        scan::count(alias, table, range)
+    fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {
+        scan::count(alias, relation, range)
     }
 }

@@ -1,7 +1,10 @@
 //! Ranges as conditions that Postgres evaluates.
 
 use pintail_lake::quote::identifier;
-use pintail_model::{CursorType, CursorValue, Range};
+use pintail_model::{CursorType, CursorValue, KeyValue, Range};
+
+use super::quote::literal;
+use crate::keys::{Compared, Form, Keys};
 
 /// The largest page number that a tuple id can hold.
 const PAGE_MAX: u64 = u32::MAX as u64;
@@ -46,8 +49,40 @@ pub(super) fn condition(range: &Range) -> Option<String> {
                 .collect()
         }
         Range::CursorNull { column } => vec![format!("{} is null", identifier(column))],
+        Range::Keys {
+            columns,
+            low,
+            high,
+            with_null,
+        } => {
+            let keys = Keys {
+                columns,
+                low: low.as_deref(),
+                high: high.as_deref(),
+                with_null: *with_null,
+            };
+            keys.condition(Form::Rows, &compared, &identifier)
+                .into_iter()
+                .collect()
+        }
     };
     (!parts.is_empty()).then(|| parts.join(" and "))
+}
+
+fn compared(column: &str, value: &KeyValue) -> Compared {
+    let name = identifier(column);
+    let (column, value) = match value {
+        KeyValue::Number(number) => (name, bound(*number)),
+        KeyValue::Text(text) => (text_key(&name), literal(text)),
+        KeyValue::Uuid(uuid) => (name, format!("{}::uuid", literal(uuid))),
+    };
+    Compared { column, value }
+}
+
+/// A column of texts, by whose bytes rows are ordered. A collation of the database would order them by rules that
+/// another server, or the next version of its library, does not share.
+pub(super) fn text_key(name: &str) -> String {
+    format!("{name}::text collate \"C\"")
 }
 
 fn bound(value: CursorValue) -> String {

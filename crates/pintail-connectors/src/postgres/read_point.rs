@@ -11,10 +11,11 @@
 use jiff::Timestamp;
 use pintail_lake::connector::{OldestTransaction, ReadPoint};
 use pintail_lake::quote::identifier;
+use pintail_lake::relation::Relation;
 use pintail_lake::{Call, Error, Result, Row, Session};
-use pintail_model::{CursorType, ErrorKind, TableName};
+use pintail_model::{CursorType, ErrorKind, Range};
 
-use super::scan::{qualified, query};
+use super::scan::{from, query};
 
 /// One row: now, zone offset, standby, prepared transactions, sessions that hide their transactions, sessions that
 /// do not report them, oldest begin, largest cursor, zone, clock after that was seen, subscriptions at work. Times in
@@ -24,14 +25,14 @@ const READ_POINT: &str = include_str!("read_point.sql");
 pub(super) fn read(
     session: &Session,
     alias: &str,
-    table: &TableName,
+    relation: &Relation,
     (cursor, cursor_type): (&str, CursorType),
 ) -> Result<ReadPoint> {
     let cursor_max = match cursor_type {
         CursorType::Integer => format!(
             "(select max({})::bigint from {})",
             identifier(cursor),
-            qualified(table)
+            from(relation, &Range::Whole)
         ),
         _ => "null::bigint".to_owned(),
     };

@@ -12,6 +12,7 @@
 
 use pintail_lake::connector::{ColumnRead, Doubt, DoubtfulScan, Scan, ScanRequest};
 use pintail_lake::quote::{self, identifier, literal};
+use pintail_lake::relation::{Dialect, Relation};
 use pintail_model::{Element, LogicalType, Range, TableName};
 
 use super::array;
@@ -25,8 +26,8 @@ pub(super) fn query(alias: &str, sql: &str) -> String {
     format!("postgres_query({}, {})", literal(alias), literal(sql))
 }
 
-pub(super) fn count(alias: &str, table: &TableName, range: &Range) -> String {
-    let mut sql = format!("select count(*) as rows from {}", qualified(table));
+pub(super) fn count(alias: &str, relation: &Relation, range: &Range) -> String {
+    let mut sql = format!("select count(*) as rows from {}", from(relation, range));
     if let Some(condition) = condition(range) {
         sql.push_str(&format!(" where {condition}"));
     }
@@ -71,7 +72,7 @@ pub(super) fn doubtful_scan(alias: &str, request: &ScanRequest) -> Option<Doubtf
 /// Whether a number of `column` is NaN, among the rows of `range`: those with one of `keys`, or all.
 pub(super) fn confirm(
     alias: &str,
-    table: &TableName,
+    relation: &Relation,
     range: &Range,
     column: &str,
     keys: Option<(&str, &[i64])>,
@@ -87,7 +88,7 @@ pub(super) fn confirm(
         .collect();
     let sql = format!(
         "select 1 as found from {} where {} limit 1",
-        qualified(table),
+        from(relation, range),
         conditions.join(" and ")
     );
     format!("select count(*) from {}", query(alias, &sql))
@@ -96,7 +97,8 @@ pub(super) fn confirm(
 fn by_scanner(request: &ScanRequest, reads: &[Read<'_>]) -> bool {
     let known =
         |read: &Read<'_>| matches!(read.route, Route::Native(_)) && known_to_scanner(&read.request.source);
-    request.range == Range::Whole && reads.iter().all(known)
+    let whole_table = request.relation.query.is_none() && request.range == Range::Whole;
+    whole_table && reads.iter().all(known)
 }
 
 /// A column on its way.
@@ -133,7 +135,7 @@ fn whole(alias: &str, request: &ScanRequest, reads: &[Read<'_>], mut guards: Gua
         sql: format!(
             "select\n  {}\nfrom {} as s{}",
             outputs.join(",\n  "),
-            quote::table(alias, &request.table, "public"),
+            quote::table(alias, &request.relation.table, "public"),
             guards.clause()
         ),
         pushed_down: None,
@@ -151,14 +153,14 @@ fn look_for_nan(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Guard
     if !numbers.is_empty() {
         let probe = format!(
             "select 1 as found from {} where {} limit 1",
-            qualified(&request.table),
+            qualified(&request.relation.table),
             numbers.join(" or ")
         );
         guards.fail_if(
             format!("(select count(*) from {}) > 0", query(alias, &probe)),
             format!(
                 "table \"{}\" holds NaN in a numeric column, which a decimal cannot hold",
-                request.table
+                request.relation.table
             ),
         );
     }
@@ -182,7 +184,11 @@ fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>], refusals: &[St
     if !refusals.is_empty() {
         conditions.push(format!("case {} else true end", refusals.join(" ")));
     }
-    let mut sql = format!("select {} from {}", columns.join(", "), qualified(&request.table));
+    let mut sql = format!(
+        "select {} from {}",
+        columns.join(", "),
+        from(&request.relation, &request.range)
+    );
     if !conditions.is_empty() {
         sql.push_str(&format!(" where {}", conditions.join(" and ")));
     }
@@ -274,6 +280,22 @@ fn wrapped(value: &str, logical_type: LogicalType) -> String {
 /// unpack the number, runs for few rows and the test takes half the time.
 fn is_nan(name: &str) -> String {
     format!("pg_column_size({name}) in (3, 5, 6, 8) and {name} = 'NaN'")
+}
+
+/// A relation in the FROM of Postgres. A query over a table hands on where its rows lie if a range asks for that.
+pub(super) fn from(relation: &Relation, range: &Range) -> String {
+    let physical: &[&str] = match range {
+        Range::Pages { .. } => &["ctid"],
+        _ => &[],
+    };
+    let dialect = Dialect {
+        identifier: &identifier,
+        table: &qualified,
+    };
+    match relation.derived(&dialect, physical) {
+        Some(query) => format!("{query} as s"),
+        None => qualified(&relation.table),
+    }
 }
 
 /// A table as Postgres names it. Double quotes mean the same there as in DuckDB.

@@ -6,6 +6,7 @@ use pintail_lake::{Result, Session};
 use pintail_model::{CursorType, CursorValue, LogicalType, TableName};
 
 use super::catalog::{self, ColumnFacts, IndexColumn, Relation};
+use super::range::{PAGE_ROWS, ROWID};
 use super::scan::qualified;
 use super::types::home;
 use crate::missing::missing_table;
@@ -54,6 +55,11 @@ pub(super) fn describe(
         });
     }
     let rows = estimate(session, alias, &relation, &facts)?;
+    let pages = match rowid {
+        // A key of its own has a name that people know.
+        Some(_) => None,
+        None => blocks(session, alias, &relation, &facts)?,
+    };
     Ok(TableDescription {
         bytes: size(session, alias, rows)?,
         rows,
@@ -61,7 +67,7 @@ pub(super) fn describe(
         name: relation.name,
         identity: None,
         columns,
-        pages: None,
+        pages,
         storage_identity: None,
         indexed,
     })
@@ -138,6 +144,18 @@ fn estimate(
     let Some(row) = rows.first() else { return Ok(None) };
     // An empty table has no largest rowid.
     Ok(u64::try_from(catalog::number(row, 0).unwrap_or(0)).ok())
+}
+
+/// How many blocks of rowids reach to the largest one; `None` for what has no rowid by that name.
+fn blocks(session: &Session, alias: &str, relation: &Relation, facts: &[ColumnFacts]) -> Result<Option<u64>> {
+    let taken = facts.iter().any(|fact| fact.name.eq_ignore_ascii_case(ROWID));
+    if relation.view || relation.without_rowid || taken {
+        return Ok(None);
+    }
+    let sql = format!("select max({ROWID}) as last from {}", qualified(&relation.name));
+    let rows = catalog::rows(session, alias, "look up the size of a table", &sql)?;
+    let last = rows.first().and_then(|row| catalog::number(row, 0)).unwrap_or(0);
+    Ok(u64::try_from(last / PAGE_ROWS + 1).ok())
 }
 
 /// About the size of a table: at most that of the file, and at most a page for each row. What it is exactly only a walk

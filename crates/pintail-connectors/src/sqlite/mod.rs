@@ -34,7 +34,7 @@ use pintail_lake::connector::{
 };
 use pintail_lake::extension::SQLITE;
 use pintail_lake::quote::{identifier, literal};
-use pintail_lake::{Error, Result, Session};
+use pintail_lake::{Error, Relation, Result, Session};
 use pintail_model::{CursorType, LogicalType, Range, Secret, TableName};
 
 /// How long a reader waits for a writer that is just committing.
@@ -91,7 +91,7 @@ impl Connector for SqliteSource {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            page_ranges: false,
+            page_ranges: true,
             range_pushdown: false,
             shared_snapshot: false,
             oldest_transaction: false,
@@ -127,17 +127,21 @@ impl Connector for SqliteSource {
         types::readable(wanted)
     }
 
+    fn reads_queries(&self) -> bool {
+        true
+    }
+
     fn read_point(
         &self,
         session: &Session,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         (cursor, cursor_type): (&str, CursorType),
         now: Timestamp,
     ) -> Result<ReadPoint> {
         self.check_file()?;
         let cursor_max = match cursor_type {
-            CursorType::Integer => catalog::reading(session, || largest(session, alias, table, cursor))?,
+            CursorType::Integer => catalog::reading(session, || largest(session, alias, relation, cursor))?,
             _ => None,
         };
         Ok(ReadPoint {
@@ -178,18 +182,17 @@ impl Connector for SqliteSource {
         scan::scan(alias, request)
     }
 
-    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {
-        scan::count(alias, table, range)
+    fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {
+        scan::count(alias, relation, range)
     }
 }
 
 /// The largest number of a column. Texts and blobs sort after all numbers, and are left to the scan to refuse.
-fn largest(session: &Session, alias: &str, table: &TableName, column: &str) -> Result<Option<i64>> {
+fn largest(session: &Session, alias: &str, relation: &Relation, column: &str) -> Result<Option<i64>> {
     let column = format!("t.{}", identifier(column));
-    let table = scan::qualified(table);
-    let sql = format!(
-        "select {column} as largest from {table} as t where {column} < '' order by {column} desc limit 1"
-    );
+    let from = scan::from(relation, &Range::Whole);
+    let sql =
+        format!("select {column} as largest from {from} where {column} < '' order by {column} desc limit 1");
     let rows = catalog::rows(session, alias, "read the largest value of the cursor", &sql)?;
     Ok(rows.first().and_then(|row| catalog::number(row, 0)))
 }

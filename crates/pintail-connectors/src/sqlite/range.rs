@@ -7,11 +7,12 @@
 //!
 //! A count owes nothing to the engine's reading of texts: SQLite brings them into one form, and compares alone.
 
-use pintail_lake::quote::identifier;
-use pintail_model::{CursorType, CursorValue, LogicalType, Range};
+use pintail_lake::quote::{identifier, literal};
+use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType, Range};
 
 use super::value::Value;
 use crate::guard::Guards;
+use crate::keys::{Compared, Form, Keys};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// 0000-01-01 and 9999-12-31 in days since 1970: what four digits of a year can say.
@@ -38,11 +39,32 @@ pub(super) fn split(range: &Range) -> Split<'_> {
         cursor: None,
     };
     match range {
-        // Pages are no capability of SQLite, and the planner reads capabilities.
-        Range::Whole | Range::Pages { .. } => Split {
+        Range::Whole => Split {
             in_sqlite: None,
             cursor: None,
         },
+        Range::Pages { first, end } => Split {
+            in_sqlite: pages(*first, *end),
+            cursor: None,
+        },
+        Range::Keys {
+            columns,
+            low,
+            high,
+            with_null,
+        } => {
+            let keys = Keys {
+                columns,
+                low: low.as_deref(),
+                high: high.as_deref(),
+                with_null: *with_null,
+            };
+            let name = |column: &str| format!("t.{}", identifier(column));
+            Split {
+                in_sqlite: keys.condition(Form::Rows, &compared, &name),
+                cursor: None,
+            }
+        }
         Range::Key {
             column,
             low,
@@ -83,6 +105,32 @@ pub(super) fn split(range: &Range) -> Split<'_> {
             }
         }
     }
+}
+
+/// SQLite tells nothing of where its pages lie. Instead, rows are told apart by their rowid, in blocks as wide as this:
+/// each is a part of the table's own tree, found at once. The first takes the negative ones too.
+pub(super) const PAGE_ROWS: i64 = 256;
+
+/// The name by which the rowid is asked for: no column of a table that is cut so has it.
+pub(super) const ROWID: &str = "rowid";
+
+fn pages(first: u64, end: Option<u64>) -> Option<String> {
+    let rowid = |page: u64| i64::try_from(page).unwrap_or(i64::MAX).saturating_mul(PAGE_ROWS);
+    let low = (first > 0).then(|| format!("t.{ROWID} >= {}", rowid(first)));
+    let high = end.map(|end| format!("t.{ROWID} < {}", rowid(end)));
+    let bounds: Vec<String> = low.into_iter().chain(high).collect();
+    (!bounds.is_empty()).then(|| bounds.join(" and "))
+}
+
+/// Numbers come before texts, and texts before blobs: whatever stands in a column belongs to one range.
+fn compared(column: &str, value: &KeyValue) -> Compared {
+    let name = format!("t.{}", identifier(column));
+    let (column, value) = match value {
+        KeyValue::Number(CursorValue::Integer(number)) => (name, number.to_string()),
+        KeyValue::Number(other) => (format!("{name} collate binary"), literal(&other.text())),
+        KeyValue::Text(text) | KeyValue::Uuid(text) => (format!("{name} collate binary"), literal(text)),
+    };
+    Compared { column, value }
 }
 
 impl Cursor<'_> {

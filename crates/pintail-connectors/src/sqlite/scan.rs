@@ -2,9 +2,10 @@
 
 use pintail_lake::connector::{Scan, ScanRequest};
 use pintail_lake::quote::{identifier, literal};
+use pintail_lake::relation::{Dialect, Relation};
 use pintail_model::{Range, TableName};
 
-use super::range::{Cursor, Split, split};
+use super::range::{Cursor, ROWID, Split, split};
 use super::value::Value;
 use crate::guard::Guards;
 use crate::labels::{labels, unused_label};
@@ -23,6 +24,20 @@ pub(super) fn qualified(table: &TableName) -> String {
     )
 }
 
+/// A relation in the FROM of SQLite. A query hands on the rowid of its main table if a range asks for that.
+pub(super) fn from(relation: &Relation, range: &Range) -> String {
+    let physical: &[&str] = match range {
+        Range::Pages { .. } => &[ROWID],
+        _ => &[],
+    };
+    let dialect = Dialect {
+        identifier: &identifier,
+        table: &qualified,
+    };
+    let rows = relation.derived(&dialect, physical);
+    format!("{} as t", rows.unwrap_or_else(|| qualified(&relation.table)))
+}
+
 pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
     let values: Vec<Value<'_>> = request
         .columns
@@ -38,7 +53,8 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
         .map(|(value, label)| format!("{} as {}", value.in_sqlite(), identifier(label)))
         .collect();
     columns.extend(extra.columns());
-    let sql = statement(&request.table, &columns, &split);
+    let from = from(&request.relation, &request.range);
+    let sql = statement(&from, &columns, &split);
 
     let mut guards = Guards::default();
     extra.guard(&mut guards);
@@ -67,17 +83,17 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
     }
 }
 
-pub(super) fn count(alias: &str, table: &TableName, range: &Range) -> String {
-    let split = split(range);
+pub(super) fn count(alias: &str, relation: &Relation, range: &Range) -> String {
+    let (split, from) = (split(range), from(relation, range));
     let Some(cursor) = &split.cursor else {
-        let sql = statement(table, &["count(*) as rows".to_owned()], &split);
+        let sql = statement(&from, &["count(*) as rows".to_owned()], &split);
         return format!("select rows::bigint as rows from {}", query(alias, &sql));
     };
     if let Some(exactly) = cursor.exactly() {
-        return count_in_sqlite(alias, table, cursor, &exactly);
+        return count_in_sqlite(alias, &from, cursor, &exactly);
     }
     let extra = Extra::new(&split, &[], &[]);
-    let sql = statement(table, &extra.columns(), &split);
+    let sql = statement(&from, &extra.columns(), &split);
     let mut guards = Guards::default();
     extra.guard(&mut guards);
     let clause = extra.clause(&mut guards);
@@ -85,13 +101,12 @@ pub(super) fn count(alias: &str, table: &TableName, range: &Range) -> String {
 }
 
 /// SQLite compares and counts. Odd values it hands to the engine, one by one, to be refused or compared there.
-fn count_in_sqlite(alias: &str, table: &TableName, cursor: &Cursor<'_>, exactly: &str) -> String {
+fn count_in_sqlite(alias: &str, from: &str, cursor: &Cursor<'_>, exactly: &str) -> String {
     let (column, odd) = (&cursor.value.column, cursor.odd());
     let sql = format!(
         "select case when {} then 1 end as refused, case when {odd} then {column} end as odd, count(*) as rows \
-         from {} as t where ({exactly} or {odd}) group by 1, 2",
-        cursor.value.refused_by_sqlite(),
-        qualified(table)
+         from {from} where ({exactly} or {odd}) group by 1, 2",
+        cursor.value.refused_by_sqlite()
     );
     let mut guards = Guards::default();
     guards.fail_because(
@@ -106,8 +121,8 @@ fn count_in_sqlite(alias: &str, table: &TableName, cursor: &Cursor<'_>, exactly:
     )
 }
 
-fn statement(table: &TableName, columns: &[String], split: &Split<'_>) -> String {
-    let mut sql = format!("select {} from {} as t", columns.join(", "), qualified(table));
+fn statement(from: &str, columns: &[String], split: &Split<'_>) -> String {
+    let mut sql = format!("select {} from {from}", columns.join(", "));
     if let Some(condition) = &split.in_sqlite {
         sql.push_str(&format!(" where {condition}"));
     }

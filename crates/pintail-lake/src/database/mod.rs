@@ -67,7 +67,7 @@ impl DatabasePlace {
             }
         });
         let request = ScanRequest {
-            table: table.clone(),
+            relation: table.into(),
             columns: reads.collect(),
             range: pintail_model::Range::Whole,
         };

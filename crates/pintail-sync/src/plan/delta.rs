@@ -39,7 +39,7 @@ pub(super) fn plan(
         let range = Range::CursorNull {
             column: cursor.source,
         };
-        plan.null_count = Some(draft.connector.count(SOURCE, &facts.table.name, &range));
+        plan.null_count = Some(draft.connector.count(SOURCE, &facts.relation, &range));
     }
     match unfinished(draft, &plan) {
         Some(run) => resume(draft, &mut plan, run),
@@ -114,6 +114,12 @@ fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low:
         );
         partition.changed_only = true;
         plan.partitions.push(partition);
+    }
+    if plan.append_only {
+        // Rows that are there already, as they are, are none that would be changed.
+        plan.partitions
+            .iter_mut()
+            .for_each(|partition| partition.changed_only = true);
     }
     Ok(())
 }

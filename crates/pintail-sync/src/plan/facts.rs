@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use pintail_lake::connector::{Capabilities, ReadPoint, TableDescription};
-use pintail_lake::{FoundTable, LedgerEntry};
+use pintail_lake::{FoundTable, LedgerEntry, Relation};
 use pintail_model::PartitionKey;
 
 use super::PlanKind;
+use super::cut::Bounds;
 use crate::shape::Shape;
 use crate::state::{FrozenPartition, History, StagedRecord, UnfinishedRun};
 
@@ -31,8 +32,12 @@ pub struct Facts {
     pub source_identity: String,
     /// What the source can do.
     pub capabilities: Capabilities,
-    /// What the source says of the table.
+    /// What is read: the table as it is, or a query over it.
+    pub relation: Relation,
+    /// What the source says of it.
     pub table: TableDescription,
+    /// Where the source would cut it, if it was asked.
+    pub bounds: Bounds,
     /// What is carried.
     pub shape: Shape,
     /// What the source says of time, if there is a cursor.

@@ -9,6 +9,7 @@
 //! The same inputs give the same plan, statement by statement; [`PipelinePlan`] prints itself for `--plan`.
 
 mod choose;
+mod cut;
 mod delta;
 mod facts;
 mod full;
@@ -19,17 +20,18 @@ pub mod statement;
 
 use std::path::PathBuf;
 
-use pintail_lake::DestinationPlace;
 use pintail_lake::connector::{Connector, DoubtfulScan, Scan, ScanRequest};
-use pintail_model::{CursorValue, Range, RunId, TableName, checksum};
+use pintail_lake::{DestinationPlace, Relation};
+use pintail_model::{CursorValue, ErrorKind, Range, RunId, TableName, checksum};
 use serde::Serialize;
 
 pub use choose::{ASKED_FOR, Candidate, Candidates, Choice, Chosen, choose};
+pub use cut::{Bounds, Wish};
 pub use facts::{Asked, Facts};
 pub use reuse::Reuse;
 pub use show::{Side, Statement};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
@@ -81,6 +83,8 @@ pub struct PipelinePlan {
     pub destination: Endpoint,
     /// The table of the source, with its schema.
     pub source_table: TableName,
+    /// What is read: that table as it is, or a query over it.
+    pub relation: Relation,
     /// The table of the lake.
     pub table: TableName,
     /// Columns, key, cursor and leaves.
@@ -101,6 +105,8 @@ pub struct PipelinePlan {
     pub whole_count: Option<String>,
     /// How the staged partitions of the unfinished full load are used.
     pub reuse: Option<Reuse>,
+    /// Whether rows of the destination may neither be changed nor removed.
+    pub append_only: bool,
     /// Whether both sides are compared.
     pub parity: bool,
     /// Partitions that may be read at once.
@@ -172,6 +178,8 @@ pub struct PartitionPlan {
     pub staged: Option<StagedRecord>,
     /// How it is read.
     pub scan: Scan,
+    /// The same for people: without texts of rows that it is cut by. `None` if there are none.
+    pub shown_scan: Option<Scan>,
     /// What has to be asked of the source once it is staged.
     pub questions: Vec<Question>,
     /// How the source counts it.
@@ -187,6 +195,8 @@ pub struct Question {
     pub suspicious: String,
     /// Whether the doubt is right for any row of the partition.
     pub all: String,
+    /// The same for people.
+    pub shown: String,
     /// Why a row is refused then.
     pub reason: String,
 }
@@ -210,10 +220,17 @@ pub fn make(
         facts,
         connector,
     };
+    if let (Chosen::Full(_), Some(false)) = (&choice.kind, spec.destination.supports_update) {
+        refuse_replacing(spec, facts, &choice)?;
+    }
     let mut plan = match choice.kind.clone() {
         Chosen::Full(settings) => full::plan(&draft, choice, &settings, candidates.delta_spec()),
         Chosen::Delta { spec, low } => delta::plan(&draft, choice, &spec, low)?,
     };
+    if !connector.holds_snapshot() && !plan.partitions.is_empty() {
+        let note = "the source has no snapshot: a row that changes while it is read arrives as it was before or after";
+        plan.notes.push(note.to_owned());
+    }
     if plan.kind == PlanKind::Delta && facts.history.start_fresh.is_some() {
         let note = "the last comparison found a difference, which only a full load settles";
         plan.notes.push(note.to_owned());
@@ -228,6 +245,22 @@ pub fn make(
     }
     plan.shown = plan.shown_at(place);
     Ok(plan)
+}
+
+/// A full load puts other rows in the place of those that are there.
+fn refuse_replacing(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Result<()> {
+    let Some(found) = facts.found.as_ref().filter(|found| found.rows > 0) else {
+        return Ok(());
+    };
+    Err(Error::refused(
+        ErrorKind::Conflict,
+        format!(
+            "a full load would replace the {} rows of table \"{}\", and `supports_update: false` says that rows are only \
+             ever added to it; a full load would run because {}",
+            found.rows, spec.destination.table, choice.reason
+        ),
+        "Empty the table first, name another one, or take `supports_update: false` out of the pipeline.",
+    ))
 }
 
 /// What is said of an unfinished run that the plan does not go on with.
@@ -283,6 +316,7 @@ impl Draft<'_> {
                 table: spec.destination.table.to_string(),
             },
             source_table: facts.table.name.clone(),
+            relation: facts.relation.clone(),
             table: spec.destination.table.clone(),
             shape: facts.shape.clone(),
             table_rows: facts.table.rows,
@@ -293,6 +327,7 @@ impl Draft<'_> {
             null_count: None,
             whole_count: None,
             reuse: None,
+            append_only: spec.destination.supports_update == Some(false),
             parity: asked.parity,
             concurrency: if shared { wanted.max(1) as usize } else { 1 },
             partitions: Vec::new(),
@@ -302,9 +337,8 @@ impl Draft<'_> {
     }
 
     fn partition(&self, range: Range, expected_rows: Option<u64>) -> PartitionPlan {
-        let table = self.facts.table.name.clone();
         let request = ScanRequest {
-            table,
+            relation: self.facts.relation.clone(),
             columns: self.facts.shape.columns.clone(),
             range,
         };
@@ -323,17 +357,28 @@ impl Draft<'_> {
                 .find(|read| read.column.name == doubt.column)
                 .expect("a doubt is about a column of the request");
             let column = read.source.name.clone();
+            let ask = |range: &Range| {
+                self.connector
+                    .confirm(SOURCE, &request.relation, range, &column, None)
+            };
             Question {
-                all: self
-                    .connector
-                    .confirm(SOURCE, &request.table, &request.range, &column, None),
-                column,
+                all: ask(&request.range),
+                shown: ask(&request.range.shown()),
+                column: column.clone(),
                 suspicious: doubt.suspicious,
                 reason: doubt.reason,
             }
         });
         let questions = questions.collect();
-        let count = self.connector.count(SOURCE, &request.table, &request.range);
+        let count = self.connector.count(SOURCE, &request.relation, &request.range);
+        let shown = request.range.shown();
+        let shown_scan = (shown != request.range).then(|| {
+            let request = ScanRequest {
+                range: shown,
+                ..request.clone()
+            };
+            self.connector.scan(SOURCE, &request)
+        });
         PartitionPlan {
             id: partition::id(&request.range),
             range: request.range,
@@ -344,6 +389,7 @@ impl Draft<'_> {
             compared: false,
             staged: None,
             scan,
+            shown_scan,
             questions,
             count,
         }

@@ -103,9 +103,9 @@ pub(super) fn plan(draft: &Draft<'_>, plan: &mut PipelinePlan, run: &UnfinishedR
         cursor.source
     ));
     let first_catch_up = plan.partitions.len();
-    let (table, column) = (&draft.facts.table.name, cursor.source.clone());
+    let (relation, column) = (&draft.facts.relation, cursor.source.clone());
     let end = far(cursor.cursor_type);
-    let count = |range: &Range| draft.connector.count(SOURCE, table, range);
+    let count = |range: &Range| draft.connector.count(SOURCE, relation, range);
     let mut reach_counts = vec![count(&Range::Cursor {
         column: column.clone(),
         low: None,

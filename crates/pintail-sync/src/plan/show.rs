@@ -4,6 +4,7 @@ use std::fmt;
 
 use std::path::Path;
 
+use pintail_lake::relation::{Join, Query};
 use pintail_lake::{Change, DestinationPlace, StageFolder};
 use pintail_model::CursorValue;
 use serde::Serialize;
@@ -44,13 +45,14 @@ impl PipelinePlan {
         let counted = pintail_lake::quote::identifiers(&[self.shape.counted()]);
         let counted = format!("pintail_tap(<n>, ({COUNTED_LEAF})::bigint, {counted})");
         let filter = self.shown_filter().or(Some(counted));
-        let stage = statement::stage(&partition.scan.sql, &names, filter.as_deref(), &file);
+        let scan = partition.shown_scan.as_ref().unwrap_or(&partition.scan);
+        let stage = statement::stage(&scan.sql, &names, filter.as_deref(), &file);
         let mut statements = vec![Statement {
             side: Side::Engine,
             purpose: "stage the rows",
             sql: stage,
         }];
-        if let Some(sql) = &partition.scan.pushed_down {
+        if let Some(sql) = &scan.pushed_down {
             statements.push(Statement {
                 side: Side::Source,
                 purpose: "as part of it",
@@ -67,7 +69,7 @@ impl PipelinePlan {
             statements.push(Statement {
                 side: Side::Source,
                 purpose: "if there are any, ask about them, by key where they are few",
-                sql: question.all.clone(),
+                sql: question.shown.clone(),
             });
         }
         if self.parity && self.kind == PlanKind::Delta {
@@ -247,8 +249,14 @@ impl PipelinePlan {
             NullRows::Skip => lines.push(("null cursors", "are left out and counted".to_owned())),
             NullRows::Include => lines.push(("null cursors", "are read with every run".to_owned())),
         }
+        if let Some(query) = &self.relation.query {
+            lines.extend(query_lines(query));
+        }
+        if self.append_only {
+            lines.push(("updates", "none: rows are only ever added".to_owned()));
+        }
         if self.kind == PlanKind::Delta {
-            lines.push(("not covered", "rows that were deleted in the source".to_owned()));
+            lines.extend(self.not_covered().into_iter().map(|line| ("not covered", line)));
         }
         let parity = match (&self.shape.leaf, self.parity) {
             (_, false) => "unproven: no comparison".to_owned(),
@@ -258,6 +266,26 @@ impl PipelinePlan {
         lines.push(("parity", parity));
         let notes = self.notes.iter().map(|note| ("note", note.clone()));
         lines.into_iter().chain(notes).collect()
+    }
+
+    /// What changes in the source a delta does not see.
+    fn not_covered(&self) -> Vec<String> {
+        let mut lines = vec!["rows that were deleted in the source".to_owned()];
+        if let Some(query) = &self.relation.query {
+            if !query.filters.is_empty() {
+                lines.push("rows that no longer meet the filters".to_owned());
+            }
+            let joined: Vec<&str> = query.joins.iter().map(|join| join.alias.as_str()).collect();
+            let cursor = self.shape.followed();
+            if let (Some(cursor), false) = (cursor, joined.is_empty()) {
+                lines.push(format!(
+                    "changes in {} that do not move `{}`",
+                    joined.join(", "),
+                    cursor.source
+                ));
+            }
+        }
+        lines
     }
 
     fn columns_line(&self) -> String {
@@ -346,6 +374,14 @@ impl fmt::Display for PipelinePlan {
         }
         Ok(())
     }
+}
+
+/// What a query adds to the table, and takes away from it.
+fn query_lines(query: &Query) -> Vec<(&'static str, String)> {
+    let join = |join: &Join| format!("{} {} as {} on {}", join.kind, join.table, join.alias, join.on);
+    let joins = query.joins.iter().map(|of| ("join", join(of)));
+    let filters = query.filters.iter().map(|filter| ("filter", filter.clone()));
+    joins.chain(filters).collect()
 }
 
 /// A number with separators, as people read it.

@@ -8,6 +8,7 @@ use pintail_model::CursorValue;
 
 use super::facts::Facts;
 use crate::origin;
+use crate::relation::table_of;
 use crate::spec::DeltaSpec;
 use crate::watermark::{self, Again, ClockSettings};
 
@@ -62,8 +63,11 @@ pub(super) fn of_source(pipeline: &str, facts: &Facts, delta: &DeltaSpec) -> Res
         ));
     }
     if entry.source != facts.source_identity {
-        let same_name = origin::name(&entry.source) == origin::name(&facts.source_identity);
-        return Err(match same_name {
+        let same = |part: fn(&str) -> &str| part(&entry.source) == part(&facts.source_identity);
+        return Err(match same(origin::name) {
+            false if same(table_of) => {
+                "the joins, filters or expressions of the pipeline are others than before".to_owned()
+            }
             true => "the source's table was made anew, or another one took its name".to_owned(),
             false => "the pipeline reads another table than before".to_owned(),
         });

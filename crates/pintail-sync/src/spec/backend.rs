@@ -3,8 +3,10 @@
 use pintail_config::decode::{Decoder, Fields, boolean, list, one_of, text};
 use pintail_config::nearest::did_you_mean;
 use pintail_config::{Datastore, Datastores, Node, Position};
+use pintail_lake::relation::JoinKind;
 use pintail_model::TableName;
 
+use super::snippet::snippet;
 use super::unbuilt::Collected;
 
 /// `data_backend`: one table of one datastore.
@@ -18,25 +20,26 @@ pub struct BackendSpec {
     pub table: TableName,
     /// `alias`: the table's name in `column_map`, `filters` and `join`.
     pub alias: Option<String>,
-    /// `join`: tables that add columns to the source. Not built yet.
+    /// `join`: tables that add columns to the source, in order.
     pub joins: Vec<JoinSpec>,
-    /// `filters`: conditions in SQL that a row of the source has to meet. Not built yet.
+    /// `filters`: conditions in SQL of the source, all of which a row has to meet.
     pub filters: Vec<String>,
-    /// `supports_update`: whether rows of the destination can be changed in place. A lake can in any case.
+    /// `supports_update`: whether rows that are in the destination may be changed or removed. Default `true`. With
+    /// `false` rows are only ever added.
     pub supports_update: Option<bool>,
 }
 
 /// One entry of `join`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinSpec {
-    /// `table` and `schema`.
+    /// `table` and `schema`. Without `schema` that of the source's own table.
     pub table: TableName,
     /// `alias`: its name in `column_map` and `on`.
     pub alias: Option<String>,
     /// `on`: the condition, in SQL.
     pub on: String,
     /// `type`: the kind of join. Default `inner`, as in SQL.
-    pub kind: &'static str,
+    pub kind: JoinKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +57,9 @@ impl BackendSpec {
 }
 
 impl JoinSpec {
-    pub(super) fn qualifier(&self) -> &str {
+    /// Its name in conditions and expressions.
+    #[must_use]
+    pub fn qualifier(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.table.table)
     }
 }
@@ -107,22 +112,10 @@ fn read(
     });
     let table = read_table(&mut fields);
     let alias = fields.optional("alias", text);
-    let (joins, filters, supports_update) = match side {
+    let (mut joins, filters, supports_update) = match side {
         Side::Source => {
-            let joins = fields.optional("join", |node, decoder| {
-                let join = list(read_join)(node, decoder)?;
-                if !join.is_empty() {
-                    unbuilt.pipeline("`join`", node.position);
-                }
-                Some(join)
-            });
-            let filters = fields.optional("filters", |node, decoder| {
-                let filters = list(text)(node, decoder)?;
-                if !filters.is_empty() {
-                    unbuilt.pipeline("`filters`", node.position);
-                }
-                Some(filters)
-            });
+            let joins = fields.optional("join", list(read_join));
+            let filters = fields.optional("filters", list(snippet));
             fields.refuse("supports_update", "belongs to the destination");
             (joins.unwrap_or_default(), filters.unwrap_or_default(), None)
         }
@@ -140,6 +133,10 @@ fn read(
     let mut table = table?;
     if table.schema.is_none() {
         table.schema = datastore.and_then(|datastore| datastore.schema.clone());
+    }
+    for join in &mut joins {
+        let schema = &mut join.table.schema;
+        *schema = schema.take().or_else(|| table.schema.clone());
     }
     Some(BackendSpec {
         system: system?,
@@ -168,17 +165,17 @@ fn read_table(fields: &mut Fields<'_, '_>) -> Option<TableName> {
 }
 
 fn read_join(node: &Node, decoder: &mut Decoder) -> Option<JoinSpec> {
-    const KINDS: &[(&str, &str)] = &[
-        ("inner", "inner"),
-        ("left", "left"),
-        ("right", "right"),
-        ("full", "full"),
+    const KINDS: &[(&str, JoinKind)] = &[
+        ("inner", JoinKind::Inner),
+        ("left", JoinKind::Left),
+        ("right", JoinKind::Right),
+        ("full", JoinKind::Full),
     ];
     let mut fields = decoder.fields(node)?;
     let table = read_table(&mut fields);
     let alias = fields.optional("alias", text);
-    let on = fields.required("on", text);
-    let kind = fields.with_default("type", "inner", one_of("a kind of join", KINDS));
+    let on = fields.required("on", snippet);
+    let kind = fields.with_default("type", JoinKind::Inner, one_of("a kind of join", KINDS));
     fields.finish();
     Some(JoinSpec {
         table: table?,

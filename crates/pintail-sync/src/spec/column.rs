@@ -27,14 +27,14 @@ pub struct ColumnSpec {
 pub enum ColumnSource {
     /// A column of the source's table: `id`, or `o.id` where `o` is the table's alias.
     Column(String),
-    /// A column of a joined table: `c.name`. Not built yet.
+    /// A column of a joined table: `c.name`.
     Joined {
         /// The joined table's alias.
         qualifier: String,
         /// Its column.
         column: String,
     },
-    /// Anything else in SQL: `lower(email)`. Not built yet.
+    /// Anything else, in SQL of the source: `lower(email)`.
     Expression(String),
 }
 
@@ -54,6 +54,14 @@ impl ColumnSource {
         match self {
             Self::Column(name) => Some(name),
             Self::Joined { .. } | Self::Expression(_) => None,
+        }
+    }
+
+    /// The name of the column, of whichever table it is.
+    pub(super) fn bare_name(&self) -> Option<&str> {
+        match self {
+            Self::Column(name) | Self::Joined { column: name, .. } => Some(name),
+            Self::Expression(_) => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use pintail_model::TableName;
 use super::backend::BackendSpec;
 use super::column::{ColumnSource, ColumnSpec, Role, find};
 use super::declared_type;
-use super::unbuilt::Collected;
+use super::snippet;
 
 const ROLES: &[(&str, Role)] = &[
     ("unique_column", Role::UniqueColumn),
@@ -34,14 +34,9 @@ impl Columns {
         }
     }
 
-    pub(super) fn read(
-        node: &Node,
-        decoder: &mut Decoder,
-        source: Option<&BackendSpec>,
-        unbuilt: &mut Collected,
-    ) -> Option<Self> {
+    pub(super) fn read(node: &Node, decoder: &mut Decoder, source: Option<&BackendSpec>) -> Option<Self> {
         let mut names: Vec<String> = Vec::new();
-        let read = |node: &Node, decoder: &mut Decoder| read(node, decoder, source, &mut names, unbuilt);
+        let read = |node: &Node, decoder: &mut Decoder| read(node, decoder, source, &mut names);
         let all = list(read)(node, decoder)?;
         let complete = matches!(&node.value, Value::List(items) if items.len() == all.len());
         let partition_columns = all
@@ -101,21 +96,18 @@ fn read(
     decoder: &mut Decoder,
     source: Option<&BackendSpec>,
     names: &mut Vec<String>,
-    unbuilt: &mut Collected,
 ) -> Option<ColumnSpec> {
     let mut fields = decoder.fields(node)?;
     let column_source = fields.required("source", |node, decoder| {
         let source = column_source(node, decoder, source)?;
-        match &source {
-            ColumnSource::Expression(_) => unbuilt.pipeline("an expression as a column", node.position),
-            ColumnSource::Joined { .. } => unbuilt.pipeline("a column of a joined table", node.position),
-            ColumnSource::Column(_) => {}
+        if let ColumnSource::Expression(sql) = &source {
+            snippet::check(sql, node, decoder)?;
         }
         Some(source)
     });
     let dest = fields
         .optional("dest", text)
-        .or_else(|| column_source.as_ref()?.column().map(str::to_owned));
+        .or_else(|| column_source.as_ref()?.bare_name().map(str::to_owned));
     let name_position = fields
         .position_of("dest")
         .or_else(|| fields.position_of("source"));
@@ -203,5 +195,7 @@ fn column_source(node: &Node, decoder: &mut Decoder, source: Option<&BackendSpec
 /// Whether an unquoted text is more than a name. Only signs that do not occur in the names of columns.
 fn expression(text: &str) -> bool {
     let operators = [" + ", " - ", " * ", " / ", "||", "::", "(", ")", "'"];
-    operators.iter().any(|operator| text.contains(operator))
+    let folded = text.to_lowercase();
+    let case = folded.starts_with("case ") && folded.ends_with(" end");
+    case || operators.iter().any(|operator| text.contains(operator))
 }

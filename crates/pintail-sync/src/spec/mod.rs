@@ -20,6 +20,7 @@ mod enrichment;
 mod load;
 mod partition;
 mod pipeline;
+mod snippet;
 mod strategies;
 mod strategy;
 mod unbuilt;

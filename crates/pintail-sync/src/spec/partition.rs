@@ -11,8 +11,9 @@ use super::declared_type::{DeclaredType, data_type};
 pub struct PartitionSpec {
     /// `column`: the column that is cut into ranges.
     pub column: String,
-    /// `step`: width of a range, in `step_unit` for times and in the column's own unit else. `None` for
-    /// `type: value`, where every value is a partition of its own (the file says `step: -1`).
+    /// `step`: width of a range, in `step_unit` for times and in the column's own unit else. Default: parts of about as
+    /// many rows, by what the source knows. `None` too for `type: value`, where every value is a partition of its own
+    /// (the file says `step: -1`).
     pub step: Option<u64>,
     /// `step_unit`: unit of `step` for times. Default: seconds.
     pub step_unit: StepUnit,
@@ -60,7 +61,7 @@ pub(super) fn read(node: &Node, decoder: &mut Decoder, columns: &Columns) -> Opt
     let step = if by_value {
         fields.optional("step", whole_number(-1_i64..=-1)).map(|_| None)
     } else {
-        fields.required("step", whole_number(1_u64..)).map(Some)
+        Some(fields.optional("step", whole_number(1_u64..)))
     };
     let step_unit = fields.with_default(
         "step_unit",

@@ -169,7 +169,7 @@ pub(super) fn read(
         backend::read_provider(node, decoder, Side::Destination, datastores, unbuilt)
     });
     let columns = fields.optional("column_map", |node, decoder| {
-        Columns::read(node, decoder, source.as_ref(), unbuilt)
+        Columns::read(node, decoder, source.as_ref())
     });
     let columns = columns.unwrap_or_else(|| Columns::unmapped(source.as_ref()));
     let partition_column = fields.optional("partition_column", |node, decoder| {

@@ -8,6 +8,7 @@ use pintail_model::{Checksum, PartitionKey};
 
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
+use crate::keys;
 use crate::parity;
 use crate::plan::{NullRows, PartitionPlan, statement};
 use crate::populate;
@@ -130,6 +131,9 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
             return Ok(false);
         }
     }
+    if rows > 0 {
+        keys::check_joined(work, &[&staged.file.path])?;
+    }
     let offered = match rows {
         0 => None,
         _ if partition.changed_only => changed_rows(work, staged)?,
@@ -208,6 +212,7 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(StagedFile, 
         work.discard(&path);
         return Ok(None);
     }
+    keys::check_new(work, &partition.id, &path)?;
     let bytes = work.destination.secure(&path)?;
     let record = StagedRecord {
         path: path.clone(),

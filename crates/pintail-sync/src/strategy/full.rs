@@ -6,6 +6,7 @@ use pintail_model::LeafChecksums;
 use super::reuse::{self, Gathered};
 use crate::error::Result;
 use crate::fetch::{self, Staged};
+use crate::keys;
 use crate::parity;
 use crate::populate;
 use crate::progress::Phase;
@@ -87,6 +88,7 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
 /// Commits and compares.
 fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()> {
     let plan = work.plan;
+    keys::check_joined(work, &reuse::files(staged).collect::<Vec<_>>())?;
     let parts: Vec<CommitPart> = staged
         .iter()
         .map(|staged| {

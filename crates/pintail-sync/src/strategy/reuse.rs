@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use pintail_lake::{Call, StagedFile, quote};
+use pintail_lake::{Call, StagedFile};
 use pintail_model::{CursorValue, ErrorKind, LeafChecksums};
 use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
+use crate::keys;
 use crate::parity;
 use crate::plan::{Reuse, statement};
 use crate::shape::Leaf;
@@ -96,7 +97,8 @@ pub(super) fn gather(work: &Work<'_>, reuse: &Reuse) -> Result<Gathered> {
             "together they are {rows} rows, and the source has {counted}"
         )));
     }
-    let twice = keys_twice(work, &load)?;
+    // A row that moved between two snapshots could hide one that is missing.
+    let twice = keys::twice(work, &files(&load).collect::<Vec<_>>())?;
     if twice > 0 {
         return Ok(Gathered::Refuted(format!(
             "{twice} rows moved without a change of their cursor"
@@ -213,28 +215,8 @@ fn unchanged(
     })
 }
 
-/// How many keys stand in more than one row: a row that moved between two snapshots could hide one that is missing.
-fn keys_twice(work: &Work<'_>, load: &[Staged]) -> Result<u64> {
-    let files: Vec<&Path> = files(load).collect();
-    if files.is_empty() {
-        return Ok(0);
-    }
-    let names = quote::identifiers(&work.plan.shape.key);
-    let all = statement::parquet(&files);
-    let sql = format!("select count(*) from (select 1 from {all} group by {names} having count(*) > 1)");
-    let _callers = work.destination.engine().callers(1)?;
-    let found = work
-        .destination
-        .session()?
-        .query(Call::new("look for rows that were staged twice"), &sql)?;
-    Ok(found
-        .first()
-        .and_then(|row| row.integer(0))
-        .and_then(|rows| u64::try_from(rows).ok())
-        .unwrap_or(0))
-}
-
-fn files(staged: &[Staged]) -> impl Iterator<Item = &Path> {
+/// Files with rows.
+pub(super) fn files(staged: &[Staged]) -> impl Iterator<Item = &Path> {
     staged
         .iter()
         .filter(|staged| staged.file.rows > 0)

@@ -2,10 +2,12 @@
 
 #![cfg(test)]
 
+mod cuts;
 mod database;
 mod delta;
 mod difference;
 mod full;
+mod joined;
 mod lakes;
 mod late_commit;
 mod lost_answer;

@@ -8,8 +8,9 @@ use pintail_lake::connector::{
     Attachment, Capabilities, ColumnRead, Connector, ListedTable, OldestTransaction, ReadPoint, Scan,
     ScanRequest, SnapshotId, SourceColumn, TableDescription, TableKind,
 };
+use pintail_lake::relation::{Dialect, Relation};
 use pintail_lake::{Call, Error, Result, Session, quote};
-use pintail_model::{CursorType, CursorValue, ErrorKind, LogicalType, Range, Secret, TableName};
+use pintail_model::{CursorType, CursorValue, ErrorKind, KeyValue, LogicalType, Range, Secret, TableName};
 
 /// What the source says, beside its rows.
 #[derive(Debug, Clone)]
@@ -126,6 +127,44 @@ fn condition(range: &Range, page_rows: u64) -> String {
             format!("{low}{column} < {}", literal(*high))
         }
         Range::CursorNull { column } => format!("{} is null", quote::identifier(column)),
+        Range::Keys {
+            columns,
+            low,
+            high,
+            with_null,
+        } => {
+            let names: Vec<String> = columns.iter().map(|column| quote::identifier(column)).collect();
+            let bound = |operator: &str, values: &Option<Vec<KeyValue>>| {
+                let values: Option<Vec<String>> = values.as_ref().map(|values| {
+                    let literal = |value: &KeyValue| match value {
+                        KeyValue::Number(number) => literal(*number),
+                        KeyValue::Text(text) | KeyValue::Uuid(text) => quote::literal(text),
+                    };
+                    values.iter().map(literal).collect()
+                });
+                values.map_or_else(
+                    || "true".to_owned(),
+                    |values| format!("({}) {operator} ({})", names.join(", "), values.join(", ")),
+                )
+            };
+            let null: Vec<String> = names.iter().map(|name| format!("{name} is null")).collect();
+            let (low, high, null) = (bound(">=", low), bound("<", high), null.join(" or "));
+            match with_null {
+                true => format!("(({low} and {high}) or {null})"),
+                false => format!("({low} and {high} and not ({null}))"),
+            }
+        }
+    }
+}
+
+fn from(alias: &str, relation: &Relation) -> String {
+    let dialect = Dialect {
+        identifier: &quote::identifier,
+        table: &|table| quote::table(alias, table, "main"),
+    };
+    match relation.derived(&dialect, &["rowid"]) {
+        Some(query) => format!("{query} as s"),
+        None => quote::table(alias, &relation.table, "main"),
     }
 }
 
@@ -260,16 +299,20 @@ impl Connector for FileSource {
         wanted == LogicalType::Text || column.logical_type == Some(LogicalType::Text)
     }
 
+    fn reads_queries(&self) -> bool {
+        true
+    }
+
     fn read_point(
         &self,
         session: &Session,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         (column, kind): (&str, CursorType),
         now: Timestamp,
     ) -> Result<ReadPoint> {
         let cursor_max = if kind == CursorType::Integer {
-            let table = quote::table(alias, table, "main");
+            let table = from(alias, relation);
             let sql = format!("select max({})::bigint from {table}", quote::identifier(column));
             session.query(Call::new("read the largest cursor"), &sql)?[0].integer(0)
         } else {
@@ -318,7 +361,7 @@ impl Connector for FileSource {
             }
         };
         let columns: Vec<String> = request.columns.iter().map(read).collect();
-        let table = quote::table(alias, &request.table, "main");
+        let table = from(alias, &request.relation);
         let condition = condition(&request.range, self.script().page_rows);
         Scan {
             sql: format!("select {}\nfrom {table}\nwhere {condition}", columns.join(", ")),
@@ -326,7 +369,7 @@ impl Connector for FileSource {
         }
     }
 
-    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {
+    fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {
         let Script {
             miscounts_by,
             page_rows,
@@ -337,7 +380,7 @@ impl Connector for FileSource {
         } else {
             format!(" + {miscounts_by}")
         };
-        let table = quote::table(alias, table, "main");
+        let table = from(alias, relation);
         format!(
             "select count(*){more} from {table} where {}",
             condition(range, page_rows)

@@ -214,6 +214,7 @@ fn cursor(cursor_type: CursorType, unit_micros: i64) -> Cursor {
         unit_micros,
         nullable: false,
         chosen: false,
+        of_main_table: true,
     }
 }
 

@@ -65,8 +65,8 @@ pub fn leaves_no_secret_in_statements(fixture: &dyn Fixture) {
             connector.scan(ALIAS, &request),
             "the same request is the same statement"
         );
-        let ScanRequest { table, range, .. } = &request;
-        let count = connector.count(ALIAS, table, range);
+        let ScanRequest { relation, range, .. } = &request;
+        let count = connector.count(ALIAS, relation, range);
         let pushed_down = scan.pushed_down.unwrap_or_default();
         assert_shows_no_password(&format!("{} {pushed_down} {count}", scan.sql), fixture);
     }

@@ -1,8 +1,10 @@
 //! A connector's system, attached to an engine of its own.
 
-use pintail_lake::connector::{ColumnRead, Connector, ListedTable, ScanRequest, TableDescription};
-use pintail_lake::{Call, Engine, EngineSettings, Error, Result, Row, Session};
-use pintail_model::{Column, LeafChecksums, LogicalType, Range, TableName};
+use pintail_lake::connector::{
+    ColumnRead, Connector, ListedTable, ScanRequest, SourceColumn, TableDescription,
+};
+use pintail_lake::{Call, Engine, EngineSettings, Error, Relation, Result, Row, Session};
+use pintail_model::{Column, KeyValue, LeafChecksums, LogicalType, Range, TableName};
 
 /// The name under which the suite attaches.
 pub(super) const ALIAS: &str = "outside";
@@ -72,8 +74,8 @@ impl Attached {
 
     /// How many rows the source counts at this moment.
     #[track_caller]
-    pub fn count_now(&self, table: &TableName, range: &Range) -> u64 {
-        self.reading(|session| self.count(session, table, range))
+    pub fn count_now(&self, relation: &Relation, range: &Range) -> u64 {
+        self.reading(|session| self.count(session, relation, range))
     }
 
     #[track_caller]
@@ -94,6 +96,15 @@ impl Attached {
             .unwrap_or_else(|error| panic!("cannot describe \"{table}\": {}", whole_text(&error)))
     }
 
+    /// Where the source would cut a table.
+    #[track_caller]
+    pub fn bounds(&self, table: &str, columns: &[SourceColumn], parts: u64) -> Vec<Vec<KeyValue>> {
+        let relation = self.describe(table).name.into();
+        self.connector
+            .bounds(&self.session, ALIAS, &relation, columns, parts)
+            .unwrap_or_else(|error| panic!("cannot cut \"{table}\": {}", whole_text(&error)))
+    }
+
     /// All columns of a table as their own types.
     #[track_caller]
     pub fn request(&self, table: &str, range: Range) -> ScanRequest {
@@ -106,7 +117,7 @@ impl Attached {
         });
         ScanRequest {
             columns: columns.collect(),
-            table: description.name,
+            relation: description.name.into(),
             range,
         }
     }
@@ -137,8 +148,8 @@ impl Attached {
 
     /// How many rows the source itself counts.
     #[track_caller]
-    pub fn count(&self, session: &Session, table: &TableName, range: &Range) -> u64 {
-        let sql = self.connector.count(ALIAS, table, range);
+    pub fn count(&self, session: &Session, relation: &Relation, range: &Range) -> u64 {
+        let sql = self.connector.count(ALIAS, relation, range);
         let rows = session
             .query(Call::new("count a table"), &sql)
             .unwrap_or_else(|error| panic!("cannot count {range}: {}", whole_text(&error)));
@@ -151,7 +162,7 @@ impl Attached {
 }
 
 /// A column as one type, under its own name.
-pub fn read_as(source: pintail_lake::connector::SourceColumn, logical_type: LogicalType) -> ColumnRead {
+pub fn read_as(source: SourceColumn, logical_type: LogicalType) -> ColumnRead {
     let column = Column {
         name: source.name.clone(),
         logical_type,

@@ -54,7 +54,7 @@ pub fn may_hold_anything(fixture: &dyn Fixture) {
         };
         for range in [Range::Whole, key] {
             let request = attached.request(name, range);
-            assert_eq!(attached.count_now(&request.table, &request.range), 1, "{name}");
+            assert_eq!(attached.count_now(&request.relation, &request.range), 1, "{name}");
             let sql = attached.connector().scan(ALIAS, &request).sql;
             let rows = attached
                 .reading(|session| session.query(Call::new("read a table"), &sql))
@@ -64,7 +64,7 @@ pub fn may_hold_anything(fixture: &dyn Fixture) {
             assert_eq!(read, written, "{name}: {sql}");
         }
     }
-    let table = attached.describe(NAMES[3]).name;
+    let table = attached.describe(NAMES[3]).name.into();
     for (index, name) in NAMES.iter().enumerate() {
         let cursor = (*name, CursorType::Integer);
         let now = SystemClock.now();

@@ -47,7 +47,7 @@ pub fn show_one_state_to_all_sessions(fixture: &dyn Fixture) {
     for session in &sessions {
         assert_eq!(attached.checksums(session, &whole), before);
         assert_eq!(
-            attached.count(session, &whole.table, &Range::Whole),
+            attached.count(session, &whole.relation, &Range::Whole),
             u64::from(ROWS)
         );
         let mut sum = attached.checksums(session, &parts[0]);

@@ -94,7 +94,7 @@ pub fn that_do_not_fit_fail_the_scan(fixture: &dyn Fixture) {
         assert!(attached.connector().reads_as(&value, unfit.wanted), "{unfit:?}");
         for range in both_ways() {
             let request = ScanRequest {
-                table: description.name.clone(),
+                relation: description.name.clone().into(),
                 columns: vec![read_as(value.clone(), unfit.wanted)],
                 range,
             };
@@ -142,7 +142,7 @@ fn is_right(attached: &Attached, request: &ScanRequest, doubt: &Doubt) -> bool {
     let [all, named] = [None, Some(("id", keys.as_slice()))].map(|keys| {
         let sql = attached
             .connector()
-            .confirm(ALIAS, &request.table, &request.range, column, keys);
+            .confirm(ALIAS, &request.relation, &request.range, column, keys);
         let answer = attached.reading(|session| session.query(Call::new("ask about rows in doubt"), &sql));
         answer.unwrap_or_else(|error| panic!("{}\n{sql}", whole_text(&error)))[0].integer(0) > Some(0)
     });

@@ -12,6 +12,7 @@ mod places;
 mod project;
 mod runs;
 mod secrecy;
+mod seed;
 mod signals;
 mod sources;
 mod sql;

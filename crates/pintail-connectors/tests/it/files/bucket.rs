@@ -41,7 +41,7 @@ fn objects_match_patterns() {
         };
         let request = attached.request(name, Range::Whole);
         assert_eq!(attached.rows(&request).len(), rows, "{inside}");
-        assert_eq!(attached.count_now(&request.table, &Range::Whole), rows as u64);
+        assert_eq!(attached.count_now(&request.relation, &Range::Whole), rows as u64);
     }
 }
 

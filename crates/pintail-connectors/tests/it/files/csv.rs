@@ -77,5 +77,5 @@ fn packed_files_are_unpacked() {
     let attached = Attached::new(files.connector());
     let request = attached.request("orders", Range::Whole);
     assert_eq!(attached.rows(&request).len(), 1_000);
-    assert_eq!(attached.count_now(&request.table, &Range::Whole), 1_000);
+    assert_eq!(attached.count_now(&request.relation, &Range::Whole), 1_000);
 }

@@ -199,7 +199,7 @@ fn a_file_with_the_name_of_a_pattern_is_itself() {
     );
     let sql = attached
         .connector()
-        .count("outside", &TableName::bare("orders"), &Range::Whole);
+        .count("outside", &TableName::bare("orders").into(), &Range::Whole);
     let counted = attached.session().query(Call::new("count"), &sql).unwrap();
     assert_eq!(counted[0].integer(0), Some(3));
 }

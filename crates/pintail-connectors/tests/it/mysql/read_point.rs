@@ -25,7 +25,7 @@ fn read_point(attached: &Attached, database: &MariaDbDatabase<'_>, cursor: (&str
         .read_point(
             attached.session(),
             "outside",
-            &table,
+            &table.into(),
             cursor,
             Timestamp::UNIX_EPOCH,
         )

@@ -31,7 +31,7 @@ fn statements_are_plain_to_read() {
         column("took", "time", LogicalType::Time, true),
     ];
     let mut request = ScanRequest {
-        table: TableName::new("shop", "orders"),
+        relation: TableName::new("shop", "orders").into(),
         columns: columns
             .into_iter()
             .map(|column| {
@@ -61,7 +61,7 @@ fn statements_are_plain_to_read() {
       else true end
     limit 9223372036854775807
     "#);
-    request.table.table = "odd`name".to_owned();
+    request.relation.table.table = "odd`name".to_owned();
     insta::assert_snapshot!(connector.scan("source", &request).pushed_down.unwrap(), @"select `id` as `id`, convert(cast(`changed_at` as char) using utf8mb4) collate utf8mb4_general_ci as `changed_at`, convert(cast(`paid_on` as char) using utf8mb4) collate utf8mb4_general_ci as `paid_on`, convert(`took` using utf8mb4) collate utf8mb4_general_ci as `took` from `shop`.`odd``name` where `changed_at` < timestamp '2024-01-01 00:00:00.000001'");
 }
 
@@ -105,7 +105,7 @@ fn a_snapshot_is_one_state_whatever_the_server_prefers() {
     assert_eq!(attached.checksums(&session, &request), before);
     writer.query_drop("commit").unwrap();
     assert_eq!(attached.checksums(&session, &request), before);
-    assert_eq!(attached.count(&session, &request.table, &Range::Whole), 2);
+    assert_eq!(attached.count(&session, &request.relation, &Range::Whole), 2);
     session.rollback();
     assert_eq!(attached.checksums_now(&request).total().rows, 3);
 }
@@ -138,7 +138,7 @@ fn a_column_that_is_declared_text_keeps_what_no_date_can_hold() {
         columns: columns
             .map(|column| read_as(column.clone(), LogicalType::Text))
             .collect(),
-        table: description.name,
+        relation: description.name.into(),
         range: Range::Whole,
     };
     let rows = attached.rows(&request);

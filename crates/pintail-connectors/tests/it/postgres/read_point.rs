@@ -1,6 +1,7 @@
 //! The clock and the oldest open transaction.
 
 use jiff::{SignedDuration, Timestamp};
+use pintail_lake::Relation;
 use pintail_lake::connector::{OldestTransaction, ReadPoint};
 use pintail_model::{CursorType, TableName};
 use pintail_testkit::conformance::{Attached, Fixture};
@@ -10,7 +11,7 @@ use super::fixture::{PostgresFixture, connect};
 
 fn read_point(attached: &Attached) -> ReadPoint {
     let (table, cursor) = (
-        TableName::new("public", "orders"),
+        TableName::new("public", "orders").into(),
         ("changed_at", CursorType::Timestamp),
     );
     attached
@@ -202,7 +203,13 @@ fn the_largest_integer_is_what_is_visible() {
         let now = Timestamp::UNIX_EPOCH;
         attached
             .connector()
-            .read_point(attached.session(), "outside", &table, cursor, now)
+            .read_point(
+                attached.session(),
+                "outside",
+                &Relation::from(&table),
+                cursor,
+                now,
+            )
             .unwrap()
             .cursor_max
     };

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pintail_lake::Call;
 use pintail_lake::connector::{OldestTransaction, ScanRequest, SourceColumn};
+use pintail_lake::{Call, Relation};
 use pintail_model::{CursorType, CursorValue, ErrorKind, LogicalType, Range, TableName};
 use pintail_testkit::conformance::{Attached, Fixture, read_as};
 
@@ -39,7 +39,7 @@ fn statements_are_plain_to_read() {
         scale: 2,
     };
     let request = ScanRequest {
-        table: TableName::new("main", "orders"),
+        relation: TableName::new("main", "orders").into(),
         columns: vec![
             read_as(column("id", "INTEGER", LogicalType::Int64), LogicalType::Int64),
             read_as(column("amount", "DECIMAL(10,2)", money), money),
@@ -53,7 +53,10 @@ fn statements_are_plain_to_read() {
     let fixture = SqliteFixture::new();
     let connector = fixture.connector();
     insta::assert_snapshot!("cursor", connector.scan("source", &request).sql);
-    insta::assert_snapshot!("count", connector.count("source", &request.table, &request.range));
+    insta::assert_snapshot!(
+        "count",
+        connector.count("source", &request.relation, &request.range)
+    );
     let request = ScanRequest {
         range: Range::Whole,
         ..request
@@ -79,7 +82,7 @@ fn times_are_compared_as_times_whatever_their_form() {
         let rows = attached.rows(&request);
         let mut ids: Vec<i64> = rows.iter().filter_map(|row| row.integer(0)).collect();
         ids.sort_unstable();
-        let counted = attached.count_now(&request.table, &request.range);
+        let counted = attached.count_now(&request.relation, &request.range);
         assert_eq!(counted, ids.len() as u64);
         ids
     };
@@ -290,7 +293,7 @@ fn sqlite_alone_counts_times_as_the_engine_reads_them() {
                 let request = attached.request("events", range);
                 let (read, counted) = (
                     attached.rows(&request).len() as u64,
-                    attached.count_now(&request.table, &request.range),
+                    attached.count_now(&request.relation, &request.range),
                 );
                 assert_eq!(counted, read, "{:?}", request.range);
             }
@@ -308,7 +311,13 @@ fn the_clock_is_the_one_that_is_passed_in() {
     let point = |cursor| {
         attached
             .connector()
-            .read_point(attached.session(), "outside", &table, cursor, now)
+            .read_point(
+                attached.session(),
+                "outside",
+                &Relation::from(&table),
+                cursor,
+                now,
+            )
             .unwrap()
     };
     assert_eq!(
@@ -380,4 +389,36 @@ fn a_file_that_is_no_database_says_so() {
 
     let error = describe(folder.path());
     assert_ne!(error.kind(), ErrorKind::Internal, "{error}");
+}
+
+#[test]
+fn rows_without_an_integer_key_are_cut_by_their_rowid() {
+    let fixture = SqliteFixture::new();
+    fixture.execute(
+        "create table notes (name text primary key, body text);
+         insert into notes with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000)
+         select 'note ' || i, 'text' from n;
+         insert into notes (rowid, name) values (-7, 'below'), (10000000, 'beyond');
+         create table words (word text primary key) without rowid;
+         create table odd (rowid text, body text);
+         create view seen as select name from notes",
+    );
+    let attached = Attached::new(fixture.connector());
+    let pages = |table: &str| attached.describe(table).pages;
+    assert_eq!([pages("words"), pages("odd"), pages("seen")], [None, None, None]);
+    let end = pages("notes").expect("a table with rowids");
+    assert_eq!(end, 10_000_000 / 256 + 1);
+    let bounds = [0, 1, 5, end / 2, end - 1];
+    let ends = bounds.iter().skip(1).copied().map(Some).chain([None]);
+    let sizes: Vec<u64> = bounds
+        .iter()
+        .zip(ends)
+        .map(|(first, end)| {
+            let request = attached.request("notes", Range::Pages { first: *first, end });
+            let read = attached.checksums_now(&request).total().rows;
+            assert_eq!(attached.count_now(&request.relation, &request.range), read);
+            read
+        })
+        .collect();
+    assert_eq!(sizes, [256, 1024, 1721, 0, 1]);
 }

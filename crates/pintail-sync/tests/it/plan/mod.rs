@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use pintail_lake::connector::{OldestTransaction, ReadPoint, SourceColumn, TableDescription};
 use pintail_lake::{Catalogue, FoundTable, LakeLocation, LedgerEntry};
 use pintail_model::{Checksum, CursorType, CursorValue, LogicalType, PartitionKey, RunId, TableName};
-use pintail_sync::plan::{Asked, Candidates, Facts, make};
+use pintail_sync::plan::{Asked, Bounds, Candidates, Facts, make};
+use pintail_sync::relation::Layout;
 use pintail_sync::shape::Shape;
 use pintail_sync::spec::{DeltaSpec, PipelineSpec};
 use pintail_sync::state::History;
@@ -87,6 +88,10 @@ struct Setting {
     spec: PipelineSpec,
     asked: Asked,
     table: TableDescription,
+    /// Tables that are joined to it.
+    joined: Vec<TableDescription>,
+    /// Where the source would cut it.
+    bounds: Bounds,
     oldest: OldestTransaction,
     ledger: Option<CursorValue>,
     /// Changes the ledger's newest entry.
@@ -111,6 +116,8 @@ impl Setting {
                 ..Asked::default()
             },
             table: table(),
+            joined: Vec::new(),
+            bounds: Bounds::default(),
             oldest: OldestTransaction::None,
             ledger: None,
             entry: |_| {},
@@ -135,8 +142,9 @@ impl Setting {
 
     fn make(&self) -> Result<PipelinePlan, Error> {
         let candidates = Candidates::of(&self.spec, &self.asked)?;
-        let read = columns::resolve(&self.spec, &self.table, &self.connector, &lake())?;
-        let shape = Shape::new(&self.spec, &self.table, read, candidates.delta_spec());
+        let layout = Layout::new(&self.spec, self.table.clone(), self.joined.clone());
+        let read = columns::resolve(&self.spec, &layout, &self.connector, &lake())?;
+        let shape = Shape::new(&self.spec, &layout.table, read, candidates.delta_spec());
         let now = instant("2024-01-15T14:00:00Z");
         let oldest = self.oldest.clone();
         let facts = Facts {
@@ -149,7 +157,9 @@ impl Setting {
                 .lock()
                 .expect("no holder panics")
                 .capabilities,
-            table: self.table.clone(),
+            relation: layout.relation,
+            bounds: self.bounds.clone(),
+            table: layout.table,
             read_point: shape.followed().map(|_| ReadPoint {
                 now,
                 zone_offset_micros: 0,

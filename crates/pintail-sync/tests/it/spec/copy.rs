@@ -91,12 +91,10 @@ fn the_same_copy_has_the_same_name_however_it_is_written() {
 }
 
 #[test]
-fn a_copy_to_a_database_is_not_built_yet() {
+fn a_copy_from_a_lake_is_not_built_yet() {
     assert_snapshot!(outline(&copy("ducklake:sqlite:lake.sqlite", "orders", "sqlite:shop.db")), @r"
     copy_orders_e08fb94e: ducklake:sqlite:/work/lake.sqlite?data_path=/work/lake.files orders -> sqlite:/work/shop.db orders
       full = full
-        this release does not support writing to `sqlite` yet
       delta = delta by None
-        this release does not support writing to `sqlite` yet
     ");
 }
