@@ -160,6 +160,15 @@ impl Error {
         }
     }
 
+    /// Whether it is worth trying again: see [`LakeError::transient`].
+    #[must_use]
+    pub fn transient(&self) -> bool {
+        match self {
+            Self::Lake(error) | Self::Partition { source: error, .. } => error.transient(),
+            _ => false,
+        }
+    }
+
     /// The way out, where one is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

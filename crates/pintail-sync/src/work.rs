@@ -9,9 +9,10 @@ use pintail_model::{Clock, PartitionKey, RunId};
 
 use crate::error::{Error, Result};
 use crate::log::RunLog;
-use crate::plan::{PartitionPlan, PipelinePlan};
+use crate::plan::{PartitionPlan, PipelinePlan, PlanKind};
 use crate::progress::{Meter, Progress};
 use crate::report::{Commits, Parity, PartitionTime};
+use crate::retry::Retries;
 use crate::state::{State, StoredWatermark};
 use crate::stop::StopSignal;
 
@@ -27,6 +28,7 @@ pub(crate) struct Work<'a> {
     pub(crate) log: &'a RunLog,
     pub(crate) meter: &'a Meter,
     pub(crate) progress: &'a dyn Progress,
+    pub(crate) retries: &'a Retries<'a>,
     pub(crate) stop: &'a StopSignal,
     pub(crate) clock: &'a dyn Clock,
     /// The address and table of the source, as watermarks remember it.
@@ -36,7 +38,7 @@ pub(crate) struct Work<'a> {
 }
 
 /// What a run has done until now. It is reported however the run ends.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) rows_processed: u64,
     pub(crate) rows_inserted: u64,
@@ -55,6 +57,22 @@ pub(crate) struct Tally {
     pub(crate) restarted: bool,
     /// The watermark as it stands.
     pub(crate) watermark: Option<StoredWatermark>,
+}
+
+impl Tally {
+    /// What of it holds for a run that goes on after its connections were made anew: all that a delta has committed,
+    /// and nothing of what a full load had read, which is read or taken up again.
+    pub(crate) fn carried(self, kind: PlanKind) -> Self {
+        match kind {
+            PlanKind::Delta => self,
+            PlanKind::Full => Self {
+                commits: self.commits,
+                bytes_staged: self.bytes_staged,
+                notes: self.notes,
+                ..Self::default()
+            },
+        }
+    }
 }
 
 impl Work<'_> {

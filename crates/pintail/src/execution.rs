@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Read a full load in that many partitions [default: chosen from the source's statistics]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) partitions: Option<u32>,
+    /// Try again that often what a broken connection ended; 0 fails at once [default: `retries` of the pipeline, or 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(crate) retries: Option<u32>,
     /// Do not compare the two sides; the report then says `unproven`
     #[arg(long)]
     pub(crate) no_parity: bool,
@@ -84,7 +87,10 @@ impl Execution {
     }
 
     /// The request that the sync understands.
-    pub(crate) fn request(self, options: &Options) -> Result<SyncRequest, Diagnostic> {
+    pub(crate) fn request(mut self, options: &Options) -> Result<SyncRequest, Diagnostic> {
+        if let Some(attempts) = options.retries {
+            self.spec.retries.attempts = attempts;
+        }
         let limits = &self.spec.limits;
         let default = EngineSettings::default();
         let engine = EngineSettings {

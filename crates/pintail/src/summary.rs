@@ -5,7 +5,7 @@
 //! ```
 
 use pintail_sync::SyncReport;
-use pintail_sync::report::{Parity, ParityStatus};
+use pintail_sync::report::{Parity, ParityStatus, Retried};
 
 use crate::numbers;
 use crate::terminal::{Palette, Tone};
@@ -33,6 +33,9 @@ pub(crate) fn line(report: &SyncReport, label: &str, palette: Palette) -> String
             report.partitions_skipped, report.partitions_total
         ));
     }
+    if report.retries.count > 0 {
+        parts.push(palette.paint(Tone::Careful, &retries(&report.retries)));
+    }
     parts.join("  ")
 }
 
@@ -48,6 +51,18 @@ fn head(report: &SyncReport, label: &str, palette: Palette) -> String {
     };
     let tone = if mismatch { Tone::Failed } else { Tone::Done };
     format!("{} {label}", palette.paint(tone, word))
+}
+
+/// `tried again 3 times, waited 2.4 s`
+fn retries(retried: &Retried) -> String {
+    let times = match retried.count {
+        1 => "once".to_owned(),
+        count => format!("{} times", numbers::count(count)),
+    };
+    format!(
+        "tried again {times}, waited {}",
+        numbers::seconds(retried.waited_seconds)
+    )
 }
 
 fn changed(report: &SyncReport) -> bool {

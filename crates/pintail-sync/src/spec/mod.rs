@@ -19,6 +19,7 @@ mod enrichment;
 mod load;
 mod partition;
 mod pipeline;
+mod retries;
 mod strategies;
 mod strategy;
 mod unbuilt;
@@ -31,5 +32,6 @@ pub use enrichment::{DimensionSpec, EnrichmentSpec, FieldSpec, TransformationSpe
 pub use load::{LoadedPipeline, load, parse};
 pub use partition::{PartitionSpec, StepUnit};
 pub use pipeline::{HashAlgorithm, LimitsSpec, PipelineSpec, SyncType};
+pub use retries::RetrySpec;
 pub use strategy::{DeltaSpec, FullSpec, NullCursor, StrategyKind, StrategySpec, TuningSpec};
 pub use unbuilt::Unbuilt;

@@ -11,6 +11,7 @@ use super::backend::{self, BackendSpec, Side};
 use super::column::{self, ColumnSpec, Role};
 use super::column_map::Columns;
 use super::enrichment::{self, EnrichmentSpec};
+use super::retries::{self, RetrySpec};
 use super::strategies;
 use super::strategy::StrategySpec;
 use super::unbuilt::{Collected, Unbuilt};
@@ -51,6 +52,8 @@ pub struct PipelineSpec {
     pub hash_algorithm: Option<HashAlgorithm>,
     /// `limits`: what a run may use.
     pub limits: LimitsSpec,
+    /// `retries`: what becomes of broken connections.
+    pub retries: RetrySpec,
     /// `parity`: whether the two sides are compared after a run. Default `true`, because a copy that nobody
     /// compared is unproven; it costs a part of a scan.
     pub parity: bool,
@@ -192,6 +195,7 @@ pub(super) fn read(
     });
     let hash_algorithm = fields.optional("hash_algo", one_of("a hash algorithm", HASH_ALGORITHMS));
     let limits = fields.with_default("limits", LimitsSpec::default(), limits);
+    let retries = fields.with_default("retries", RetrySpec::default(), retries::read);
     let parity = fields.with_default("parity", true, boolean);
     fields.finish();
     Some(PipelineSpec {
@@ -209,6 +213,7 @@ pub(super) fn read(
         enrichment,
         hash_algorithm,
         limits,
+        retries,
         parity,
         unbuilt: Vec::new(),
     })

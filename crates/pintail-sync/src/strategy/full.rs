@@ -60,7 +60,7 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
         work.connector,
         plan.concurrency.min(partitions),
     )?;
-    let staged = fetch::stage_all(work, snapshot.sessions(), &positions)?;
+    let staged = fetch::stage_all(work, &mut snapshot, &positions)?;
     add_up(work, tally, &staged);
     let Some(sql) = plan.whole_count.as_ref().filter(|_| plan.parity) else {
         return Ok(Some(staged));

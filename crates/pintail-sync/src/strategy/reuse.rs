@@ -52,7 +52,7 @@ pub(super) fn gather(work: &Work<'_>, reuse: &Reuse) -> Result<Gathered> {
     let (read, counted, reached) = {
         let sessions = plan.concurrency.min(missing.len());
         let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, sessions)?;
-        let read = fetch::stage_all(work, snapshot.sessions(), &missing)?;
+        let read = fetch::stage_all(work, &mut snapshot, &missing)?;
         let label = format!(
             "count the rows of table \"{}\" in {}",
             plan.source_table, plan.source.address

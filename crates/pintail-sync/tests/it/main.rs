@@ -20,3 +20,4 @@ mod source;
 mod spec;
 mod state;
 mod watermark;
+mod wire;

@@ -1,0 +1,7 @@
+//! Bad lines: connections that break, stall and trickle while a run reads its source and commits to its catalogue.
+//! Nothing is lost, nothing is doubled, and the report says what was tried again.
+
+mod line;
+mod reading;
+mod refused;
+mod storm;
