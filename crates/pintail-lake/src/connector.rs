@@ -16,6 +16,8 @@
 //! - A value arrives exactly as it is, or the statement fails; it never arrives as another value.
 //! - `scan` and `count` are pure: the same request gives the same SQL, which contains no secret.
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use pintail_model::{Column, CursorType, LogicalType, Range, Secret, TableName};
 
@@ -35,6 +37,15 @@ pub struct Capabilities {
     pub shared_snapshot: bool,
     /// The source can tell when its oldest open transaction began.
     pub oldest_transaction: bool,
+}
+
+/// Where a system listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name, or an address.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
 }
 
 /// How a system is attached to an engine.
@@ -228,6 +239,23 @@ pub trait Connector: Send + Sync {
     /// How to attach it under `alias`. The attachment is read-only. Attaching alone may not connect yet: the
     /// first statement reports an unreachable system or refused credentials.
     fn attachment(&self, alias: &str) -> Attachment;
+
+    /// The statement that, once the system is attached, keeps it from having more than `connections` of them open.
+    /// Sessions then wait for each other. `None` for what needs no connections, as a file.
+    fn cap_connections(&self, _alias: &str, _connections: u32) -> Option<String> {
+        None
+    }
+
+    /// Where the system listens, if it is reached over TCP and at one place.
+    fn endpoint(&self) -> Option<Endpoint> {
+        None
+    }
+
+    /// The attachment that reaches [`Connector::endpoint`] by way of `relay`, which passes everything on, and still
+    /// proves who answers there.
+    fn attachment_through(&self, alias: &str, _relay: SocketAddr) -> Attachment {
+        self.attachment(alias)
+    }
 
     /// Lists what can be copied, in the order of its names: tables and views, and partitioned tables as a whole. Left
     /// out are the system's own tables, parts of a partitioned table, what belongs to an extension, and what the user

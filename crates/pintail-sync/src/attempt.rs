@@ -35,6 +35,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) progress: &'a dyn Progress,
     pub(crate) retries: &'a Retries<'a>,
     pub(crate) stop: &'a StopSignal,
+    /// When the run is to pause.
+    pub(crate) until: Option<Timestamp>,
 }
 
 impl Attempt<'_> {
@@ -117,6 +119,7 @@ impl Attempt<'_> {
             retries: self.retries,
             stop: self.stop,
             clock: self.request.clock.as_ref(),
+            until: self.until,
             source_identity: &self.facts.source_identity,
             loose: &loose,
         };

@@ -36,20 +36,38 @@ pub(crate) struct Staged {
     pub(crate) seconds: f64,
 }
 
+/// Where a run whose time is up may pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pauses {
+    /// Between two partitions: what is staged is kept.
+    BetweenPartitions,
+    /// Nowhere: what is staged is to be committed first.
+    Nowhere,
+}
+
 /// Stages partitions, as many at once as there are sessions. In the order of the plan.
+///
+/// # Errors
+/// [`Error::TimeUp`] before a partition that is not the first, once `pauses` is asked and the run's time is up.
 pub(crate) fn stage_all(
     work: &Work<'_>,
     snapshot: &mut Snapshot<'_>,
     positions: &[usize],
+    pauses: Pauses,
 ) -> Result<Vec<Staged>> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let worker = |session: &mut Session, shared: Option<&Shared<'_>>| -> Result<Vec<Staged>> {
         let mut staged = Vec::new();
         while !failed.load(Ordering::Relaxed) {
-            let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) else {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(position) = positions.get(number) else {
                 break;
             };
-            let result = stage_again(work, session, shared, *position);
+            let may_go_on = match pauses {
+                Pauses::BetweenPartitions if number > 0 => work.check_time(),
+                _ => Ok(()),
+            };
+            let result = may_go_on.and_then(|()| stage_again(work, session, shared, *position));
             staged.push(result.inspect_err(|_| failed.store(true, Ordering::Relaxed))?);
         }
         Ok(staged)
@@ -79,9 +97,11 @@ pub(crate) fn stage_all(
 
 /// Puts a session that sees the same snapshot in the place of one that broke. Returns whether that worked.
 fn rejoin(session: &mut Session, shared: &Shared<'_>) -> bool {
+    // Where the source allows so many connections only, the broken one has to go first.
+    session.rollback();
     match shared.join() {
         Ok(Some(fresh)) => {
-            std::mem::replace(session, fresh).rollback();
+            *session = fresh;
             true
         }
         Ok(None) => false,

@@ -39,6 +39,7 @@ pub mod state;
 pub mod stop;
 mod strategy;
 mod survey;
+pub mod throttle;
 pub mod watermark;
 mod work;
 

@@ -9,6 +9,7 @@ use crate::run::SyncRequest;
 use crate::state::{RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
 use crate::survey::survey;
+use crate::throttle::Relay;
 
 /// Everything that is known before a run writes.
 pub(crate) struct Prepared {
@@ -17,6 +18,8 @@ pub(crate) struct Prepared {
     pub(crate) destination: Box<dyn Destination>,
     pub(crate) notes: Vec<String>,
     _alone: Callers,
+    // After everything that may use it.
+    _relay: Option<Relay>,
     /// Files of the lake that were put back.
     pub(crate) repaired: u32,
     /// An earlier run, or an attempt of this one, that had brought everything in and did not get to say so.
@@ -67,6 +70,7 @@ pub(crate) fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSigna
         destination,
         notes,
         _alone: alone,
+        _relay: survey.relay,
         repaired: survey.repaired,
         settled,
     })

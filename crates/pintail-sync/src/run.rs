@@ -21,7 +21,7 @@ use crate::attempt::Attempt;
 use crate::error::{Error, Result};
 use crate::lock::PipelineLock;
 use crate::log::{Level, RunLog};
-use crate::plan::{self, Asked, Candidates, PartitionPlan, PipelinePlan};
+use crate::plan::{self, Asked, Candidates, PartitionPlan, PipelinePlan, PlanKind};
 use crate::prepare::{Prepared, prepare};
 use crate::progress::{Phase, Progress, Watched};
 use crate::report::{Commits, Endpoint, Failure, Parity, ParityStatus, Retried, SyncReport};
@@ -240,6 +240,7 @@ impl Course<'_> {
             };
             let error = match result.map_err(|error| self.stopped(error)) {
                 Ok(()) => return ended(report, Ok(())),
+                Err(Error::TimeUp { .. }) => return ended(paused(report, &prepared.plan), Ok(())),
                 Err(error) => error,
             };
             // The engine goes before the next one comes, and with it every connection.
@@ -278,6 +279,13 @@ impl Course<'_> {
             prepare(self.request, &mut state, self.stop)
         });
         prepared.map_err(|error| self.stopped(error))
+    }
+
+    /// When the run is to pause.
+    fn until(&self) -> Option<Timestamp> {
+        let time = self.request.spec.limits.run_for?;
+        // A time beyond the end of the calendar is no limit.
+        self.started_at.checked_add(time).ok()
     }
 
     fn open_log(&self, run: &RunId) -> Result<RunLog> {
@@ -319,6 +327,7 @@ impl Course<'_> {
             progress: self.progress,
             retries: self.retries,
             stop: self.stop,
+            until: self.until(),
         };
         let mut tally = attempt.new_tally(notes, carried);
         tally.commits.repaired += u64::from(*repaired);
@@ -351,6 +360,27 @@ impl Course<'_> {
 fn kept(plan: &PipelinePlan) -> usize {
     let kept = |partition: &&PartitionPlan| partition.done || partition.staged.is_some();
     plan.partitions.iter().filter(kept).count()
+}
+
+/// The report of a run whose time was up.
+fn paused(report: SyncReport, plan: &PipelinePlan) -> SyncReport {
+    let mut notes = report.notes;
+    notes.push(match (plan.kind, plan.keeps_staged()) {
+        (PlanKind::Delta, _) => "the time of the run was up: the next one goes on behind the last commit".to_owned(),
+        (PlanKind::Full, true) => {
+            "the time of the run was up before the load was complete: the next one goes on with what is staged".to_owned()
+        }
+        (PlanKind::Full, false) => {
+            "the time of the run was up before the load was complete, and without a cursor the next one begins anew: give it \
+             more time"
+                .to_owned()
+        }
+    });
+    SyncReport {
+        status: RunStatus::Paused,
+        notes,
+        ..report
+    }
 }
 
 /// The report of a run whose last commit was in when nobody knew.
@@ -400,10 +430,9 @@ fn log_start(log: &RunLog, plan: &PipelinePlan) {
 }
 
 fn log_end(log: &RunLog, report: &SyncReport) {
-    let level = if report.status == RunStatus::Completed {
-        Level::Info
-    } else {
-        Level::Error
+    let level = match report.status {
+        RunStatus::Completed | RunStatus::Paused => Level::Info,
+        _ => Level::Error,
     };
     log.write(
         level,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
+use jiff::Timestamp;
 use pintail_lake::connector::Connector;
 use pintail_lake::{Destination, DestinationPlace, StageFolder};
 use pintail_model::{Clock, PartitionKey, RunId};
@@ -31,6 +32,8 @@ pub(crate) struct Work<'a> {
     pub(crate) retries: &'a Retries<'a>,
     pub(crate) stop: &'a StopSignal,
     pub(crate) clock: &'a dyn Clock,
+    /// When the run is to pause.
+    pub(crate) until: Option<Timestamp>,
     /// The address and table of the source, as watermarks remember it.
     pub(crate) source_identity: &'a str,
     /// Files that no commit was offered yet: they go with a run that ends early.
@@ -89,6 +92,17 @@ impl Work<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Pauses the run here if its time is up. To be asked between partitions, after at least one of them: every run gets
+    /// further, however short its time.
+    pub(crate) fn check_time(&self) -> Result<()> {
+        match self.until {
+            Some(until) if self.clock.now() >= until => Err(Error::TimeUp {
+                pipeline: self.plan.pipeline.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The key of a partition in the ledger.

@@ -6,6 +6,7 @@
 
 use pintail_sync::SyncReport;
 use pintail_sync::report::{Parity, ParityStatus, Retried};
+use pintail_sync::state::RunStatus;
 
 use crate::numbers;
 use crate::terminal::{Palette, Tone};
@@ -17,6 +18,13 @@ pub(crate) fn line(report: &SyncReport, label: &str, palette: Palette) -> String
         parts.push(rows(report));
     }
     parts.push(numbers::seconds(report.duration_seconds));
+    if report.status == RunStatus::Paused {
+        parts.push(format!(
+            "{} of {} partitions done",
+            report.partitions_processed + report.partitions_skipped,
+            report.partitions_total
+        ));
+    }
     // Where nothing was compared there is nothing to say.
     let compared = report.parity.leaves > 0 || report.parity.status != ParityStatus::Ok;
     let read = report.rows_processed > 0 || changed(report);
@@ -40,6 +48,9 @@ pub(crate) fn line(report: &SyncReport, label: &str, palette: Palette) -> String
 }
 
 fn head(report: &SyncReport, label: &str, palette: Palette) -> String {
+    if report.status == RunStatus::Paused {
+        return format!("{} {label}", palette.paint(Tone::Careful, "paused"));
+    }
     let committed = changed(report) || report.commits.count > 0;
     let mismatch = report.parity.status == ParityStatus::Mismatch;
     let word = match (committed, mismatch) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pintail_config::decode::{Decoder, boolean, duration, list, one_of, size, text, whole_number};
+use pintail_config::decode::{Decoder, bandwidth, boolean, duration, list, one_of, size, text, whole_number};
 use pintail_config::units::ByteSize;
 use pintail_config::{Datastores, Node, Position, Value};
 
@@ -92,6 +92,15 @@ pub struct LimitsSpec {
     /// `statement_timeout`: deadline of every single statement, as a duration like `10m`. Default: none, because reads
     /// take as long as the table is large.
     pub statement_timeout: Option<Duration>,
+    /// `run_for`: how long a run may begin new partitions, as a duration like `30m`; then it pauses, and the next one
+    /// goes on. What is under way is brought to its end. Default: none.
+    pub run_for: Option<Duration>,
+    /// `source_connections`: how many connections to the source are open at once, at most. Default: one for each
+    /// partition that is read at once, and as many as the engine has threads for a table that is read as a whole.
+    pub source_connections: Option<u32>,
+    /// `source_bandwidth`: how much is read from the source in a second, as a size like `10 MiB`, over all connections
+    /// together. Default: as much as the network gives.
+    pub source_bandwidth: Option<ByteSize>,
 }
 
 impl PipelineSpec {
@@ -254,6 +263,9 @@ fn limits(node: &Node, decoder: &mut Decoder) -> Option<LimitsSpec> {
         threads: fields.optional("threads", whole_number(1_u32..=1024)),
         temp_folder: fields.optional("temp_folder", text).map(PathBuf::from),
         statement_timeout: fields.optional("statement_timeout", duration),
+        run_for: fields.optional("run_for", duration),
+        source_connections: fields.optional("source_connections", whole_number(1_u32..=1024)),
+        source_bandwidth: fields.optional("source_bandwidth", bandwidth),
     };
     fields.finish();
     Some(limits)

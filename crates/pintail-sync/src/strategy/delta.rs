@@ -7,7 +7,7 @@ use pintail_lake::{Call, Change, Compared, StagedFile};
 use pintail_model::{Checksum, PartitionKey};
 
 use crate::error::{Error, Result};
-use crate::fetch::{self, Staged};
+use crate::fetch::{self, Pauses, Staged};
 use crate::parity;
 use crate::plan::{NullRows, PartitionPlan, statement};
 use crate::populate;
@@ -33,9 +33,12 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     if let Some(sql) = &plan.null_count {
         check_null_rows(work, tally, &snapshot, sql)?;
     }
-    for wave in pending.chunks(sessions) {
+    for (number, wave) in pending.chunks(sessions).enumerate() {
+        if number > 0 {
+            work.check_time()?;
+        }
         work.progress.phase(Phase::Reading);
-        for staged in fetch::stage_all(work, &mut snapshot, wave)? {
+        for staged in fetch::stage_all(work, &mut snapshot, wave, Pauses::Nowhere)? {
             if !bring_in(work, tally, &snapshot, &staged)? {
                 return Ok(());
             }
