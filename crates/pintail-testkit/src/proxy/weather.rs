@@ -7,6 +7,8 @@ use super::Fault;
 pub struct Weather {
     /// The same seed does the same to the same bytes.
     pub seed: u64,
+    /// So many bytes of the server pass before anything happens.
+    pub calm_bytes: u64,
     /// Something happens about once in so many bytes that the server sends.
     pub bytes_between: u64,
     /// How many connections are cut at most.
@@ -46,6 +48,8 @@ pub(super) struct Storm {
     random: fastrand::Rng,
     /// Bytes until something happens.
     left: u64,
+    /// Bytes until anything may happen.
+    calm: u64,
     pub(super) felt: Felt,
 }
 
@@ -55,6 +59,7 @@ impl Storm {
             weather,
             random: fastrand::Rng::with_seed(weather.seed),
             left: 0,
+            calm: weather.calm_bytes,
             felt: Felt::default(),
         };
         storm.left = storm.interval();
@@ -72,6 +77,10 @@ impl Storm {
     /// What happens to an answer of `length` bytes.
     pub(super) fn at_answer(&mut self, length: usize) -> Option<Gust> {
         let bytes = length as u64;
+        if self.calm > 0 {
+            self.calm = self.calm.saturating_sub(bytes);
+            return None;
+        }
         if bytes < self.left {
             self.left -= bytes;
             return None;
@@ -96,7 +105,7 @@ impl Storm {
 
     /// What happens to a commit.
     pub(super) fn at_commit(&mut self) -> Option<Fault> {
-        if !self.weather.commits || !self.may_cut() || self.random.u8(..3) > 0 {
+        if !self.weather.commits || self.calm > 0 || !self.may_cut() || self.random.u8(..3) > 0 {
             return None;
         }
         self.felt.commits += 1;

@@ -83,8 +83,7 @@ fn the_commands_of_a_sync_explain_themselves() {
               Read a full load in that many partitions [default: chosen from the source's statistics]
 
           --retries <N>
-              Try again that often what a broken connection ended; 0 fails at once [default: `retries` of the pipeline,
-              or 5]
+              Try again that often what a broken connection ended; 0 fails at once [default: 5, or what the pipeline says]
 
           --for <TIME>
               Begin no new partition after that time, as `30m`: the run pauses, and the next one goes on
@@ -132,8 +131,7 @@ fn the_commands_of_a_sync_explain_themselves() {
               Read a full load in that many partitions [default: chosen from the source's statistics]
 
           --retries <N>
-              Try again that often what a broken connection ended; 0 fails at once [default: `retries` of the pipeline,
-              or 5]
+              Try again that often what a broken connection ended; 0 fails at once [default: 5, or what the pipeline says]
 
           --for <TIME>
               Begin no new partition after that time, as `30m`: the run pauses, and the next one goes on

@@ -26,9 +26,11 @@ fn seeds() -> Vec<u64> {
     }
 }
 
+/// Some storms come while a run looks around, most of them later.
 fn weather(random: &mut fastrand::Rng, bytes_between: u64) -> Weather {
     Weather {
         seed: random.u64(..),
+        calm_bytes: random.u64(..10 * bytes_between),
         bytes_between,
         cuts: random.u32(1..=4),
         commits: true,
@@ -50,10 +52,10 @@ fn storms_leave_both_sides_equal(kind: Kind) {
                  select {round} * 100000 + id, 'new', {round}, clock_timestamp() from generate_series(1, 100) as ids (id)",
                 random.u32(2..20),
             ));
-            line.source.set_weather(weather(&mut random, 150_000));
+            line.source.set_weather(weather(&mut random, 60_000));
             let catalogue = line.catalogue.as_ref();
             if let Some(catalogue) = catalogue {
-                catalogue.set_weather(weather(&mut random, 20_000));
+                catalogue.set_weather(weather(&mut random, 15_000));
             }
             let report = line.run((random.u8(..3) == 0).then_some("everything"));
             let felt = (line.source.calm(), catalogue.map(TcpProxy::calm));
