@@ -247,8 +247,10 @@ impl FaultClass {
         if let Some(class) = refused_by_postgres(reason) {
             return class;
         }
-        // The client library's own words, which a lost connection has in whatever it interrupts.
-        if class != Self::Ended && LOST.iter().any(|words| has(words)) {
+        // The client library's own words, which a lost connection has in whatever it interrupts. Of one that was lost
+        // before, it has nothing to say.
+        let silent = reason.trim().is_empty() && text.contains("Failed to execute query \"");
+        if class != Self::Ended && (silent || LOST.iter().any(|words| has(words))) {
             return Self::Input;
         }
         // SQLite's words for a catalogue whose disk or folder fails it.

@@ -10,7 +10,7 @@ use pintail_lake::{Catalogue, LakeLocation};
 use pintail_model::ErrorKind;
 use pintail_sync::spec::RetrySpec;
 use pintail_sync::{Error, Phase, Progress, StopSignal, SyncReport, SyncRequest};
-use pintail_testkit::{PostgresServer, TcpProxy};
+use pintail_testkit::{Database, PostgresServer, TcpProxy};
 
 use crate::lakes::Kind;
 use crate::served::{Served, shown};
@@ -22,6 +22,8 @@ pub(super) struct Line {
     /// The way to a Postgres catalogue.
     pub(super) catalogue: Option<TcpProxy>,
     lake: LakeLocation,
+    /// A database that is written to in the place of the lake, and the way to it.
+    pub(super) database: Option<(Database<'static>, TcpProxy)>,
 }
 
 impl Line {
@@ -48,7 +50,15 @@ impl Line {
             source: TcpProxy::start(server),
             catalogue,
             lake,
+            database: None,
         }
+    }
+
+    /// The same, into the table of the same name of a database.
+    pub(super) fn into_database(mut self) -> Self {
+        let server = PostgresServer::shared();
+        self.database = Some((server.fresh_database(), TcpProxy::start(server.address())));
+        self
     }
 
     pub(super) fn request(&self, strategy: Option<&str>) -> SyncRequest {
@@ -56,7 +66,31 @@ impl Line {
         let from = Location::parse(&url, Path::new("/")).expect("an address");
         let mut request = self.served.request(&self.lake, strategy);
         request.source = registry::source(&from.datastore).expect("a source of this release");
+        if let Some((database, proxy)) = &self.database {
+            let url = proxy.url(database.name());
+            let to = Location::parse(&url, Path::new("/")).expect("an address");
+            let stage = self.served.place.folder.path().join("stage");
+            request.destination = registry::destination(&to.datastore, &stage).expect("a destination");
+        }
         request
+    }
+
+    /// Fails unless both sides hold the same rows.
+    #[track_caller]
+    pub(super) fn assert_equal(&self) {
+        let Some((database, _)) = &self.database else {
+            return self.served.assert_equal();
+        };
+        let sql = "select orders::text from orders order by id";
+        let rows = database.client().query(sql, &[]).expect("a table");
+        let written: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let source = self.served.source_rows();
+        assert_eq!(written.len(), source.len());
+        let unlike = written
+            .iter()
+            .zip(&source)
+            .find(|(written, source)| written != source);
+        assert_eq!(unlike, None);
     }
 
     pub(super) fn run(&self, strategy: Option<&str>) -> SyncReport {

@@ -37,12 +37,12 @@ fn weather(random: &mut fastrand::Rng, bytes_between: u64) -> Weather {
     }
 }
 
-fn storms_leave_both_sides_equal(kind: Kind) {
+fn storms_leave_both_sides_equal(make: impl Fn() -> Line) {
     let mut felt_retries = 0;
     for seed in seeds() {
         eprintln!("PINTAIL_WIRE_SEED={seed}");
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut line = Line::new(kind, ORDERS);
+        let mut line = make();
         line.served.spec.max_concurrent_partitions = Some(random.u32(1..=3));
         for round in 2..5 {
             line.served.partitions = Some(random.u32(1..=6));
@@ -53,12 +53,15 @@ fn storms_leave_both_sides_equal(kind: Kind) {
                 random.u32(2..20),
             ));
             line.source.set_weather(weather(&mut random, 60_000));
-            let catalogue = line.catalogue.as_ref();
-            if let Some(catalogue) = catalogue {
-                catalogue.set_weather(weather(&mut random, 15_000));
+            let written = line
+                .catalogue
+                .as_ref()
+                .or(line.database.as_ref().map(|(_, proxy)| proxy));
+            if let Some(written) = written {
+                written.set_weather(weather(&mut random, 15_000));
             }
             let report = line.run((random.u8(..3) == 0).then_some("everything"));
-            let felt = (line.source.calm(), catalogue.map(TcpProxy::calm));
+            let felt = (line.source.calm(), written.map(TcpProxy::calm));
             let told = format!(
                 "PINTAIL_WIRE_SEED={seed}, round {round}: {felt:?}, {:?}, {:?}",
                 report.retries, report.commits
@@ -71,7 +74,7 @@ fn storms_leave_both_sides_equal(kind: Kind) {
             );
             eprintln!("{told}");
             felt_retries += report.retries.count;
-            line.served.assert_equal();
+            line.assert_equal();
         }
     }
     assert!(felt_retries > 0, "no storm was felt");
@@ -79,10 +82,15 @@ fn storms_leave_both_sides_equal(kind: Kind) {
 
 #[test]
 fn storms_on_the_way_to_the_source_leave_both_sides_equal() {
-    storms_leave_both_sides_equal(Kind::Sqlite);
+    storms_leave_both_sides_equal(|| Line::new(Kind::Sqlite, ORDERS));
 }
 
 #[test]
 fn storms_on_the_way_to_source_and_catalogue_leave_both_sides_equal() {
-    storms_leave_both_sides_equal(Kind::Postgres);
+    storms_leave_both_sides_equal(|| Line::new(Kind::Postgres, ORDERS));
+}
+
+#[test]
+fn storms_on_the_way_to_two_databases_leave_both_sides_equal() {
+    storms_leave_both_sides_equal(|| Line::new(Kind::Sqlite, ORDERS).into_database());
 }
