@@ -26,9 +26,31 @@ pub fn parse_size(text: &str) -> Option<ByteSize> {
     (text.starts_with(|letter: char| letter.is_ascii_digit()) && size.as_u64() < u64::MAX).then_some(size)
 }
 
+/// Reads what may pass in a second: a size, with `/s` behind it or without. `None` for less than 1 KiB, too: nothing
+/// could be read with that.
+#[must_use]
+pub fn parse_bandwidth(text: &str) -> Option<ByteSize> {
+    let text = text.trim();
+    let size = parse_size(text.strip_suffix("/s").unwrap_or(text))?;
+    (size.as_u64() >= 1024).then_some(size)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{parse_duration, parse_size};
+    use super::{parse_bandwidth, parse_duration, parse_size};
+
+    #[test]
+    fn bandwidths_are_sizes_in_a_second() {
+        let check = |text: &str, bytes: Option<u64>| {
+            assert_eq!(parse_bandwidth(text).map(|size| size.as_u64()), bytes, "{text}");
+        };
+        check("10 MiB/s", Some(10 << 20));
+        check("10 MiB", Some(10 << 20));
+        check("1 KiB/s", Some(1024));
+        for bad in ["", "/s", "10 MiB/min", "1023", "0"] {
+            check(bad, None);
+        }
+    }
 
     #[test]
     fn durations_carry_a_unit_or_are_seconds() {

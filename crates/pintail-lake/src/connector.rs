@@ -18,6 +18,8 @@
 //! - A value arrives exactly as it is, or the statement fails; it never arrives as another value.
 //! - `scan` and `count` are pure: the same request gives the same SQL, which contains no secret.
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use pintail_model::{Column, CursorType, KeyValue, LogicalType, NativeType, Range, Secret, TableName};
 
@@ -38,6 +40,15 @@ pub struct Capabilities {
     pub shared_snapshot: bool,
     /// The source can tell when its oldest open transaction began.
     pub oldest_transaction: bool,
+}
+
+/// Where a system listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name, or an address.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
 }
 
 /// How a system is attached to an engine.
@@ -238,6 +249,23 @@ pub trait Connector: Send + Sync {
     /// Says in its own words what the engine's refusal to attach it means, where a user can do something about it.
     fn explain(&self, error: Error) -> Error {
         error
+    }
+
+    /// The statement that, once the system is attached, keeps it from having more than `connections` of them open.
+    /// Sessions then wait for each other. `None` for what needs no connections, as a file.
+    fn cap_connections(&self, _alias: &str, _connections: u32) -> Option<String> {
+        None
+    }
+
+    /// Where the system listens, if it is reached over TCP and at one place.
+    fn endpoint(&self) -> Option<Endpoint> {
+        None
+    }
+
+    /// The attachment that reaches [`Connector::endpoint`] by way of `relay`, which passes everything on, and still
+    /// proves who answers there.
+    fn attachment_through(&self, alias: &str, _relay: SocketAddr) -> Attachment {
+        self.attachment(alias)
     }
 
     /// Lists what can be copied, in the order of its names: tables and views, and partitioned tables as a whole. Left

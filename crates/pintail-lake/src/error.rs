@@ -119,6 +119,17 @@ impl Error {
         }
     }
 
+    /// Whether the same thing may succeed a moment later on a connection of its own: a connection broke, or nobody
+    /// answered. A full disk, a deadline that somebody set and a lack of memory are `Unavailable` too, and stay.
+    #[must_use]
+    pub fn transient(&self) -> bool {
+        match self {
+            Self::Statement { source, .. } => source.class == FaultClass::Input,
+            Self::Undecided { source, .. } => source.transient(),
+            _ => false,
+        }
+    }
+
     /// The way out, where one is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -189,6 +200,18 @@ pub enum FaultClass {
     Other,
 }
 
+/// What client libraries say of a connection that is gone.
+const LOST: &[&str] = &[
+    "server closed the connection unexpectedly",
+    "no connection to the server",
+    "could not receive data from server",
+    "could not send data to server",
+    "connection has been closed unexpectedly",
+    "terminating connection due to",
+    "Lost connection to",
+    "server has gone away",
+];
+
 impl FaultClass {
     fn of(text: &str) -> Self {
         if let Some(answer) = MySqlAnswer::of(text) {
@@ -217,11 +240,23 @@ impl FaultClass {
         if has("FATAL:") && has("database \"") && has("does not exist") || has("Unknown database '") {
             return Self::Name;
         }
-        if has("authentication failed") || has("no password supplied") || has("Access denied for user") {
+        let unknown_role = has("FATAL:") && has("role \"") && has("does not exist");
+        if has("authentication failed")
+            || has("no password supplied")
+            || has("Access denied for user")
+            || has("no pg_hba.conf entry")
+            || unknown_role
+        {
             return Self::Login;
         }
         if let Some(class) = refused_by_postgres(reason) {
             return class;
+        }
+        // The client library's own words, which a lost connection has in whatever it interrupts. Of one that was lost
+        // before, it has nothing to say.
+        let silent = reason.trim().is_empty() && text.contains("Failed to execute query \"");
+        if class != Self::Ended && (silent || LOST.iter().any(|words| has(words))) {
+            return Self::Input;
         }
         // SQLite's words for a catalogue whose disk or folder fails it.
         if has("disk I/O error") || has("unable to open database file") {

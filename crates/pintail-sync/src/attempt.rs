@@ -14,6 +14,7 @@ use crate::log::RunLog;
 use crate::plan::{Facts, PipelinePlan};
 use crate::progress::{Meter, Progress};
 use crate::report::{ParityStatus, SyncReport};
+use crate::retry::Retries;
 use crate::run::SyncRequest;
 use crate::state::{NewPartition, NewRun, RunStatus, State, StoredWatermark};
 use crate::stop::StopSignal;
@@ -32,7 +33,10 @@ pub(crate) struct Attempt<'a> {
     pub(crate) run: &'a RunId,
     pub(crate) log: &'a RunLog,
     pub(crate) progress: &'a dyn Progress,
+    pub(crate) retries: &'a Retries<'a>,
     pub(crate) stop: &'a StopSignal,
+    /// When the run is to pause.
+    pub(crate) until: Option<Timestamp>,
 }
 
 impl Attempt<'_> {
@@ -69,8 +73,8 @@ impl Attempt<'_> {
         state.begin_run(&run, &partitions)
     }
 
-    /// A tally with what was known before.
-    pub(crate) fn new_tally(&self, notes: &[String]) -> Tally {
+    /// A tally with what was known before, and what earlier attempts of this very run did.
+    pub(crate) fn new_tally(&self, notes: &[String], carried: Tally) -> Tally {
         let (plan, facts) = (self.plan, self.facts);
         let watermark = plan
             .low
@@ -83,11 +87,17 @@ impl Attempt<'_> {
                 table_id: facts.found.as_ref().map(|table| table.table_id),
                 source: facts.source_identity.clone(),
             });
-        let notes = notes.iter().chain(&plan.notes).cloned().collect();
+        let notes = carried
+            .notes
+            .iter()
+            .chain(notes)
+            .chain(&plan.notes)
+            .cloned()
+            .collect();
         Tally {
             watermark,
             notes,
-            ..Tally::default()
+            ..carried
         }
     }
 
@@ -106,8 +116,10 @@ impl Attempt<'_> {
             log: self.log,
             meter: &meter,
             progress: self.progress,
+            retries: self.retries,
             stop: self.stop,
             clock: self.request.clock.as_ref(),
+            until: self.until,
             source_identity: &self.facts.source_identity,
             loose: &loose,
         };
@@ -185,8 +197,18 @@ impl Attempt<'_> {
         let partitions_skipped = match &plan.reuse {
             // What was staged was thrown away after all.
             Some(_) if tally.restarted => 0,
-            _ => skipped.count() as u64,
+            Some(_) => skipped.count() as u64,
+            // An attempt of this very run may have brought some of them in.
+            None => (plan.partitions.len() as u64)
+                .saturating_sub(tally.partitions_processed)
+                .min(skipped.count() as u64),
         };
+        let mut notes: Vec<String> = Vec::new();
+        for note in tally.notes {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
         SyncReport {
             strategy: plan.strategy.clone(),
             rows_processed: tally.rows_processed,
@@ -206,7 +228,7 @@ impl Attempt<'_> {
             commits: tally.commits,
             bytes_staged: tally.bytes_staged,
             partition_times: tally.partition_times,
-            notes: tally.notes,
+            notes,
             status: if mismatch {
                 RunStatus::ParityMismatch
             } else {

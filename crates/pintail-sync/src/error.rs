@@ -144,6 +144,12 @@ pub enum Error {
         /// The way out.
         hint: Option<String>,
     },
+    /// The run's time is up. Never leaves this crate: a run that pauses is no failure.
+    #[error("the time of pipeline `{pipeline}` is up")]
+    TimeUp {
+        /// The pipeline.
+        pipeline: String,
+    },
     /// The run was stopped on request, between two commits.
     #[error("pipeline `{pipeline}` was stopped on request")]
     Stopped {
@@ -186,7 +192,16 @@ impl Error {
             },
             Self::Lake(error) => error.kind(),
             Self::Refused { kind, .. } => *kind,
-            Self::Stopped { .. } => ErrorKind::Cancelled,
+            Self::Stopped { .. } | Self::TimeUp { .. } => ErrorKind::Cancelled,
+        }
+    }
+
+    /// Whether it is worth trying again: see [`LakeError::transient`].
+    #[must_use]
+    pub fn transient(&self) -> bool {
+        match self {
+            Self::Lake(error) | Self::Partition { source: error, .. } => error.transient(),
+            _ => false,
         }
     }
 
@@ -225,7 +240,7 @@ impl Error {
             Self::Lake(error) => error.hint(),
             Self::Refused { hint, .. } => hint.clone(),
             Self::Stopped { .. } => Some("Start it again: it goes on where it was stopped.".to_owned()),
-            Self::State { .. } | Self::File { .. } => None,
+            Self::State { .. } | Self::File { .. } | Self::TimeUp { .. } => None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Fetching: the rows of a partition, from the source into a staged Parquet file.
 //!
 //! The engine reads and writes; this only says what, and proves that the file holds what passed: COPY's own count of
-//! rows must equal that of the tap. Nothing is tried twice here: a source that fails once may fail half-way through
-//! everything that follows, and a run can be started again at the price of one partition.
+//! rows must equal that of the tap. A partition whose session broke is read again on a new one that joins the same
+//! snapshot of the source, while the session that opened it lives. If that one breaks, the snapshot is gone with it,
+//! and the run has to see what can still be used.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::doubt;
 use crate::error::{Error, Result};
 use crate::plan::{PartitionPlan, PlanKind, SOURCE, statement};
 use crate::shape::{COUNTED_LEAF, Leaf};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Shared, Snapshot};
 use crate::state::StagedRecord;
 use crate::work::Work;
 
@@ -35,33 +36,51 @@ pub(crate) struct Staged {
     pub(crate) seconds: f64,
 }
 
+/// Where a run whose time is up may pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pauses {
+    /// Between two partitions: what is staged is kept.
+    BetweenPartitions,
+    /// Nowhere: what is staged is to be committed first.
+    Nowhere,
+}
+
 /// Stages partitions, as many at once as there are sessions. In the order of the plan.
+///
+/// # Errors
+/// [`Error::TimeUp`] before a partition that is not the first, once `pauses` is asked and the run's time is up.
 pub(crate) fn stage_all(
     work: &Work<'_>,
-    sessions: &mut [Session],
+    snapshot: &mut Snapshot<'_>,
     positions: &[usize],
+    pauses: Pauses,
 ) -> Result<Vec<Staged>> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let worker = |session: &mut Session| -> Result<Vec<Staged>> {
+    let worker = |session: &mut Session, shared: Option<&Shared<'_>>| -> Result<Vec<Staged>> {
         let mut staged = Vec::new();
         while !failed.load(Ordering::Relaxed) {
-            let Some(position) = positions.get(next.fetch_add(1, Ordering::Relaxed)) else {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(position) = positions.get(number) else {
                 break;
             };
-            let result = work.check_stop().and_then(|()| stage(work, session, *position));
+            let may_go_on = match pauses {
+                Pauses::BetweenPartitions if number > 0 => work.check_time(),
+                _ => Ok(()),
+            };
+            let result = may_go_on.and_then(|()| stage_again(work, session, shared, *position));
             staged.push(result.inspect_err(|_| failed.store(true, Ordering::Relaxed))?);
         }
         Ok(staged)
     };
-    let (first, others) = sessions.split_first_mut().expect("a snapshot has a session");
+    let (first, others, shared) = snapshot.parts();
     let others = others.iter_mut().take(positions.len().saturating_sub(1));
     let _callers = work.destination.engine().callers(1 + others.len())?;
     let results: Vec<Result<Vec<Staged>>> = std::thread::scope(|scope| {
         let worker = &worker;
         let threads: Vec<_> = others
-            .map(|session| scope.spawn(move || worker(session)))
+            .map(|session| scope.spawn(move || worker(session, Some(shared))))
             .collect();
-        let mut results = vec![worker(first)];
+        let mut results = vec![worker(first, None)];
         for thread in threads {
             results.push(
                 thread
@@ -74,6 +93,47 @@ pub(crate) fn stage_all(
     let mut staged = results.into_iter().collect::<Result<Vec<_>>>()?.concat();
     staged.sort_by_key(|staged| staged.position);
     Ok(staged)
+}
+
+/// Puts a session that sees the same snapshot in the place of one that broke. Returns whether that worked.
+fn rejoin(session: &mut Session, shared: &Shared<'_>) -> bool {
+    // Where the source allows so many connections only, the broken one has to go first.
+    session.rollback();
+    match shared.join() {
+        Ok(Some(fresh)) => {
+            *session = fresh;
+            true
+        }
+        Ok(None) => false,
+        Err(error) => {
+            tracing::warn!(%error, "the snapshot of the source could not be joined again");
+            false
+        }
+    }
+}
+
+/// Stages one partition, again if its session broke and another one can join the snapshot of the source.
+fn stage_again(
+    work: &Work<'_>,
+    session: &mut Session,
+    shared: Option<&Shared<'_>>,
+    position: usize,
+) -> Result<Staged> {
+    let mut waits = work.retries.waits();
+    loop {
+        work.check_stop()?;
+        let error = match stage(work, session, position) {
+            Ok(staged) => return Ok(staged),
+            Err(error) => error,
+        };
+        let Some(shared) = shared else {
+            return Err(error);
+        };
+        let error = work.retries.wait_after(error, &mut waits)?;
+        if !rejoin(session, shared) {
+            return Err(error);
+        }
+    }
 }
 
 /// Stages one partition.

@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pintail_lake::Tap;
+use pintail_model::ErrorKind;
+use serde::Serialize;
 
 /// What a run is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It looks at both sides and makes its plan.
     Planning,
@@ -18,6 +21,19 @@ pub enum Phase {
     Committing,
     /// It compares both sides.
     Comparing,
+}
+
+impl Phase {
+    /// The word in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::Reading => "reading",
+            Self::Committing => "committing",
+            Self::Comparing => "comparing",
+        }
+    }
 }
 
 /// A watcher of one run. Calls come from several threads and must return soon.
@@ -41,6 +57,11 @@ pub trait Progress: Sync {
     fn phase(&self, phase: Phase) {
         let _ = phase;
     }
+
+    /// An error of that kind came in the way, and the run tries again after `wait`.
+    fn retries(&self, phase: Phase, kind: ErrorKind, wait: Duration) {
+        let _ = (phase, kind, wait);
+    }
 }
 
 /// Nobody watches.
@@ -48,6 +69,49 @@ pub trait Progress: Sync {
 pub struct Unwatched;
 
 impl Progress for Unwatched {}
+
+/// A watcher, and the phase that it was told of last.
+pub(crate) struct Watched<'a> {
+    watcher: &'a dyn Progress,
+    phase: Mutex<Phase>,
+}
+
+impl<'a> Watched<'a> {
+    pub(crate) fn new(watcher: &'a dyn Progress) -> Self {
+        Self {
+            watcher,
+            phase: Mutex::new(Phase::Planning),
+        }
+    }
+
+    /// What the run does now.
+    pub(crate) fn now(&self) -> Phase {
+        *self.phase.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl Progress for Watched<'_> {
+    fn started(&self, rows: Option<u64>, partitions: usize, done: usize) {
+        self.watcher.started(rows, partitions, done);
+    }
+
+    fn rows(&self, rows: u64) {
+        self.watcher.rows(rows);
+    }
+
+    fn partition_done(&self, id: &str, rows: u64) {
+        self.watcher.partition_done(id, rows);
+    }
+
+    fn phase(&self, phase: Phase) {
+        *self.phase.lock().expect("no holder of this lock panics") = phase;
+        self.watcher.phase(phase);
+    }
+
+    fn retries(&self, phase: Phase, kind: ErrorKind, wait: Duration) {
+        self.watcher.retries(phase, kind, wait);
+    }
+}
 
 /// Counts rows while statements run.
 #[derive(Default)]

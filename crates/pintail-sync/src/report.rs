@@ -9,13 +9,15 @@
 //! A report counts what its own attempt did.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use pintail_model::RunId;
+use pintail_model::{ErrorKind, RunId};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::file_name::file_name;
+use crate::progress::Phase;
 use crate::resources::Resources;
 use crate::state::RunStatus;
 
@@ -72,6 +74,8 @@ pub struct SyncReport {
     pub snapshot: Option<i64>,
     /// What the commits needed.
     pub commits: Commits,
+    /// What was tried again.
+    pub retries: Retried,
     /// Bytes of the files that it staged.
     pub bytes_staged: u64,
     /// What each partition took.
@@ -150,6 +154,49 @@ pub struct Commits {
     pub asked: u64,
     /// Files that were put back after a lost answer.
     pub repaired: u64,
+}
+
+/// What was tried again because a connection broke or nobody answered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Retried {
+    /// How often.
+    pub count: u64,
+    /// Seconds that were waited before.
+    pub waited_seconds: f64,
+    /// What, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<RetriedStep>,
+}
+
+/// One sort of what was tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RetriedStep {
+    /// What the run did.
+    pub phase: Phase,
+    /// The kind of the error that came in the way.
+    pub kind: ErrorKind,
+    /// How often.
+    pub times: u64,
+}
+
+impl Retried {
+    /// Adds one attempt.
+    pub(crate) fn add(&mut self, phase: Phase, kind: ErrorKind, wait: Duration) {
+        self.count += 1;
+        self.waited_seconds += wait.as_secs_f64();
+        match self
+            .of
+            .iter_mut()
+            .find(|step| (step.phase, step.kind) == (phase, kind))
+        {
+            Some(step) => step.times += 1,
+            None => self.of.push(RetriedStep {
+                phase,
+                kind,
+                times: 1,
+            }),
+        }
+    }
 }
 
 /// One partition.

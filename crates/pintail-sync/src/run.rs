@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! lock ─▶ state ─▶ survey ─▶ plan ─▶ freeze ─▶ strategy ─▶ sweep ─▶ report
-//!                                                 │ error or stop
-//!                                                 └▶ loose files go ─▶ report
+//!                ▲                                │ error or stop
+//!                └── a connection broke ── loose files go ─▶ report
 //! ```
 //!
 //! Whatever ends a run, its report is written, and the next run goes on from what the lake's ledger says.
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use pintail_lake::connector::Connector;
-use pintail_lake::{Access, Callers, Destination, DestinationPlace, Engine, EngineSettings, SweepPolicy};
+use pintail_lake::{Access, DestinationPlace, Engine, EngineSettings};
 use pintail_model::{Clock, ErrorKind, RunId};
 use serde_json::json;
 
@@ -21,10 +21,12 @@ use crate::attempt::Attempt;
 use crate::error::{Error, Result};
 use crate::lock::PipelineLock;
 use crate::log::{Level, RunLog};
-use crate::plan::{self, Asked, Candidates, Facts, PipelinePlan};
-use crate::progress::{Phase, Progress};
-use crate::report::{Commits, Endpoint, Failure, Parity, SyncReport};
+use crate::plan::{self, Asked, Candidates, PartitionPlan, PipelinePlan, PlanKind};
+use crate::prepare::{Prepared, prepare};
+use crate::progress::{Phase, Progress, Watched};
+use crate::report::{Commits, Endpoint, Failure, Parity, ParityStatus, Retried, SyncReport};
 use crate::resources::Resources;
+use crate::retry::Retries;
 use crate::spec::PipelineSpec;
 use crate::state::{History, Reset, RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
@@ -92,6 +94,7 @@ impl SyncRequest {
             resumed: false,
             snapshot: None,
             commits: Commits::default(),
+            retries: Retried::default(),
             bytes_staged: 0,
             partition_times: Vec::new(),
             notes: Vec::new(),
@@ -99,7 +102,7 @@ impl SyncRequest {
         }
     }
 
-    fn asked(&self) -> Asked {
+    pub(crate) fn asked(&self) -> Asked {
         Asked {
             strategy: self.strategy.clone(),
             partitions: self.partitions,
@@ -138,7 +141,8 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
 
 /// Runs a pipeline once.
 ///
-/// A request to stop interrupts reads at once and waits for a commit under way; the run then ends as `Cancelled`.
+/// A request to stop interrupts reads at once and waits for a commit under way; the run then ends as `Cancelled`. Where
+/// a connection breaks, the run goes on as the next one would: see [`crate::retry`].
 ///
 /// # Errors
 /// [`Error::AlreadyRunning`] at once if another run of the pipeline is under way. After any error the lake holds whole
@@ -148,84 +152,256 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     let (started_at, before) = (request.clock.now(), Resources::now());
     let pipeline = &request.spec.name;
     let _lock = PipelineLock::take(&request.data_dir, pipeline, started_at)?;
-    let mut state = State::open(&request.data_dir)?;
-
-    progress.phase(Phase::Planning);
-    let prepared = prepare(request, &mut state, stop).map_err(|error| stopped(error, request, stop));
-    let resumed = prepared
-        .as_ref()
-        .ok()
-        .and_then(|prepared| prepared.plan.resumes.clone());
-    let run = resumed.unwrap_or_else(|| RunId::new(started_at, request.random));
-    let clock = Arc::clone(&request.clock);
-    let log = RunLog::open(&request.data_dir, pipeline, &run, request.log_level, clock)?;
-    let end = |report: SyncReport, error: Option<&Error>| {
-        let completed_at = request.clock.now();
-        let report = SyncReport {
-            status: error.map_or(report.status, status_of),
-            completed_at,
-            duration_seconds: completed_at.duration_since(started_at).as_secs_f64(),
-            errors: u64::from(error.is_some()),
-            error: error.map(Failure::of),
-            resources: Resources::now().since(before),
-            ..report
-        };
-        log_end(&log, &report);
-        let written = report.write(&request.data_dir);
-        written.map(|_| report)
-    };
-    let prepared = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            // The first error counts, whether its report could be written or not.
-            let _ = end(request.blank_report(&run, started_at), Some(&error));
-            return Err(error);
-        }
-    };
-
-    let Prepared {
-        plan,
-        facts,
-        destination,
-        notes,
-        repaired,
-        ..
-    } = &prepared;
-    log_start(&log, plan);
-    let attempt = Attempt {
+    let state = Mutex::new(State::open(&request.data_dir)?);
+    let progress = Watched::new(progress);
+    let retries = Retries::new(pipeline, &request.spec.retries, request.random, &progress, stop);
+    let course = Course {
         request,
-        plan,
-        facts,
-        destination: destination.as_ref(),
-        run: &run,
-        log: &log,
-        progress,
+        progress: &progress,
         stop,
+        retries: &retries,
+        started_at,
+        state: &state,
     };
-    if let Err(error) = attempt.freeze(&mut state, started_at) {
-        let _ = end(attempt.report(Tally::default(), started_at), Some(&error));
-        return Err(error);
+    let mut log = None;
+    let Ended { report, result } = course.run(&mut log);
+    let error = result.as_ref().err();
+    let completed_at = request.clock.now();
+    let report = SyncReport {
+        status: error.map_or(report.status, status_of),
+        completed_at,
+        duration_seconds: completed_at.duration_since(started_at).as_secs_f64(),
+        errors: u64::from(error.is_some()),
+        error: error.map(Failure::of),
+        retries: retries.retried(),
+        resources: Resources::now().since(before),
+        ..report
+    };
+    if let Some(log) = &log {
+        log_end(log, &report);
     }
-    let mut tally = attempt.new_tally(notes);
-    tally.commits.repaired = u64::from(*repaired);
-    let state = Mutex::new(state);
-    let result = attempt
-        .execute(&state, &mut tally)
-        .map_err(|error| stopped(error, request, stop));
+    let written = report.write(&request.data_dir);
+    let message = report.error.as_ref().map(|error| error.message.as_str());
     let mut state = state.into_inner().expect("no holder of the state panics");
-
-    let report = end(attempt.report(tally, started_at), result.as_ref().err());
-    let status = result
-        .as_ref()
-        .err()
-        .map(status_of)
-        .or(report.as_ref().ok().map(|report| report.status));
-    let message = result.as_ref().err().map(|error| Failure::of(error).message);
-    let status = status.unwrap_or(RunStatus::Completed);
-    let finished = state.finish_run(pipeline, &run, status, request.clock.now(), message.as_deref());
+    let finished = state.finish_run(pipeline, &report.run_id, report.status, completed_at, message);
+    // The first error counts, whether its report could be written or not.
     result?;
     finished?;
-    report
+    written.map(|_| report)
+}
+
+/// How a run ended.
+struct Ended {
+    report: SyncReport,
+    result: Result<()>,
+}
+
+/// A run with all its attempts.
+struct Course<'a> {
+    request: &'a SyncRequest,
+    progress: &'a Watched<'a>,
+    stop: &'a StopSignal,
+    retries: &'a Retries<'a>,
+    started_at: Timestamp,
+    state: &'a Mutex<State>,
+}
+
+impl Course<'_> {
+    /// Makes attempts until one comes through, or fails in a way that is not worth another.
+    fn run(&self, log: &mut Option<RunLog>) -> Ended {
+        let request = self.request;
+        let prepared = self.prepare();
+        let resumed = prepared
+            .as_ref()
+            .ok()
+            .and_then(|prepared| prepared.plan.resumes.clone());
+        let goes_on = resumed.is_some();
+        let mut run = resumed.unwrap_or_else(|| RunId::new(self.started_at, request.random));
+        let mut report = request.blank_report(&run, self.started_at);
+        let ended = |report, result| Ended { report, result };
+        let opened = self.open_log(&run).map(|opened| *log = Some(opened));
+        let mut prepared = match prepared.and_then(|prepared| opened.map(|()| prepared)) {
+            Ok(prepared) => prepared,
+            Err(error) => return ended(report, Err(error)),
+        };
+        let (mut carried, mut waits, mut durable) = (Tally::default(), self.retries.waits(), 0);
+        loop {
+            let kept = kept(&prepared.plan);
+            if kept > durable {
+                // What is kept is not lost to the next failure either.
+                (waits, durable) = (self.retries.waits(), kept);
+            }
+            let kind = prepared.plan.kind;
+            let log_of_run = log.as_ref().expect("the log was opened with the run");
+            let (attempted, tally, result) = self.attempt(&prepared, &run, log_of_run, carried);
+            report = SyncReport {
+                resumed: goes_on,
+                ..attempted
+            };
+            let error = match result.map_err(|error| self.stopped(error)) {
+                Ok(()) => return ended(report, Ok(())),
+                Err(Error::TimeUp { .. }) => return ended(paused(report, &prepared.plan), Ok(())),
+                Err(error) => error,
+            };
+            // The engine goes before the next one comes, and with it every connection.
+            drop(prepared);
+            if let Err(error) = self.retries.wait_after(error, &mut waits) {
+                return ended(report, Err(error));
+            }
+            carried = tally.carried(kind);
+            prepared = match self.prepare() {
+                Ok(prepared) => prepared,
+                Err(error) => return ended(report, Err(error)),
+            };
+            if let Some(over) = prepared.settled.as_ref().filter(|over| over.run == run) {
+                return ended(settled(report, over, &prepared.notes), Ok(()));
+            }
+            if prepared.plan.resumes.as_ref() != Some(&run) {
+                let again = RunId::new(request.clock.now(), self.retries.number(request.random));
+                carried.notes.push(started_again(&run, &again));
+                prepared
+                    .plan
+                    .notes
+                    .retain(|note| !note.starts_with(&format!("run {run}")));
+                run = again;
+                *log = match self.open_log(&run) {
+                    Ok(log) => Some(log),
+                    Err(error) => return ended(report, Err(error)),
+                };
+            }
+        }
+    }
+
+    fn prepare(&self) -> Result<Prepared> {
+        self.progress.phase(Phase::Planning);
+        let prepared = self.retries.run(|| {
+            let mut state = self.state.lock().expect("no holder of the state panics");
+            prepare(self.request, &mut state, self.stop)
+        });
+        prepared.map_err(|error| self.stopped(error))
+    }
+
+    /// When the run is to pause.
+    fn until(&self) -> Option<Timestamp> {
+        let time = self.request.spec.limits.run_for?;
+        // A time beyond the end of the calendar is no limit.
+        self.started_at.checked_add(time).ok()
+    }
+
+    fn open_log(&self, run: &RunId) -> Result<RunLog> {
+        let request = self.request;
+        let clock = Arc::clone(&request.clock);
+        RunLog::open(
+            &request.data_dir,
+            &request.spec.name,
+            run,
+            request.log_level,
+            clock,
+        )
+    }
+
+    /// Carries a plan out, and says how far that came.
+    fn attempt(
+        &self,
+        prepared: &Prepared,
+        run: &RunId,
+        log: &RunLog,
+        carried: Tally,
+    ) -> (SyncReport, Tally, Result<()>) {
+        let Prepared {
+            plan,
+            facts,
+            destination,
+            notes,
+            repaired,
+            ..
+        } = prepared;
+        log_start(log, plan);
+        let attempt = Attempt {
+            request: self.request,
+            plan,
+            facts,
+            destination: destination.as_ref(),
+            run,
+            log,
+            progress: self.progress,
+            retries: self.retries,
+            stop: self.stop,
+            until: self.until(),
+        };
+        let mut tally = attempt.new_tally(notes, carried);
+        tally.commits.repaired += u64::from(*repaired);
+        let frozen = {
+            let mut state = self.state.lock().expect("no holder of the state panics");
+            attempt.freeze(&mut state, self.started_at)
+        };
+        let result = frozen.and_then(|()| attempt.execute(self.state, &mut tally));
+        (attempt.report(tally.clone(), self.started_at), tally, result)
+    }
+
+    /// An interrupted statement of a run that was asked to stop is no failure.
+    fn stopped(&self, error: Error) -> Error {
+        let cancelled = match &error {
+            Error::Lake(inner) | Error::Partition { source: inner, .. } => {
+                inner.kind() == ErrorKind::Cancelled
+            }
+            _ => false,
+        };
+        if self.stop.stopped() && cancelled {
+            return Error::Stopped {
+                pipeline: self.request.spec.name.clone(),
+            };
+        }
+        error
+    }
+}
+
+/// How many partitions of a plan need no more work, or none but to be put together.
+fn kept(plan: &PipelinePlan) -> usize {
+    let kept = |partition: &&PartitionPlan| partition.done || partition.staged.is_some();
+    plan.partitions.iter().filter(kept).count()
+}
+
+/// The report of a run whose time was up.
+fn paused(report: SyncReport, plan: &PipelinePlan) -> SyncReport {
+    let mut notes = report.notes;
+    notes.push(match (plan.kind, plan.keeps_staged()) {
+        (PlanKind::Delta, _) => "the time of the run was up: the next one goes on behind the last commit".to_owned(),
+        (PlanKind::Full, true) => {
+            "the time of the run was up before the load was complete: the next one goes on with what is staged".to_owned()
+        }
+        (PlanKind::Full, false) => {
+            "the time of the run was up before the load was complete, and without a cursor the next one begins anew: give it \
+             more time"
+                .to_owned()
+        }
+    });
+    SyncReport {
+        status: RunStatus::Paused,
+        notes,
+        ..report
+    }
+}
+
+/// The report of a run whose last commit was in when nobody knew.
+fn settled(report: SyncReport, over: &UnfinishedRun, notes: &[String]) -> SyncReport {
+    let mut parity = report.parity;
+    if over.uncompared() > 0 && parity.status == ParityStatus::Ok {
+        parity.status = ParityStatus::Unproven;
+    }
+    SyncReport {
+        parity,
+        status: RunStatus::Completed,
+        notes: report.notes.into_iter().chain(notes.iter().cloned()).collect(),
+        ..report
+    }
+}
+
+fn started_again(run: &RunId, again: &RunId) -> String {
+    format!(
+        "a connection broke, and with it the source's snapshot: what run {run} had read cannot be proven to fit to what is \
+         there now, and the load started again as run {again}"
+    )
 }
 
 /// Forgets a pipeline, or what one of its strategies did, by its name or type, so that the next run is a full load.
@@ -237,93 +413,6 @@ pub fn reset(data_dir: &Path, pipeline: &str, strategy: Option<&str>, clock: &dy
     let mut state = State::open(data_dir)?;
     let strategy = strategy.map(|name| state.strategy(pipeline, name)).transpose()?;
     state.reset(pipeline, strategy.as_deref())
-}
-
-/// Everything that is known before a run writes.
-struct Prepared {
-    plan: PipelinePlan,
-    facts: Facts,
-    destination: Box<dyn Destination>,
-    notes: Vec<String>,
-    _alone: Callers,
-    /// Files of the lake that were put back.
-    repaired: u32,
-}
-
-fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Result<Prepared> {
-    let (asked, pipeline) = (request.asked(), &request.spec.name);
-    let history = state.history(pipeline)?;
-    let engine = Engine::open(&request.engine)?;
-    stop.reaches(engine.stopper());
-    // Most statements are look-ups; those that are not ask for the engine's threads.
-    let alone = engine.callers(usize::MAX)?;
-    let survey = survey(request, &asked, &engine, Access::ReadWrite, history)?;
-    let mut facts = survey.facts;
-    let destination = survey
-        .destination
-        .expect("a destination that is written to is made where it is missing");
-    let mut notes = Vec::new();
-    if let Some(over) = facts.settle(pipeline) {
-        sweep_after(destination.as_ref(), request, &over.run)?;
-        state.finish_run(pipeline, &over.run, RunStatus::Completed, facts.now, None)?;
-        notes.push(brought_in(&over));
-    }
-    if asked.parity {
-        notes.extend(facts.require_checksums());
-    }
-    if survey.repaired > 0 {
-        notes.push(format!(
-            "an earlier run did not learn that its last commit is in: {} files of it were put back",
-            survey.repaired
-        ));
-    }
-    let candidates = Candidates::of(&request.spec, &asked)?;
-    let plan = plan::make(
-        &request.spec,
-        &asked,
-        &candidates,
-        &facts,
-        request.source.as_ref(),
-        request.destination.as_ref(),
-    )?;
-    Ok(Prepared {
-        plan,
-        facts,
-        destination,
-        notes,
-        _alone: alone,
-        repaired: survey.repaired,
-    })
-}
-
-/// Removes what a run had staged and did not commit before it was cut off. Once it counts as completed, nobody knows
-/// that these files were its own: then they stay until they are old.
-fn sweep_after(destination: &dyn Destination, request: &SyncRequest, run: &RunId) -> Result<()> {
-    let policy = SweepPolicy {
-        own_runs: vec![run.clone()],
-        older_than: None,
-    };
-    match destination.sweep(&request.spec.destination.table, &policy) {
-        // It does not count as completed yet: the next run sweeps.
-        Err(error) if error.kind() == ErrorKind::Cancelled => Err(error.into()),
-        Err(error) => {
-            tracing::warn!(%run, %error, "what a run left behind could not be swept");
-            Ok(())
-        }
-        Ok(_) => Ok(()),
-    }
-}
-
-/// What is said of a run that only did not get to say that it was over.
-fn brought_in(run: &UnfinishedRun) -> String {
-    let said = format!("run {} had brought everything in before it was cut off", run.run);
-    match run.uncompared() {
-        0 => said,
-        open => format!(
-            "{said}, and {open} of its {} partitions were not compared: a full load settles that",
-            run.partitions.len()
-        ),
-    }
 }
 
 fn log_start(log: &RunLog, plan: &PipelinePlan) {
@@ -341,10 +430,9 @@ fn log_start(log: &RunLog, plan: &PipelinePlan) {
 }
 
 fn log_end(log: &RunLog, report: &SyncReport) {
-    let level = if report.status == RunStatus::Completed {
-        Level::Info
-    } else {
-        Level::Error
+    let level = match report.status {
+        RunStatus::Completed | RunStatus::Paused => Level::Info,
+        _ => Level::Error,
     };
     log.write(
         level,
@@ -362,20 +450,5 @@ fn status_of(error: &Error) -> RunStatus {
     match error.kind() {
         ErrorKind::Cancelled => RunStatus::Interrupted,
         _ => RunStatus::Failed,
-    }
-}
-
-/// An interrupted statement of a run that was asked to stop is no failure.
-fn stopped(error: Error, request: &SyncRequest, stop: &StopSignal) -> Error {
-    match error {
-        Error::Lake(inner) if stop.stopped() && inner.kind() == ErrorKind::Cancelled => Error::Stopped {
-            pipeline: request.spec.name.clone(),
-        },
-        Error::Partition { source, .. } if stop.stopped() && source.kind() == ErrorKind::Cancelled => {
-            Error::Stopped {
-                pipeline: request.spec.name.clone(),
-            }
-        }
-        other => other,
     }
 }

@@ -1,30 +1,43 @@
 //! Sessions that all see one state of the source.
 
-use pintail_lake::connector::Connector;
+use pintail_lake::connector::{Connector, SnapshotId};
 use pintail_lake::{Call, Engine, Session};
 
 use crate::error::Result;
 use crate::plan::SOURCE;
 
 /// One snapshot of the source, held open until it is dropped.
-pub(crate) struct Snapshot {
+pub(crate) struct Snapshot<'a> {
     sessions: Vec<Session>,
+    shared: Shared<'a>,
 }
 
-impl Snapshot {
+/// How further sessions come to see what the first one sees, for as long as that one lives.
+pub(crate) struct Shared<'a> {
+    engine: &'a Engine,
+    connector: &'a dyn Connector,
+    id: Option<SnapshotId>,
+}
+
+impl<'a> Snapshot<'a> {
     /// Opens a snapshot with up to `sessions` sessions: one, if the source cannot share it.
-    pub(crate) fn open(engine: &Engine, connector: &dyn Connector, sessions: usize) -> Result<Self> {
+    pub(crate) fn open(engine: &'a Engine, connector: &'a dyn Connector, sessions: usize) -> Result<Self> {
         let first = engine.session()?;
         let id = connector.begin_snapshot(&first, SOURCE)?;
+        let shared = Shared {
+            engine,
+            connector,
+            id,
+        };
         let mut snapshot = Self {
             sessions: vec![first],
+            shared,
         };
-        if let Some(id) = id {
-            for _ in 1..sessions {
-                let session = engine.session()?;
-                connector.join_snapshot(&session, SOURCE, &id)?;
-                snapshot.sessions.push(session);
-            }
+        for _ in 1..sessions {
+            let Some(session) = snapshot.shared.join()? else {
+                break;
+            };
+            snapshot.sessions.push(session);
         }
         Ok(snapshot)
     }
@@ -40,6 +53,12 @@ impl Snapshot {
         Ok(connector.snapshot_held(session, SOURCE)?)
     }
 
+    /// The session that the others joined, the others, and how to join.
+    pub(crate) fn parts(&mut self) -> (&mut Session, &mut [Session], &Shared<'a>) {
+        let (first, others) = self.sessions.split_first_mut().expect("a snapshot has a session");
+        (first, others, &self.shared)
+    }
+
     /// The number that a counting statement yields.
     pub(crate) fn count(&self, label: &str, sql: &str) -> Result<u64> {
         let session = self.sessions.first().expect("a snapshot has a session");
@@ -49,7 +68,19 @@ impl Snapshot {
     }
 }
 
-impl Drop for Snapshot {
+impl Shared<'_> {
+    /// A new session that sees the snapshot; `None` if the source cannot share it.
+    pub(crate) fn join(&self) -> Result<Option<Session>> {
+        let Some(id) = &self.id else {
+            return Ok(None);
+        };
+        let session = self.engine.session()?;
+        self.connector.join_snapshot(&session, SOURCE, id)?;
+        Ok(Some(session))
+    }
+}
+
+impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
         // The one that others joined goes last.
         self.sessions.iter().rev().for_each(Session::rollback);

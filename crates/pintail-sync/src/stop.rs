@@ -1,12 +1,19 @@
 //! A request to stop, from a signal handler or a test.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use pintail_lake::Stopper;
 
 /// Asks a run to end. Clones are the same request; reads are interrupted at once, commits are not.
 #[derive(Clone, Default)]
-pub struct StopSignal(Arc<Mutex<Inner>>);
+pub struct StopSignal(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    inner: Mutex<Inner>,
+    asked: Condvar,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -26,6 +33,16 @@ impl StopSignal {
         let mut inner = self.lock();
         inner.stopped = true;
         inner.engines.iter().for_each(Stopper::stop);
+        self.0.asked.notify_all();
+    }
+
+    /// Waits, unless and until the request is made. Returns whether it was not.
+    pub(crate) fn wait(&self, wait: Duration) -> bool {
+        let waited = self
+            .0
+            .asked
+            .wait_timeout_while(self.lock(), wait, |inner| !inner.stopped);
+        !waited.expect("no holder of this lock panics").0.stopped
     }
 
     /// Whether the request was made.
@@ -44,7 +61,7 @@ impl StopSignal {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().expect("no holder of this lock panics")
+        self.0.inner.lock().expect("no holder of this lock panics")
     }
 }
 

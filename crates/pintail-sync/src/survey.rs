@@ -16,6 +16,7 @@ use crate::run::SyncRequest;
 use crate::shape::Shape;
 use crate::spec::{FullSpec, PipelineSpec, StrategyKind};
 use crate::state::History;
+use crate::throttle::{self, Relay};
 use crate::watermark;
 
 /// Both sides as they were found.
@@ -25,6 +26,8 @@ pub(crate) struct Survey {
     pub(crate) destination: Option<Box<dyn Destination>>,
     /// Files of the destination's table that an earlier run could not put back after a lost answer, and that are back now.
     pub(crate) repaired: u32,
+    /// What the source is reached through, where its bandwidth is capped.
+    pub(crate) relay: Option<Relay>,
 }
 
 pub(crate) fn survey(
@@ -37,7 +40,7 @@ pub(crate) fn survey(
     let (spec, connector) = (&request.spec, request.source.as_ref());
     let candidates = Candidates::of(spec, asked)?;
     let address = connector.address();
-    let attachment = connector.attachment(SOURCE);
+    let (attachment, relay) = throttle::attachment(connector, SOURCE, &spec.limits)?;
     // Both sides' at once: loading is most of what a run with nothing to do costs.
     engine.load_all(
         &[
@@ -93,6 +96,7 @@ pub(crate) fn survey(
         facts,
         destination,
         repaired: found.repaired,
+        relay,
     })
 }
 

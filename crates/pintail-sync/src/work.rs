@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
+use jiff::Timestamp;
 use pintail_lake::connector::Connector;
 use pintail_lake::{Destination, DestinationPlace, StageFolder};
 use pintail_model::{Clock, PartitionKey, RunId};
 
 use crate::error::{Error, Result};
 use crate::log::RunLog;
-use crate::plan::{PartitionPlan, PipelinePlan};
+use crate::plan::{PartitionPlan, PipelinePlan, PlanKind};
 use crate::progress::{Meter, Progress};
 use crate::report::{Commits, Parity, PartitionTime};
+use crate::retry::Retries;
 use crate::state::{State, StoredWatermark};
 use crate::stop::StopSignal;
 
@@ -27,8 +29,11 @@ pub(crate) struct Work<'a> {
     pub(crate) log: &'a RunLog,
     pub(crate) meter: &'a Meter,
     pub(crate) progress: &'a dyn Progress,
+    pub(crate) retries: &'a Retries<'a>,
     pub(crate) stop: &'a StopSignal,
     pub(crate) clock: &'a dyn Clock,
+    /// When the run is to pause.
+    pub(crate) until: Option<Timestamp>,
     /// The address and table of the source, as watermarks remember it.
     pub(crate) source_identity: &'a str,
     /// Files that no commit was offered yet: they go with a run that ends early.
@@ -36,7 +41,7 @@ pub(crate) struct Work<'a> {
 }
 
 /// What a run has done until now. It is reported however the run ends.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) rows_processed: u64,
     pub(crate) rows_inserted: u64,
@@ -57,6 +62,22 @@ pub(crate) struct Tally {
     pub(crate) watermark: Option<StoredWatermark>,
 }
 
+impl Tally {
+    /// What of it holds for a run that goes on after its connections were made anew: all that a delta has committed,
+    /// and nothing of what a full load had read, which is read or taken up again.
+    pub(crate) fn carried(self, kind: PlanKind) -> Self {
+        match kind {
+            PlanKind::Delta => self,
+            PlanKind::Full => Self {
+                commits: self.commits,
+                bytes_staged: self.bytes_staged,
+                notes: self.notes,
+                ..Self::default()
+            },
+        }
+    }
+}
+
 impl Work<'_> {
     /// The state, which threads take turns with.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -71,6 +92,17 @@ impl Work<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Pauses the run here if its time is up. To be asked between partitions, after at least one of them: every run gets
+    /// further, however short its time.
+    pub(crate) fn check_time(&self) -> Result<()> {
+        match self.until {
+            Some(until) if self.clock.now() >= until => Err(Error::TimeUp {
+                pipeline: self.plan.pipeline.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The key of a partition in the ledger.

@@ -26,5 +26,5 @@ pub use self::postgres::{Database, PostgresOptions, PostgresServer};
 pub use self::server::StartError;
 pub use canary::{assert_no_canary, assert_no_canary_in_folder};
 pub use process::{Process, limit_file_sizes};
-pub use proxy::{Fault, TcpProxy, Trap};
+pub use proxy::{Fault, Felt, TcpProxy, Trap, Weather};
 pub use s3::{S3Bucket, S3Server};

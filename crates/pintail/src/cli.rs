@@ -20,7 +20,7 @@ Examples:
   pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from orders'
 
 Exit codes:
-  0    done, or nothing to do
+  0    done, or nothing to do, or paused because its time was up
   1    a fault of Pintail
   2    the configuration or the command line is wrong
   3    something that was named does not exist

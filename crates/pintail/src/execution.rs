@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use pintail_config::Datastore;
+use pintail_config::units::parse_duration;
 use pintail_connectors::registry;
 use pintail_lake::EngineSettings;
 use pintail_model::error::EXIT_PARITY_MISMATCH;
@@ -32,12 +34,22 @@ pub(crate) struct Options {
     /// Read a full load in that many partitions [default: chosen from the source's statistics]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) partitions: Option<u32>,
+    /// Try again that often what a broken connection ended; 0 fails at once [default: 5, or what the pipeline says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(crate) retries: Option<u32>,
+    /// Begin no new partition after that time, as `30m`: the run pauses, and the next one goes on
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    pub(crate) run_for: Option<Duration>,
     /// Do not compare the two sides; the report then says `unproven`
     #[arg(long)]
     pub(crate) no_parity: bool,
     /// Print the report (or the plan) as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn time(text: &str) -> Result<Duration, &'static str> {
+    parse_duration(text).ok_or("expected a duration like `30m` or `2h`")
 }
 
 /// A pipeline that is about to be planned or run.
@@ -84,7 +96,13 @@ impl Execution {
     }
 
     /// The request that the sync understands.
-    pub(crate) fn request(self, options: &Options) -> Result<SyncRequest, Diagnostic> {
+    pub(crate) fn request(mut self, options: &Options) -> Result<SyncRequest, Diagnostic> {
+        if let Some(attempts) = options.retries {
+            self.spec.retries.attempts = attempts;
+        }
+        if options.run_for.is_some() {
+            self.spec.limits.run_for = options.run_for;
+        }
         let limits = &self.spec.limits;
         let default = EngineSettings::default();
         let engine = EngineSettings {

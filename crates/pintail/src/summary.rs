@@ -5,7 +5,8 @@
 //! ```
 
 use pintail_sync::SyncReport;
-use pintail_sync::report::{Parity, ParityStatus};
+use pintail_sync::report::{Parity, ParityStatus, Retried};
+use pintail_sync::state::RunStatus;
 
 use crate::numbers;
 use crate::terminal::{Palette, Tone};
@@ -17,6 +18,13 @@ pub(crate) fn line(report: &SyncReport, label: &str, palette: Palette) -> String
         parts.push(rows(report));
     }
     parts.push(numbers::seconds(report.duration_seconds));
+    if report.status == RunStatus::Paused {
+        parts.push(format!(
+            "{} of {} partitions done",
+            report.partitions_processed + report.partitions_skipped,
+            report.partitions_total
+        ));
+    }
     // Where nothing was compared there is nothing to say.
     let compared = report.parity.leaves > 0 || report.parity.status != ParityStatus::Ok;
     let read = report.rows_processed > 0 || changed(report);
@@ -33,10 +41,16 @@ pub(crate) fn line(report: &SyncReport, label: &str, palette: Palette) -> String
             report.partitions_skipped, report.partitions_total
         ));
     }
+    if report.retries.count > 0 {
+        parts.push(palette.paint(Tone::Careful, &retries(&report.retries)));
+    }
     parts.join("  ")
 }
 
 fn head(report: &SyncReport, label: &str, palette: Palette) -> String {
+    if report.status == RunStatus::Paused {
+        return format!("{} {label}", palette.paint(Tone::Careful, "paused"));
+    }
     let committed = changed(report) || report.commits.count > 0;
     let mismatch = report.parity.status == ParityStatus::Mismatch;
     let word = match (committed, mismatch) {
@@ -48,6 +62,18 @@ fn head(report: &SyncReport, label: &str, palette: Palette) -> String {
     };
     let tone = if mismatch { Tone::Failed } else { Tone::Done };
     format!("{} {label}", palette.paint(tone, word))
+}
+
+/// `tried again 3 times, waited 2.4 s`
+fn retries(retried: &Retried) -> String {
+    let times = match retried.count {
+        1 => "once".to_owned(),
+        count => format!("{} times", numbers::count(count)),
+    };
+    format!(
+        "tried again {times}, waited {}",
+        numbers::seconds(retried.waited_seconds)
+    )
 }
 
 fn changed(report: &SyncReport) -> bool {

@@ -40,7 +40,7 @@ use std::path::PathBuf;
 
 pub use fields::Fields;
 pub use readers::{
-    boolean, duration, list, mapping, one_of, positive_number, scalar, size, text, whole_number,
+    bandwidth, boolean, duration, list, mapping, one_of, positive_number, scalar, size, text, whole_number,
 };
 
 use crate::node::{Node, Value};

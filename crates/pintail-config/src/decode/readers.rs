@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use crate::decode::Decoder;
 use crate::nearest::did_you_mean;
 use crate::node::{Node, Value};
-use crate::units::{parse_duration, parse_size};
+use crate::units::{parse_bandwidth, parse_duration, parse_size};
 
 /// A text that is not empty. Numbers are taken as they are written; a bare `true` is more likely a mistake.
 pub fn text(node: &Node, decoder: &mut Decoder) -> Option<String> {
@@ -89,6 +89,16 @@ pub fn duration(node: &Node, decoder: &mut Decoder) -> Option<Duration> {
 /// A size: `64 MiB`, `2 GB`, or a plain number of bytes.
 pub fn size(node: &Node, decoder: &mut Decoder) -> Option<ByteSize> {
     parsed(node, decoder, "a size like `64 MiB` or `2 GB`", parse_size)
+}
+
+/// A size in a second: `10 MiB/s`.
+pub fn bandwidth(node: &Node, decoder: &mut Decoder) -> Option<ByteSize> {
+    parsed(
+        node,
+        decoder,
+        "a bandwidth like `10 MiB/s`, at least `1 KiB/s`",
+        parse_bandwidth,
+    )
 }
 
 /// One of the given words, and what it stands for; `what` names the choice: "a strategy type".

@@ -1,7 +1,9 @@
 //! From a datastore to a connection of libpq.
 
+use std::net::SocketAddr;
+
 use pintail_config::{Datastore, Options};
-use pintail_lake::connector::Attachment;
+use pintail_lake::connector::{Attachment, Endpoint};
 use pintail_lake::extension::POSTGRES;
 use pintail_lake::location::Catalogue;
 use pintail_lake::quote::{self, connection_value};
@@ -27,6 +29,7 @@ pub(super) struct Connection {
     password: Option<Secret>,
     /// Everything that must not be shown.
     secrets: Vec<Secret>,
+    endpoint: Option<Endpoint>,
 }
 
 /// The catalogue of a lake: a Postgres database that is reached as a source is.
@@ -43,6 +46,24 @@ pub(crate) fn catalogue(options: &Options, address: String, metadata_schema: Str
         address,
         metadata_schema,
     }
+}
+
+/// The one place that options of libpq name, if it is reached over TCP.
+fn endpoint(options: &Options) -> Option<Endpoint> {
+    let given = |wanted: &str| {
+        let mut found = options.iter().filter(|(name, _)| *name == wanted);
+        found.next().map(|(_, setting)| setting.expose().to_owned())
+    };
+    let host = given("hostaddr").or_else(|| given("host"))?;
+    let port = given("port").unwrap_or_else(|| "5432".to_owned());
+    let socket = host.is_empty() || host.starts_with(['/', '@']);
+    if socket || host.contains(',') {
+        return None;
+    }
+    Some(Endpoint {
+        host,
+        port: port.parse().ok()?,
+    })
 }
 
 impl Connection {
@@ -75,7 +96,28 @@ impl Connection {
             options: Secret::new(parts.join(" ")),
             password,
             secrets,
+            endpoint: endpoint(options),
         }
+    }
+
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.clone()
+    }
+
+    /// The attachment whose connections go to `relay`. The host keeps its name, by which certificates are checked.
+    pub(super) fn attachment_through(&self, alias: &str, relay: SocketAddr) -> Attachment {
+        // Of an option that is given twice, libpq takes the last.
+        let options = format!(
+            "{} hostaddr={} port={}",
+            self.options.expose(),
+            connection_value(&relay.ip().to_string()),
+            connection_value(&relay.port().to_string())
+        );
+        Self {
+            options: Secret::new(options),
+            ..self.clone()
+        }
+        .attachment(alias)
     }
 
     /// The password travels in a secret of the engine: DuckDB repeats the connection string in its errors and in

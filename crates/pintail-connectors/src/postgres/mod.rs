@@ -30,12 +30,15 @@ mod statistics;
 mod types;
 mod write;
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use pintail_config::Datastore;
 use pintail_lake::connector::{
-    Attachment, Capabilities, Connector, DoubtfulScan, ListedTable, ReadPoint, Scan, ScanRequest, SnapshotId,
-    SourceColumn, TableDescription,
+    Attachment, Capabilities, Connector, DoubtfulScan, Endpoint, ListedTable, ReadPoint, Scan, ScanRequest,
+    SnapshotId, SourceColumn, TableDescription,
 };
+use pintail_lake::quote::literal;
 use pintail_lake::{Relation, Result, Session};
 use pintail_model::{CursorType, KeyValue, LogicalType, Range, TableName};
 
@@ -89,6 +92,22 @@ impl Connector for PostgresSource {
 
     fn attachment(&self, alias: &str) -> Attachment {
         self.connection.attachment(alias)
+    }
+
+    fn cap_connections(&self, alias: &str, connections: u32) -> Option<String> {
+        // Parallel scans make do with what is left. A session that finds nothing left waits for another one.
+        Some(format!(
+            "from postgres_configure_pool(catalog_name = {}, max_connections = {connections}, acquire_mode = 'wait')",
+            literal(alias)
+        ))
+    }
+
+    fn endpoint(&self) -> Option<Endpoint> {
+        self.connection.endpoint()
+    }
+
+    fn attachment_through(&self, alias: &str, relay: SocketAddr) -> Attachment {
+        self.connection.attachment_through(alias, relay)
     }
 
     fn tables(&self, session: &Session, alias: &str) -> Result<Vec<ListedTable>> {

@@ -35,7 +35,7 @@ use crate::error::{Error, Result};
 use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
-use crate::spec::{DeltaSpec, PipelineSpec};
+use crate::spec::{DeltaSpec, LimitsSpec, PipelineSpec};
 use crate::state::{StagedRecord, UnfinishedRun};
 
 /// The name under which a source is attached.
@@ -111,12 +111,38 @@ pub struct PipelinePlan {
     pub parity: bool,
     /// Partitions that may be read at once.
     pub concurrency: usize,
+    /// What the source is spared, and when the run pauses.
+    pub caps: Caps,
     /// The partitions, in the order in which they are committed.
     pub partitions: Vec<PartitionPlan>,
     /// A name for everything that a resumed run must find unchanged.
     pub hash: String,
     /// What happens at the destination, for people.
     pub shown: Shown,
+}
+
+/// The limits of a run that its plan shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Caps {
+    /// Connections to the source, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_connections: Option<u32>,
+    /// Bytes that are read from the source in a second, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_bytes_per_second: Option<u64>,
+    /// How long the run begins new partitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_for_seconds: Option<u64>,
+}
+
+impl Caps {
+    fn of(limits: &LimitsSpec) -> Self {
+        Self {
+            source_connections: limits.source_connections,
+            source_bytes_per_second: limits.source_bandwidth.map(|bandwidth| bandwidth.0),
+            run_for_seconds: limits.run_for.map(|time| time.as_secs()),
+        }
+    }
 }
 
 /// What a plan shows of its destination.
@@ -300,6 +326,7 @@ impl Draft<'_> {
         } = self;
         let shared = facts.capabilities.shared_snapshot;
         let wanted = spec.max_concurrent_partitions.unwrap_or(CONCURRENCY);
+        let wanted = wanted.min(spec.limits.source_connections.unwrap_or(u32::MAX));
         PipelinePlan {
             pipeline: spec.name.clone(),
             strategy: choice.strategy,
@@ -329,6 +356,7 @@ impl Draft<'_> {
             reuse: None,
             append_only: spec.destination.supports_update == Some(false),
             parity: asked.parity,
+            caps: Caps::of(&spec.limits),
             concurrency: if shared { wanted.max(1) as usize } else { 1 },
             partitions: Vec::new(),
             hash,

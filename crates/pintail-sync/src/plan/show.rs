@@ -4,13 +4,14 @@ use std::fmt;
 
 use std::path::Path;
 
+use pintail_config::units::ByteSize;
 use pintail_lake::relation::{Join, Query};
 use pintail_lake::{Change, DestinationPlace, StageFolder};
 use pintail_model::CursorValue;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::{NullRows, PartitionPlan, PipelinePlan, PlanKind, Shown, statement};
+use super::{Caps, NullRows, PartitionPlan, PipelinePlan, PlanKind, Shown, statement};
 use crate::shape::COUNTED_LEAF;
 
 /// Where a statement runs.
@@ -264,6 +265,7 @@ impl PipelinePlan {
             (None, true) => "checksums by the hash of the row".to_owned(),
         };
         lines.push(("parity", parity));
+        lines.extend(self.caps.line().map(|caps| ("limits", caps)));
         let notes = self.notes.iter().map(|note| ("note", note.clone()));
         lines.into_iter().chain(notes).collect()
     }
@@ -384,6 +386,23 @@ fn query_lines(query: &Query) -> Vec<(&'static str, String)> {
     joins.chain(filters).collect()
 }
 
+impl Caps {
+    fn line(self) -> Option<String> {
+        let connections = self.source_connections.map(|connections| match connections {
+            1 => "1 connection to the source".to_owned(),
+            _ => format!("{connections} connections to the source"),
+        });
+        let bandwidth = self
+            .source_bytes_per_second
+            .map(|bytes| format!("{}/s from it", ByteSize(bytes)));
+        let time = self
+            .run_for_seconds
+            .map(|seconds| format!("a pause after {seconds} s"));
+        let parts: Vec<String> = [connections, bandwidth, time].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
 /// A number with separators, as people read it.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -444,7 +463,7 @@ impl Serialize for PipelinePlan {
                 },
             })
             .collect();
-        let mut plan = serializer.serialize_struct("PipelinePlan", 19)?;
+        let mut plan = serializer.serialize_struct("PipelinePlan", 20)?;
         plan.serialize_field("pipeline", &self.pipeline)?;
         plan.serialize_field("strategy", &self.strategy)?;
         plan.serialize_field("kind", &self.kind)?;
@@ -471,6 +490,9 @@ impl Serialize for PipelinePlan {
             },
         )?;
         plan.serialize_field("notes", &self.notes)?;
+        if self.caps != Caps::default() {
+            plan.serialize_field("limits", &self.caps)?;
+        }
         plan.end()
     }
 }

@@ -5,6 +5,7 @@ use pintail_model::{TableName, checksum};
 
 use super::backend::BackendSpec;
 use super::pipeline::{LimitsSpec, PipelineSpec, SyncType};
+use super::retries::RetrySpec;
 use super::strategy::{DeltaSpec, FullSpec, StrategyKind, StrategySpec};
 use super::unbuilt::Unbuilt;
 
@@ -55,6 +56,7 @@ pub fn copy_spec(from: &Location, table: &TableName, to: &Location) -> PipelineS
         enrichment: None,
         hash_algorithm: None,
         limits: LimitsSpec::default(),
+        retries: RetrySpec::default(),
         parity: true,
         unbuilt: unbuilt
             .into_iter()

@@ -20,6 +20,7 @@ mod enrichment;
 mod load;
 mod partition;
 mod pipeline;
+mod retries;
 mod snippet;
 mod strategies;
 mod strategy;
@@ -34,5 +35,6 @@ pub use enrichment::{DimensionSpec, EnrichmentSpec, FieldSpec, TransformationSpe
 pub use load::{LoadedPipeline, load, parse};
 pub use partition::{PartitionSpec, StepUnit};
 pub use pipeline::{HashAlgorithm, LimitsSpec, PipelineSpec, SyncType};
+pub use retries::RetrySpec;
 pub use strategy::{DeltaSpec, FullSpec, NullCursor, StrategyKind, StrategySpec, TuningSpec};
 pub use unbuilt::Unbuilt;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pintail_config::decode::{Decoder, boolean, duration, list, one_of, size, text, whole_number};
+use pintail_config::decode::{Decoder, bandwidth, boolean, duration, list, one_of, size, text, whole_number};
 use pintail_config::units::ByteSize;
 use pintail_config::{Datastores, Node, Position, Value};
 
@@ -12,6 +12,7 @@ use super::choice::ColumnChoice;
 use super::column::{self, ColumnSpec, Role};
 use super::column_map::Columns;
 use super::enrichment::{self, EnrichmentSpec};
+use super::retries::{self, RetrySpec};
 use super::strategies;
 use super::strategy::StrategySpec;
 use super::unbuilt::{Collected, Unbuilt};
@@ -54,6 +55,8 @@ pub struct PipelineSpec {
     pub hash_algorithm: Option<HashAlgorithm>,
     /// `limits`: what a run may use.
     pub limits: LimitsSpec,
+    /// `retries`: what becomes of broken connections.
+    pub retries: RetrySpec,
     /// `parity`: whether the two sides are compared after a run. Default `true`, because a copy that nobody
     /// compared is unproven; it costs a part of a scan.
     pub parity: bool,
@@ -92,6 +95,15 @@ pub struct LimitsSpec {
     /// `statement_timeout`: deadline of every single statement, as a duration like `10m`. Default: none, because reads
     /// take as long as the table is large.
     pub statement_timeout: Option<Duration>,
+    /// `run_for`: how long a run may begin new partitions, as a duration like `30m`; then it pauses, and the next one
+    /// goes on. What is under way is brought to its end. Default: none.
+    pub run_for: Option<Duration>,
+    /// `source_connections`: how many connections to the source are open at once, at most. Default: one for each
+    /// partition that is read at once, and as many as the engine has threads for a table that is read as a whole.
+    pub source_connections: Option<u32>,
+    /// `source_bandwidth`: how much is read from the source in a second, as a size like `10 MiB`, over all connections
+    /// together. Default: as much as the network gives.
+    pub source_bandwidth: Option<ByteSize>,
 }
 
 impl PipelineSpec {
@@ -195,6 +207,7 @@ pub(super) fn read(
     });
     let hash_algorithm = fields.optional("hash_algo", one_of("a hash algorithm", HASH_ALGORITHMS));
     let limits = fields.with_default("limits", LimitsSpec::default(), limits);
+    let retries = fields.with_default("retries", RetrySpec::default(), retries::read);
     let parity = fields.with_default("parity", true, boolean);
     fields.finish();
     Some(PipelineSpec {
@@ -213,6 +226,7 @@ pub(super) fn read(
         enrichment,
         hash_algorithm,
         limits,
+        retries,
         parity,
         unbuilt: Vec::new(),
     })
@@ -253,6 +267,9 @@ fn limits(node: &Node, decoder: &mut Decoder) -> Option<LimitsSpec> {
         threads: fields.optional("threads", whole_number(1_u32..=1024)),
         temp_folder: fields.optional("temp_folder", text).map(PathBuf::from),
         statement_timeout: fields.optional("statement_timeout", duration),
+        run_for: fields.optional("run_for", duration),
+        source_connections: fields.optional("source_connections", whole_number(1_u32..=1024)),
+        source_bandwidth: fields.optional("source_bandwidth", bandwidth),
     };
     fields.finish();
     Some(limits)

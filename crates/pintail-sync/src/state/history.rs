@@ -140,7 +140,7 @@ impl State {
             .query_row(
                 "select run_id, strategy, kind, plan_hash, started_at, bound_type, bound
                  from runs
-                 where pipeline = ? and status in ('running', 'failed', 'interrupted')
+                 where pipeline = ? and status in ('running', 'failed', 'interrupted', 'paused')
                  order by started_at desc, run_id desc
                  limit 1",
                 [pipeline],

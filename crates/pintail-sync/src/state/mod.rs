@@ -41,6 +41,8 @@ pub enum RunStatus {
     Failed,
     /// It was stopped on request.
     Interrupted,
+    /// Its time was up between two partitions; the next run goes on.
+    Paused,
     /// Another run took over without using its work.
     Abandoned,
 }
@@ -55,6 +57,7 @@ impl RunStatus {
             Self::ParityMismatch => "parity_mismatch",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Paused => "paused",
             Self::Abandoned => "abandoned",
         }
     }

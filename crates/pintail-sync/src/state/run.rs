@@ -60,7 +60,7 @@ impl State {
     pub fn begin_run(&mut self, run: &NewRun<'_>, partitions: &[NewPartition<'_>]) -> Result<()> {
         self.transaction("write", |transaction| {
             transaction.execute(
-                "update runs set status = 'abandoned' where pipeline = ? and status in ('running', 'failed', 'interrupted')",
+                "update runs set status = 'abandoned' where pipeline = ? and status in ('running', 'failed', 'interrupted', 'paused')",
                 [run.pipeline],
             )?;
             let (bound_type, bound) = split(run.bound);

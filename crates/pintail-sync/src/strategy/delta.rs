@@ -7,7 +7,7 @@ use pintail_lake::{Call, Change, Compared, StagedFile};
 use pintail_model::{Checksum, PartitionKey};
 
 use crate::error::{Error, Result};
-use crate::fetch::{self, Staged};
+use crate::fetch::{self, Pauses, Staged};
 use crate::keys;
 use crate::parity;
 use crate::plan::{NullRows, PartitionPlan, statement};
@@ -34,9 +34,12 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     if let Some(sql) = &plan.null_count {
         check_null_rows(work, tally, &snapshot, sql)?;
     }
-    for wave in pending.chunks(sessions) {
+    for (number, wave) in pending.chunks(sessions).enumerate() {
+        if number > 0 {
+            work.check_time()?;
+        }
         work.progress.phase(Phase::Reading);
-        let staged = fetch::stage_all(work, snapshot.sessions(), wave)?;
+        let staged = fetch::stage_all(work, &mut snapshot, wave, Pauses::Nowhere)?;
         snapshot.check(work.connector)?;
         for staged in staged {
             if !bring_in(work, tally, &snapshot, &staged)? {
@@ -114,6 +117,12 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
     let plan = work.plan;
     let partition = &plan.partitions[staged.position];
     let (id, rows) = (&partition.id, staged.file.rows);
+    let offered = match rows {
+        0 => None,
+        _ if partition.changed_only => changed_rows(work, staged)?,
+        _ => Some((staged.file.clone(), staged.leaves.total())),
+    };
+    let uncounted = tally.parity.clone();
     if plan.parity {
         let label = format!(
             "count partition `{id}` of table \"{}\" in {}",
@@ -134,13 +143,7 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
     if rows > 0 {
         keys::check_joined(work, &[&staged.file.path])?;
     }
-    let offered = match rows {
-        0 => None,
-        _ if partition.changed_only => changed_rows(work, staged)?,
-        _ => Some((staged.file.clone(), staged.leaves.total())),
-    };
-    let mut commit_seconds = None;
-    let mut agrees = true;
+    let mut committed = None;
     if let Some((file, checksum)) = offered {
         // Rows that are read again with every run are the newest there are, whatever their cursor says.
         let newer = (!partition.changed_only)
@@ -156,23 +159,12 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
             .or(tally.watermark.as_ref().map(|stored| stored.value));
         let part = populate::part(work, staged, vec![file], checksum, watermark);
         let key = part.entry.key.clone();
-        let (outcome, seconds) = populate::commit(work, tally, id, change, vec![part])?;
-        commit_seconds = Some(seconds);
+        let outcome = populate::commit(work, tally, id, change, vec![part]);
+        // What is not in is read and counted again.
+        committed = Some(outcome.inspect_err(|_| tally.parity = uncounted)?);
         record(work, tally, staged, Some(key))?;
-        match outcome.snapshot {
-            Some(_) if plan.parity => {
-                // What was committed is a part of what was staged, and all of that is to be there.
-                let compared = outcome.compared.filter(|_| !partition.changed_only);
-                agrees = compare(work, tally, staged, outcome.snapshot, compared)?;
-            }
-            None if plan.parity => leave_uncompared(tally, id, "another process had committed it"),
-            _ => {}
-        }
     } else {
         record(work, tally, staged, None)?;
-    }
-    if partition.changed_only && rows > 0 {
-        work.discard(&staged.file.path);
     }
     tally.rows_processed += rows;
     tally.bytes_staged += staged.file.bytes;
@@ -181,8 +173,23 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
         partition_id: id.clone(),
         rows,
         read_seconds: staged.seconds,
-        commit_seconds,
+        commit_seconds: committed.as_ref().map(|(_, seconds)| *seconds),
     });
+    let agrees = match committed {
+        Some((outcome, _)) if plan.parity && outcome.snapshot.is_some() => {
+            // What was committed is a part of what was staged, and all of that is to be there.
+            let compared = outcome.compared.filter(|_| !partition.changed_only);
+            compare(work, tally, staged, outcome.snapshot, compared)?
+        }
+        Some(_) if plan.parity => {
+            leave_uncompared(tally, id, "another process had committed it");
+            true
+        }
+        _ => true,
+    };
+    if partition.changed_only && rows > 0 {
+        work.discard(&staged.file.path);
+    }
     work.progress.partition_done(id, rows);
     Ok(agrees)
 }

@@ -5,7 +5,7 @@ use pintail_model::LeafChecksums;
 
 use super::reuse::{self, Gathered};
 use crate::error::Result;
-use crate::fetch::{self, Staged};
+use crate::fetch::{self, Pauses, Staged};
 use crate::keys;
 use crate::parity;
 use crate::populate;
@@ -61,7 +61,7 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
         work.connector,
         plan.concurrency.min(partitions),
     )?;
-    let staged = fetch::stage_all(work, snapshot.sessions(), &positions)?;
+    let staged = fetch::stage_all(work, &mut snapshot, &positions, Pauses::BetweenPartitions)?;
     add_up(work, tally, &staged);
     let Some(sql) = plan.whole_count.as_ref().filter(|_| plan.parity) else {
         snapshot.check(work.connector)?;

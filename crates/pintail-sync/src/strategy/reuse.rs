@@ -9,7 +9,7 @@ use pintail_model::{CursorValue, ErrorKind, LeafChecksums};
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::fetch::{self, Staged};
+use crate::fetch::{self, Pauses, Staged};
 use crate::keys;
 use crate::parity;
 use crate::plan::{Reuse, statement};
@@ -53,7 +53,7 @@ pub(super) fn gather(work: &Work<'_>, reuse: &Reuse) -> Result<Gathered> {
     let (read, counted, reached) = {
         let sessions = plan.concurrency.min(missing.len());
         let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, sessions)?;
-        let read = fetch::stage_all(work, snapshot.sessions(), &missing)?;
+        let read = fetch::stage_all(work, &mut snapshot, &missing, Pauses::BetweenPartitions)?;
         let label = format!(
             "count the rows of table \"{}\" in {}",
             plan.source_table, plan.source.address

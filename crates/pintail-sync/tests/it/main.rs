@@ -23,3 +23,4 @@ mod spec;
 mod state;
 mod types;
 mod watermark;
+mod wire;

@@ -8,7 +8,8 @@ use pintail_lake::{Access, Call, Catalogue, Engine, EngineSettings, Lake, LakeLo
 use pintail_model::{FixedClock, TableName};
 use pintail_sync::log::Level;
 use pintail_sync::spec::{
-    BackendSpec, DeltaSpec, FullSpec, LimitsSpec, PipelineSpec, StrategyKind, StrategySpec, SyncType,
+    BackendSpec, DeltaSpec, FullSpec, LimitsSpec, PipelineSpec, RetrySpec, StrategyKind, StrategySpec,
+    SyncType,
 };
 use pintail_sync::{Error, PipelinePlan, StopSignal, SyncReport, SyncRequest, Unwatched};
 use tempfile::TempDir;
@@ -62,6 +63,11 @@ pub(crate) fn spec(delta: DeltaSpec) -> PipelineSpec {
         enrichment: None,
         hash_algorithm: None,
         limits: LimitsSpec::default(),
+        // What breaks is to be seen.
+        retries: RetrySpec {
+            attempts: 0,
+            ..RetrySpec::default()
+        },
         parity: true,
         unbuilt: Vec::new(),
     }

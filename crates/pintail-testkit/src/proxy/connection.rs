@@ -8,6 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
+use super::weather::Gust;
 use super::wire::{Message, ends_with_statement};
 use super::{Fault, Shared};
 
@@ -178,6 +179,26 @@ impl Connection {
                 self.cut();
                 self.shared.report_fired(None);
                 return Ok(());
+            }
+            match self.shared.gust(answer.bytes.len()) {
+                Some(Gust::Cut(passes)) => {
+                    client.write_all(&answer.bytes[..passes])?;
+                    client.flush()?;
+                    self.cut();
+                    return Ok(());
+                }
+                Some(Gust::Trickle) => {
+                    client.flush()?;
+                    for byte in answer.bytes.chunks(1) {
+                        (&self.client).write_all(byte)?;
+                    }
+                    continue;
+                }
+                Some(Gust::Stall) => {
+                    client.flush()?;
+                    self.shared.stall();
+                }
+                None => {}
             }
             let more = !server.buffer().is_empty();
             let passed = client

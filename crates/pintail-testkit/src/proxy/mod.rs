@@ -12,15 +12,18 @@
 //! crate do not offer.
 
 mod connection;
+mod weather;
 mod wire;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::connection::Connection;
+pub use self::weather::{Felt, Weather};
+use self::weather::{Gust, Storm};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +160,33 @@ impl TcpProxy {
         state.released = false;
     }
 
+    /// Lets faults happen at random from now on, beside traps. Replaces what the weather was before.
+    pub fn set_weather(&self, weather: Weather) {
+        self.shared.state().storm = Some(Storm::new(weather));
+    }
+
+    /// Ends the weather, and says what it did.
+    pub fn calm(&self) -> Felt {
+        let storm = self.shared.state().storm.take();
+        storm.map(|storm| storm.felt).unwrap_or_default()
+    }
+
+    /// Cuts all connections that are open, as a server does that ends.
+    pub fn cut_all(&self) {
+        let open = std::mem::take(&mut self.shared.state().open);
+        open.iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|connection| connection.cut());
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> usize {
+        let open = &self.shared.state().open;
+        open.iter()
+            .filter(|connection| connection.strong_count() > 0)
+            .count()
+    }
+
     /// Lets what [`Fault::Hold`] or [`Fault::HoldAndCut`] keeps back go on.
     pub fn release(&self) {
         self.shared.state().released = true;
@@ -216,6 +246,8 @@ struct State {
     fired: Option<Fired>,
     released: bool,
     commits_seen: u64,
+    storm: Option<Storm>,
+    open: Vec<Weak<Connection>>,
     stopping: bool,
 }
 
@@ -247,6 +279,9 @@ impl Shared {
     fn fault_at_query(&self, transaction: &[String], commits: bool) -> Option<Fault> {
         let mut state = self.state();
         state.commits_seen += u64::from(commits);
+        if commits && let Some(fault) = state.storm.as_mut().and_then(Storm::at_commit) {
+            return Some(fault);
+        }
         let armed = state.traps.front_mut()?;
         if matches!(armed.trap.fault, Fault::CutAfterBytes(_)) || !armed.trap.springs_at(transaction, commits)
         {
@@ -276,6 +311,20 @@ impl Shared {
         }
         state.traps.pop_front();
         Some(usize::try_from(left).map_or(length, |left| left.min(length)))
+    }
+
+    /// What the weather does to an answer of `length` bytes.
+    fn gust(&self, length: usize) -> Option<Gust> {
+        self.state().storm.as_mut()?.at_answer(length)
+    }
+
+    /// Keeps an answer back for a moment.
+    fn stall(&self) {
+        const MOMENT: Duration = Duration::from_millis(20);
+        let waited = self
+            .changed
+            .wait_timeout_while(self.state(), MOMENT, |state| !state.stopping);
+        drop(waited.expect("no holder panics"));
     }
 
     /// Says that a query is held, and waits until it may go on.
@@ -309,6 +358,10 @@ fn accept(listener: &TcpListener, upstream: SocketAddr, shared: &Arc<Shared>) {
             continue;
         };
         let connection = Arc::new(Connection::new(client, server, Arc::clone(shared)));
+        let mut state = shared.state();
+        state.open.retain(|open| open.strong_count() > 0);
+        state.open.push(Arc::downgrade(&connection));
+        drop(state);
         let thread = thread::spawn({
             let connection = Arc::clone(&connection);
             move || connection.serve()

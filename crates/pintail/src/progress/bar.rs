@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use pintail_model::ErrorKind;
 use pintail_sync::{Phase, Progress};
 
 use crate::numbers;
@@ -43,6 +44,10 @@ impl Progress for Bar {
             self.0.set_length(rows);
         }
         self.0.set_position(rows);
+    }
+
+    fn retries(&self, phase: Phase, kind: ErrorKind, wait: Duration) {
+        self.0.set_message(super::trying_again(phase, kind, wait));
     }
 
     fn phase(&self, phase: Phase) {

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use pintail_model::ErrorKind;
 use pintail_sync::{Phase, Progress};
 
 use crate::numbers;
@@ -104,6 +105,14 @@ impl Progress for Lines {
                 self.label
             ));
         }
+    }
+
+    fn retries(&self, phase: Phase, kind: ErrorKind, wait: Duration) {
+        terminal::say(format_args!(
+            "{}: {}",
+            self.label,
+            super::trying_again(phase, kind, wait)
+        ));
     }
 
     fn phase(&self, phase: Phase) {

@@ -4,10 +4,13 @@ mod bar;
 mod lines;
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
-use pintail_sync::{Progress, Unwatched};
+use pintail_model::ErrorKind;
+use pintail_sync::{Phase, Progress, Unwatched};
 
 pub(crate) use self::lines::PARTITION;
+use crate::numbers;
 
 /// Who is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +19,15 @@ pub(crate) enum Audience {
     Everybody,
     /// Only a person at a terminal.
     Terminal,
+}
+
+/// What is said of an error that may pass.
+fn trying_again(phase: Phase, kind: ErrorKind, wait: Duration) -> String {
+    format!(
+        "{kind} while {}, trying again in {}",
+        phase.as_str(),
+        numbers::seconds(wait.as_secs_f64())
+    )
 }
 
 /// A display on stderr, which takes its bar away when it is dropped. `label` names what is synced.

@@ -34,7 +34,7 @@ fn the_overview_lists_commands_and_exit_codes() {
       pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from orders'
 
     Exit codes:
-      0    done, or nothing to do
+      0    done, or nothing to do, or paused because its time was up
       1    a fault of Pintail
       2    the configuration or the command line is wrong
       3    something that was named does not exist
@@ -81,6 +81,12 @@ fn the_commands_of_a_sync_explain_themselves() {
 
           --partitions <N>
               Read a full load in that many partitions [default: chosen from the source's statistics]
+
+          --retries <N>
+              Try again that often what a broken connection ended; 0 fails at once [default: 5, or what the pipeline says]
+
+          --for <TIME>
+              Begin no new partition after that time, as `30m`: the run pauses, and the next one goes on
 
           --no-parity
               Do not compare the two sides; the report then says `unproven`
@@ -129,6 +135,12 @@ fn the_commands_of_a_sync_explain_themselves() {
 
           --partitions <N>
               Read a full load in that many partitions [default: chosen from the source's statistics]
+
+          --retries <N>
+              Try again that often what a broken connection ended; 0 fails at once [default: 5, or what the pipeline says]
+
+          --for <TIME>
+              Begin no new partition after that time, as `30m`: the run pauses, and the next one goes on
 
           --no-parity
               Do not compare the two sides; the report then says `unproven`

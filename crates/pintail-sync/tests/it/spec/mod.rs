@@ -209,14 +209,18 @@ fn the_keys_of_our_own_are_read() {
     let spec = loaded(&minimal(
         "\
 parity: false
-limits: {memory: 256 MiB, threads: 2, temp_folder: spill, statement_timeout: 10m}
+limits:
+  {memory: 256 MiB, threads: 2, temp_folder: spill, statement_timeout: 10m, run_for: 30m, source_connections: 3,
+   source_bandwidth: 10 MiB/s}
+retries: {attempts: 9, initial_wait: 1s, longest_wait: 1m}
 strategies:
   - {name: d, type: delta, column: o.at, null_cursor: skip, margin: 1s, lookback: 5s, lag: 5m, time_zone: Europe/Berlin}
   - {name: f, type: full, partitions: 50}
 ",
     ));
     assert!(!spec.parity);
-    assert_snapshot!(format!("{:?}", spec.limits), @r#"LimitsSpec { memory: Some(256.0 MiB (268435456 bytes)), threads: Some(2), temp_folder: Some("spill"), statement_timeout: Some(600s) }"#);
+    assert_snapshot!(format!("{:?}", spec.limits), @r#"LimitsSpec { memory: Some(256.0 MiB (268435456 bytes)), threads: Some(2), temp_folder: Some("spill"), statement_timeout: Some(600s), run_for: Some(1800s), source_connections: Some(3), source_bandwidth: Some(10.0 MiB (10485760 bytes)) }"#);
+    assert_snapshot!(format!("{:?}", spec.retries), @"RetrySpec { attempts: 9, initial_wait: 1s, longest_wait: 60s, total: 300s }");
     assert_snapshot!(format!("{:?}", spec.strategies[0].kind), @r#"Delta(DeltaSpec { column: Some("at"), null_cursor: Skip, margin: 1s, lookback: 5s, lag: Some(300s), time_zone: Some("Europe/Berlin") })"#);
     assert_snapshot!(format!("{:?}", spec.strategies[1].kind), @"Full(FullSpec { partitions: Some(50) })");
 }

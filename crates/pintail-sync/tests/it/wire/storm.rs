@@ -1,0 +1,96 @@
+//! Faults at random on both lines at once, over loads and deltas; both sides are compared after every run.
+//!
+//! - `PINTAIL_WIRE_SEED`: the one case to play.
+//! - `PINTAIL_WIRE_CASES`: number of cases of each test, 2 if it is not set.
+
+use pintail_sync::report::ParityStatus;
+use pintail_testkit::{TcpProxy, Weather};
+
+use super::line::Line;
+use crate::lakes::Kind;
+
+/// A column of long texts, so that a load sends a megabyte.
+const ORDERS: &str = "create table orders (id bigint primary key, item text, version int, updated_at timestamptz not null);
+     insert into orders
+     select id, repeat('item-' || id, 10), 1, now() - interval '30 days' from generate_series(1, 10000) as ids (id);
+     analyze orders";
+
+fn seeds() -> Vec<u64> {
+    let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match variable("PINTAIL_WIRE_SEED") {
+        Some(seed) => vec![seed],
+        None => {
+            let cases = variable("PINTAIL_WIRE_CASES").unwrap_or(2);
+            (0..cases).map(|_| fastrand::u64(..)).collect()
+        }
+    }
+}
+
+/// Some storms come while a run looks around, most of them later.
+fn weather(random: &mut fastrand::Rng, bytes_between: u64) -> Weather {
+    Weather {
+        seed: random.u64(..),
+        calm_bytes: random.u64(..10 * bytes_between),
+        bytes_between,
+        cuts: random.u32(1..=4),
+        commits: true,
+    }
+}
+
+fn storms_leave_both_sides_equal(make: impl Fn() -> Line) {
+    let mut felt_retries = 0;
+    for seed in seeds() {
+        eprintln!("PINTAIL_WIRE_SEED={seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut line = make();
+        line.served.spec.max_concurrent_partitions = Some(random.u32(1..=3));
+        for round in 2..5 {
+            line.served.partitions = Some(random.u32(1..=6));
+            line.served.database.execute(&format!(
+                "update orders set version = {round}, updated_at = clock_timestamp() where id % {0} = {round} % {0};
+                 insert into orders
+                 select {round} * 100000 + id, 'new', {round}, clock_timestamp() from generate_series(1, 100) as ids (id)",
+                random.u32(2..20),
+            ));
+            line.source.set_weather(weather(&mut random, 60_000));
+            let written = line
+                .catalogue
+                .as_ref()
+                .or(line.database.as_ref().map(|(_, proxy)| proxy));
+            if let Some(written) = written {
+                written.set_weather(weather(&mut random, 15_000));
+            }
+            let report = line.run((random.u8(..3) == 0).then_some("everything"));
+            let felt = (line.source.calm(), written.map(TcpProxy::calm));
+            let told = format!(
+                "PINTAIL_WIRE_SEED={seed}, round {round}: {felt:?}, {:?}, {:?}",
+                report.retries, report.commits
+            );
+            assert_eq!(report.errors, 0, "{told}");
+            assert!(
+                matches!(report.parity.status, ParityStatus::Ok | ParityStatus::Unproven),
+                "{told}: {:?}",
+                report.parity
+            );
+            eprintln!("{told}");
+            felt_retries += report.retries.count;
+            line.assert_equal();
+        }
+    }
+    assert!(felt_retries > 0, "no storm was felt");
+}
+
+#[test]
+fn storms_on_the_way_to_the_source_leave_both_sides_equal() {
+    storms_leave_both_sides_equal(|| Line::new(Kind::Sqlite, ORDERS));
+}
+
+#[test]
+fn storms_on_the_way_to_source_and_catalogue_leave_both_sides_equal() {
+    storms_leave_both_sides_equal(|| Line::new(Kind::Postgres, ORDERS));
+}
+
+#[test]
+fn storms_on_the_way_to_two_databases_leave_both_sides_equal() {
+    storms_leave_both_sides_equal(|| Line::new(Kind::Sqlite, ORDERS).into_database());
+}

@@ -1,0 +1,134 @@
+//! Runs whose time is up pause between two partitions, and the next one goes on. The clock moves with every partition.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use pintail_model::{Clock, FixedClock, SystemClock};
+use pintail_sync::report::ParityStatus;
+use pintail_sync::spec::{PartitionSpec, StepUnit};
+use pintail_sync::state::RunStatus;
+use pintail_sync::{Progress, StopSignal, SyncReport};
+
+use super::line::Line;
+use crate::lakes::Kind;
+use crate::served::shown;
+
+const ORDERS: &str =
+    "create table orders (id bigint primary key, item text, version int, updated_at timestamptz not null);
+     insert into orders
+     select id, 'item-' || id, 1, now() - interval '1 day' - (20000 - id) * interval '1 minute'
+     from generate_series(1, 20000) as ids (id);
+     analyze orders";
+
+/// Every partition takes ten minutes.
+struct TenMinutes(Arc<FixedClock>);
+
+impl Progress for TenMinutes {
+    fn partition_done(&self, _id: &str, _rows: u64) {
+        self.0.advance(SignedDuration::from_mins(10));
+    }
+}
+
+/// Lines whose runs have 25 minutes, for one partition after the other.
+fn line() -> Line {
+    let mut line = Line::new(Kind::Sqlite, ORDERS);
+    line.served.spec.max_concurrent_partitions = Some(1);
+    line.served.spec.limits.run_for = Some(Duration::from_mins(25));
+    line
+}
+
+fn run(line: &Line) -> SyncReport {
+    let clock = Arc::new(FixedClock::new(SystemClock.now()));
+    let mut request = line.request(None);
+    request.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    pintail_sync::run(&request, &TenMinutes(clock), &StopSignal::new()).unwrap_or_else(|error| shown(&error))
+}
+
+#[test]
+fn a_delta_whose_time_is_up_is_gone_on_with() {
+    let mut line = line();
+    line.served.spec.strategies[1].primary_partitions = vec![PartitionSpec {
+        column: "updated_at".to_owned(),
+        step: Some(1),
+        step_unit: StepUnit::Hour,
+        data_type: None,
+        bounded: false,
+    }];
+    line.served.delta(|delta| delta.margin = Duration::from_hours(8));
+    run(&line);
+    line.served.delta(|delta| delta.margin = Duration::ZERO);
+    line.served.database.execute(
+        "update orders set version = 2, updated_at = now() - (id % 7) * interval '1 hour' where id % 4 = 0",
+    );
+    let report = run(&line);
+    assert_eq!(
+        (report.status, report.partitions_processed, report.errors),
+        (RunStatus::Paused, 3, 0)
+    );
+    assert_eq!(report.parity.status, ParityStatus::Ok);
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("time of the run was up"))
+    );
+    assert_eq!(line.report_on_disk()["status"], "paused");
+    let first = report.run_id;
+    let report = std::iter::repeat_with(|| run(&line))
+        .inspect(|report| assert_eq!((report.resumed, &report.run_id), (true, &first)))
+        .take(10)
+        .find(|report| report.status == RunStatus::Completed)
+        .expect("it comes to an end");
+    assert_eq!(report.parity.status, ParityStatus::Ok);
+    line.served.assert_equal();
+}
+
+#[test]
+fn a_load_whose_time_is_up_keeps_what_is_staged() {
+    let mut line = line();
+    line.served.partitions = Some(8);
+    let report = run(&line);
+    assert_eq!(
+        (report.status, report.commits.count, report.errors),
+        (RunStatus::Paused, 0, 0)
+    );
+    let mut skipped = 0;
+    let report = std::iter::repeat_with(|| run(&line))
+        .inspect(|report| {
+            assert!(
+                report.resumed && report.partitions_skipped > skipped,
+                "{report:?}"
+            );
+            skipped = report.partitions_skipped;
+        })
+        .take(10)
+        .find(|report| report.status == RunStatus::Completed)
+        .expect("it comes to an end");
+    assert_eq!(
+        (report.rows_inserted, report.parity.status),
+        (20_000, ParityStatus::Ok)
+    );
+    line.served.assert_equal();
+}
+
+#[test]
+fn a_load_that_cannot_keep_anything_says_so_when_its_time_is_up() {
+    let mut line = line();
+    line.served.partitions = Some(8);
+    line.served.spec.strategies.truncate(1);
+    let report = run(&line);
+    assert_eq!(report.status, RunStatus::Paused);
+    assert!(
+        report.notes.iter().any(|note| note.contains("begins anew")),
+        "{:?}",
+        report.notes
+    );
+    line.served.spec.limits.run_for = None;
+    let report = run(&line);
+    assert_eq!(
+        (report.status, report.rows_inserted),
+        (RunStatus::Completed, 20_000)
+    );
+    line.served.assert_equal();
+}
