@@ -16,13 +16,17 @@ const KIND: Kind = Kind {
     end: Signal::SIGKILL,
 };
 
+/// Where a server keeps its temporary tables. One that starts removes what it finds there, also what is in use by others.
+const TEMPORARY: &str = "TMPDIR";
+
 pub(super) fn start(settings: &[(String, String)]) -> Result<Running, StartError> {
     let programs = Programs::find()?;
     let home = Home::make("mariadb", programs.account).map_err(StartError::Folder)?;
     let mut install = programs.install(home.path());
     install
         .arg(format!("--datadir={}", home.data().display()))
-        .args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
+        .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
+        .env(TEMPORARY, home.path());
     run(&mut install)?;
     Running::start(KIND, home, |home, address| {
         server_command(&programs, home, address, settings)
@@ -45,7 +49,8 @@ fn server_command(
         .arg(format!("--datadir={}", home.data().display()))
         .arg(format!("--socket={}", socket(home).display()))
         .arg(format!("--bind-address={}", address.ip()))
-        .arg(format!("--port={}", address.port()));
+        .arg(format!("--port={}", address.port()))
+        .env(TEMPORARY, home.path());
     for (name, value) in settings {
         server.arg(format!("--{name}={value}"));
     }
