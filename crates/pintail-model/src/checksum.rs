@@ -13,6 +13,8 @@
 //! - `word` is the value itself for anything of up to 64 bits (floats by their bits, so that -0.0 ≠ 0.0; every NaN
 //!   is one NaN), `XXH3_64` of the bytes for texts and bytes (<https://github.com/Cyan4973/xxHash>), and both
 //!   halves folded for 128-bit values.
+//! - A list adds its length, then what it holds, NULLs included. Of lists of lists come first the lengths of all that lie
+//!   on one level, so that `[[1], [2]]` ≠ `[[1, 2], []]`.
 //!
 //! A set of rows is summed up by its count and two wrapping 64-bit sums, of the hashes and of the hashes mixed
 //! once more. Sums do not depend on order, see duplicates, and can be added leaf by leaf; xor would cancel pairs.
@@ -35,7 +37,7 @@ pub enum Class {
     Null = 0xa076_1d64_78bd_642f,
     /// Booleans, as 0 and 1.
     Boolean = 0xe703_7ed1_a0b4_28db,
-    /// Integers, sign-extended to 64 bits.
+    /// Integers, sign-extended to 64 bits; larger ones, which have no sign, as 128 bits.
     Integer = 0x8ebc_6af0_9c88_c6e3,
     /// Floats, as double-precision bits.
     Float = 0x5899_65cc_7537_4cc3,
@@ -55,6 +57,8 @@ pub enum Class {
     TimestampTz = 0x8575_ca4c_1d1b_9f1d,
     /// UUIDs, as 128 bits.
     Uuid = 0xf135_7aea_2e62_a9c5,
+    /// Lists, by their length; what they hold follows, level by level.
+    List = 0x5851_f42d_4c95_7f2d,
 }
 
 /// Multiplies and folds: the one mixing step of a row hash.

@@ -54,6 +54,16 @@ fn every_type_of_our_list_is_hashed() {
         "'2024-01-02 03:04:05+00'::timestamptz",
         "'{}'::json",
         "'7c9e6679-7425-40de-944b-e07fc1f90ae7'::uuid",
+        "1::tinyint",
+        "1::utinyint",
+        "1::usmallint",
+        "1::uinteger",
+        "1::ubigint",
+        "18446744073709551615::ubigint",
+        "-1::bigint",
+        "[1]",
+        "['a']",
+        "[[1]]",
     ];
     let mut seen = std::collections::HashSet::new();
     for value in types {
@@ -62,7 +72,62 @@ fn every_type_of_our_list_is_hashed() {
         seen.insert(sums.total().sum);
     }
     // Decimals of different precision are the same number, and 1 is 1 in every integer type; floats agree too.
-    assert_eq!(seen.len(), types.len() - 3 - 2 - 1);
+    assert_eq!(seen.len(), types.len() - 3 - 7 - 1);
+}
+
+#[test]
+fn lists_are_framed() {
+    let lists = [
+        "null::integer[][]",
+        "[]::integer[][]",
+        "[null]::integer[][]",
+        "[null, null]::integer[][]",
+        "[[]]::integer[][]",
+        "[[], []]::integer[][]",
+        "[[null]]::integer[][]",
+        "[[1], [2]]",
+        "[[1, 2]]",
+        "[[1, 2], []]",
+        "[[], [1, 2]]",
+        "[[2], [1]]",
+        "[[1], null, [2]]",
+    ];
+    let sum = |value: &str| {
+        tapped(&format!("select {value} as a, 7 as b"), &["a", "b"], None)
+            .total()
+            .sum
+    };
+    let seen: std::collections::HashSet<u64> = lists.iter().map(|list| sum(list)).collect();
+    assert_eq!(seen.len(), lists.len());
+    assert_eq!(sum("[1, 2]::integer[]"), sum("[1, 2]::bigint[]"));
+    let hash = fold(SEED, Class::List, 2);
+    let hash = fold_null(fold(hash, Class::Text, bytes_word(b"ab")));
+    let mut expected = Checksum::default();
+    expected.add(hash);
+    assert_eq!(tapped("select ['ab', null] as a", &["a"], None).total(), expected);
+}
+
+#[test]
+fn lists_hash_alike_however_the_engine_holds_them() {
+    let list = "[id, null, id % 3]::bigint[]";
+    let columns = ["id", "l"];
+    let plain = tapped(
+        &format!("select id, {list} as l from range(5000) as r(id)"),
+        &columns,
+        Some("id // 100"),
+    );
+    for select in [
+        // A dictionary, a filter's selection, a lambda's result and rows that were sorted.
+        format!(
+            "select id, l from range(5000) as r(id) join (select id as k, {list} as l from range(5000) as r(id)) on k = id"
+        ),
+        format!("select * from (select id, {list} as l from range(9000) as r(id)) where id < 5000"),
+        "select id, list_transform([id, null, id % 3], lambda x: x + 0) as l from range(5000) as r(id)"
+            .to_owned(),
+        format!("select id, {list} as l from range(5000) as r(id) order by id desc"),
+    ] {
+        assert_eq!(tapped(&select, &columns, Some("id // 100")), plain, "{select}");
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@
     reason = "a scalar function that sees NULLs and typed vectors exists in DuckDB's C interface only"
 )]
 
+mod vector;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -24,9 +26,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use duckdb::ffi;
-use pintail_model::checksum::{Class, SEED, bytes_word, float_word, fold, fold_null, fold_wide};
+use pintail_model::checksum::SEED;
 use pintail_model::{Checksum, LeafChecksums};
 
+use self::vector::{Vector, fold_column};
 use crate::quote;
 
 const FUNCTION: &std::ffi::CStr = c"pintail_tap";
@@ -219,176 +222,5 @@ impl TapState {
         }
         drop(sums);
         self.rows.fetch_add(hashes.len() as u64, Ordering::Relaxed);
-    }
-}
-
-/// A flat vector of one chunk.
-struct Vector<T> {
-    values: *const T,
-    rows: usize,
-    validity: *const u64,
-}
-
-impl<T: Copy> Vector<T> {
-    /// # Safety
-    /// `vector` is flat, holds at least `rows` values whose physical type is `T`, and outlives the result.
-    unsafe fn of(vector: ffi::duckdb_vector, rows: usize) -> Self {
-        // SAFETY: as the contract of this function says.
-        unsafe {
-            Self {
-                values: ffi::duckdb_vector_get_data(vector).cast::<T>(),
-                rows,
-                validity: ffi::duckdb_vector_get_validity(vector),
-            }
-        }
-    }
-
-    fn get(&self, row: usize) -> Option<T> {
-        assert!(row < self.rows, "a vector is read within its chunk");
-        // SAFETY: a validity mask has a bit for every value; null means that all are valid. The row is one of the
-        // vector's. DuckDB aligns values to 8 bytes, where our 128-bit integers want 16.
-        unsafe {
-            let valid = self.validity.is_null() || *self.validity.add(row / 64) >> (row % 64) & 1 == 1;
-            valid.then(|| self.values.add(row).read_unaligned())
-        }
-    }
-}
-
-/// Folds a column into the hashes of its rows.
-///
-/// # Safety
-/// `vector` is a live, flat vector with at least as many values as there are hashes.
-unsafe fn fold_column(hashes: &mut [u64], vector: ffi::duckdb_vector) -> Result<(), &'static std::ffi::CStr> {
-    // SAFETY: the type handle is valid until it is destroyed; the physical type of each arm is the one that
-    // DuckDB documents for the logical type.
-    unsafe {
-        let mut logical = ffi::duckdb_vector_get_column_type(vector);
-        let type_id = ffi::duckdb_get_type_id(logical);
-        let physical = if type_id == ffi::DUCKDB_TYPE_DUCKDB_TYPE_DECIMAL {
-            ffi::duckdb_decimal_internal_type(logical)
-        } else {
-            type_id
-        };
-        ffi::duckdb_destroy_logical_type(&raw mut logical);
-
-        if type_id == ffi::DUCKDB_TYPE_DUCKDB_TYPE_DECIMAL {
-            return match physical {
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => {
-                    wide(hashes, vector, |value: &i16| i128::from(*value))
-                }
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => {
-                    wide(hashes, vector, |value: &i32| i128::from(*value))
-                }
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => wide(hashes, vector, |value: &i64| i128::from(*value)),
-                _ => wide(hashes, vector, |value: &i128| *value),
-            };
-        }
-        match type_id {
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN => words(hashes, vector, Class::Boolean, |value: &u8| {
-                u64::from(*value != 0)
-            }),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TINYINT => words(hashes, vector, Class::Integer, |value: &i8| {
-                i64::from(*value).cast_unsigned()
-            }),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => words(hashes, vector, Class::Integer, |value: &i16| {
-                i64::from(*value).cast_unsigned()
-            }),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => words(hashes, vector, Class::Integer, |value: &i32| {
-                i64::from(*value).cast_unsigned()
-            }),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => words(hashes, vector, Class::Integer, |value: &i64| {
-                value.cast_unsigned()
-            }),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT => words(hashes, vector, Class::Float, |value: &f32| {
-                float_word(f64::from(*value))
-            }),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE => {
-                words(hashes, vector, Class::Float, |value: &f64| float_word(*value))
-            }
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_DATE => words(hashes, vector, Class::Date, |value: &i32| {
-                i64::from(*value).cast_unsigned()
-            }),
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME => {
-                words(hashes, vector, Class::Time, |value: &i64| value.cast_unsigned())
-            }
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP => {
-                words(hashes, vector, Class::Timestamp, |value: &i64| {
-                    value.cast_unsigned()
-                })
-            }
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ => {
-                words(hashes, vector, Class::TimestampTz, |value: &i64| {
-                    value.cast_unsigned()
-                })
-            }
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR => {
-                words(hashes, vector, Class::Text, |value: &ffi::duckdb_string_t| {
-                    bytes_word(bytes(value))
-                })
-            }
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB => {
-                words(hashes, vector, Class::Bytes, |value: &ffi::duckdb_string_t| {
-                    bytes_word(bytes(value))
-                })
-            }
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_UUID => fold_each(hashes, vector, |hash, value: &u128| {
-                fold_wide(hash, Class::Uuid, *value)
-            }),
-            _ => Err(c"the checksum function does not know the type of a column"),
-        }
-    }
-}
-
-unsafe fn words<T: Copy>(
-    hashes: &mut [u64],
-    vector: ffi::duckdb_vector,
-    class: Class,
-    word: impl Fn(&T) -> u64,
-) -> Result<(), &'static std::ffi::CStr> {
-    // SAFETY: passed on from the caller.
-    unsafe { fold_each(hashes, vector, |hash, value| fold(hash, class, word(value))) }
-}
-
-unsafe fn wide<T: Copy>(
-    hashes: &mut [u64],
-    vector: ffi::duckdb_vector,
-    number: impl Fn(&T) -> i128,
-) -> Result<(), &'static std::ffi::CStr> {
-    // SAFETY: passed on from the caller.
-    unsafe {
-        fold_each(hashes, vector, |hash, value| {
-            fold_wide(hash, Class::Decimal, number(value).cast_unsigned())
-        })
-    }
-}
-
-unsafe fn fold_each<T: Copy>(
-    hashes: &mut [u64],
-    vector: ffi::duckdb_vector,
-    fold: impl Fn(u64, &T) -> u64,
-) -> Result<(), &'static std::ffi::CStr> {
-    // SAFETY: passed on from the caller.
-    let vector = unsafe { Vector::<T>::of(vector, hashes.len()) };
-    for (row, hash) in hashes.iter_mut().enumerate() {
-        *hash = match vector.get(row) {
-            Some(value) => fold(*hash, &value),
-            None => fold_null(*hash),
-        };
-    }
-    Ok(())
-}
-
-/// The bytes of a DuckDB text: up to twelve lie in the value itself.
-fn bytes(text: &ffi::duckdb_string_t) -> &[u8] {
-    // SAFETY: both variants begin with the length; which one is meant follows from it, and a pointer stays valid
-    // as long as the chunk that the text belongs to.
-    unsafe {
-        let length = text.value.inlined.length as usize;
-        let start = if length <= 12 {
-            text.value.inlined.inlined.as_ptr()
-        } else {
-            text.value.pointer.ptr.cast_const()
-        };
-        std::slice::from_raw_parts(start.cast::<u8>(), length)
     }
 }
