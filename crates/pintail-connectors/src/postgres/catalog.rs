@@ -34,6 +34,10 @@ pub(super) struct Attribute {
     pub(super) name: String,
     pub(super) source_type: String,
     pub(super) nullable: bool,
+    /// The type that a domain stands for; of any other type, itself.
+    pub(super) base_type: String,
+    /// As declared, for arrays; 0 if that is not known.
+    pub(super) dimensions: i64,
 }
 
 /// A column of an index.
@@ -125,13 +129,7 @@ pub(super) fn storage(session: &Session, alias: &str, relation: &Relation) -> Re
 }
 
 pub(super) fn attributes(session: &Session, alias: &str, relation: &Relation) -> Result<Vec<Attribute>> {
-    let sql = format!(
-        "select a.attnum::bigint as number, a.attname::text as name, \
-         pg_catalog.format_type(a.atttypid, a.atttypmod) as type, a.attnotnull as required \
-         from pg_catalog.pg_attribute a \
-         where a.attrelid = {}::oid and a.attnum > 0 and not a.attisdropped order by a.attnum",
-        relation.oid
-    );
+    let sql = include_str!("columns.sql").replace("/* oid */", &relation.oid.to_string());
     let rows = rows(session, alias, "look up the columns of a table", &sql)?;
     let attribute = |row: &Row| {
         Some(Attribute {
@@ -139,6 +137,8 @@ pub(super) fn attributes(session: &Session, alias: &str, relation: &Relation) ->
             name: row.text(1)?.to_owned(),
             source_type: row.text(2)?.to_owned(),
             nullable: !row.boolean(3),
+            base_type: row.text(4)?.to_owned(),
+            dimensions: row.integer(5)?,
         })
     };
     Ok(rows.iter().filter_map(attribute).collect())

@@ -37,7 +37,7 @@ pub(super) fn describe(
     let columns = attributes
         .into_iter()
         .map(|attribute| SourceColumn {
-            logical_type: home(&attribute.source_type),
+            logical_type: home(&attribute.base_type, attribute.dimensions),
             carrier: Some(LogicalType::Text),
             identity: Some(attribute.number.to_string()),
             histogram: histograms.remove(&attribute.name).unwrap_or_default(),

@@ -15,6 +15,7 @@
 //! config ─▶ attach          catalog ─▶ describe          read_point, snapshot ─▶ scan (types, predicate)
 //! ```
 
+mod array;
 mod catalog;
 mod config;
 mod describe;

@@ -13,12 +13,13 @@
 use pintail_lake::connector::{ColumnRead, Doubt, DoubtfulScan, Scan, ScanRequest};
 use pintail_lake::quote::{self, identifier, literal};
 use pintail_lake::relation::{Dialect, Relation};
-use pintail_model::{LogicalType, Range, TableName};
+use pintail_model::{Element, LogicalType, Range, TableName};
 
+use super::array;
 use super::predicate::condition;
-use super::types::{Route, route};
+use super::types::{Route, known_to_scanner, route};
 use crate::guard::Guards;
-use crate::labels::labels;
+use crate::labels::{labels, unused_label};
 
 /// What DuckDB runs to get the result of a statement of Postgres.
 pub(super) fn query(alias: &str, sql: &str) -> String {
@@ -95,7 +96,9 @@ pub(super) fn confirm(
 
 fn by_scanner(request: &ScanRequest, reads: &[Read<'_>]) -> bool {
     let whole_table = request.relation.query.is_none() && request.range == Range::Whole;
-    whole_table && reads.iter().all(|read| matches!(read.route, Route::Native(_)))
+    let known =
+        |read: &Read<'_>| matches!(read.route, Route::Native(_)) && known_to_scanner(&read.request.source);
+    whole_table && reads.iter().all(known)
 }
 
 /// A column on its way.
@@ -165,7 +168,18 @@ fn look_for_nan(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Guard
 }
 
 fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>], refusals: &[String]) -> Scan {
-    let columns: Vec<String> = reads.iter().map(Read::in_postgres).collect();
+    let mut guards = Guards::default();
+    let misshapen = array::Misshapen::new(reads.iter().map(|read| (read.request, read.route)));
+    let refused = unused_label(
+        "refused",
+        &reads.iter().map(|read| read.label.clone()).collect::<Vec<_>>(),
+    );
+    let columns: Vec<String> = reads
+        .iter()
+        .map(Read::in_postgres)
+        .chain(misshapen.in_postgres(&refused))
+        .collect();
+    misshapen.guard(&format!("s.{}", identifier(&refused)), &mut guards);
     let mut conditions: Vec<String> = condition(&request.range).into_iter().collect();
     if !refusals.is_empty() {
         conditions.push(format!("case {} else true end", refusals.join(" ")));
@@ -178,7 +192,6 @@ fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>], refusals: &[St
     if !conditions.is_empty() {
         sql.push_str(&format!(" where {}", conditions.join(" and ")));
     }
-    let mut guards = Guards::default();
     let outputs: Vec<String> = reads
         .iter()
         .map(|read| read.output(&format!("s.{}", identifier(&read.label)), &mut guards))
@@ -203,8 +216,9 @@ impl Read<'_> {
         let name = identifier(&self.request.source.name);
         let label = identifier(&self.label);
         match self.route {
-            Route::Native(_) if name == label => name,
-            Route::Native(_) => format!("{name} as {label}"),
+            Route::Native(_) | Route::Array(_) if name == label => name,
+            Route::Native(_) | Route::Array(_) => format!("{name} as {label}"),
+            Route::Nested { .. } => format!("array_to_json({name}::text[])::text as {label}"),
             Route::AsText | Route::Number => format!("{name}::text as {label}"),
         }
     }
@@ -225,10 +239,19 @@ impl Read<'_> {
             // DuckDB's scanner delivers JSON as text.
             Route::Native(LogicalType::Json) | Route::AsText | Route::Number => LogicalType::Text,
             Route::Native(home) => home,
+            Route::Array(element) => LogicalType::List { element, depth: 1 },
+            Route::Nested { .. } => wanted,
         };
         match (self.route, wanted) {
             (Route::Native(LogicalType::Timestamp | LogicalType::TimestampTz), _) => guards.fail_if(
-                format!("{value} < '5000-01-01 (BC) 00:00:00'::{arrives_as} and isfinite({value})"),
+                wrapped(value, arrives_as),
+                format!("column \"{name}\" holds a time after the year 294246, which the engine cannot hold"),
+            ),
+            (Route::Array(element @ (Element::Timestamp | Element::TimestampTz)), _) => guards.fail_if(
+                format!(
+                    "len(list_filter({value}, lambda x: {})) > 0",
+                    wrapped("x", element.logical_type())
+                ),
                 format!("column \"{name}\" holds a time after the year 294246, which the engine cannot hold"),
             ),
             // DuckDB rounds digits away when it reads a decimal, so they are counted before.
@@ -238,13 +261,18 @@ impl Read<'_> {
             ),
             _ => {}
         }
-        let typed = if arrives_as == wanted {
-            value.to_owned()
-        } else {
-            format!("{value}::{wanted}")
+        let typed = match self.route {
+            Route::Nested { element, depth } => array::in_engine(value, element, depth),
+            _ if arrives_as == wanted => value.to_owned(),
+            _ => format!("{value}::{wanted}"),
         };
         format!("{typed} as {}", identifier(&self.request.column.name))
     }
+}
+
+/// Whether a time is one that wrapped around.
+fn wrapped(value: &str, logical_type: LogicalType) -> String {
+    format!("{value} < '5000-01-01 (BC) 00:00:00'::{logical_type} and isfinite({value})")
 }
 
 /// Whether a number is NaN, for Postgres. Stored, a NaN takes 3 bytes or, with a long header, 6; tables that were

@@ -16,7 +16,7 @@ use super::scan::query;
 /// or waits for others: the engine has its own.
 pub(super) const SETTINGS: &str = "set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; \
      set local timezone = 'UTC'; set local extra_float_digits = 1; set local bytea_output = 'hex'; \
-     set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
+     set local lc_monetary = 'C'; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0";
 
 pub(super) fn begin(session: &Session, alias: &str) -> Result<SnapshotId> {
     within_transaction(session, || {

@@ -53,7 +53,7 @@ pub(super) fn histograms(
 
 /// Rows (column, value, share in millionths) of one column.
 fn statement(table: &TableName, storage: &Storage, attribute: &Attribute) -> Option<String> {
-    let (array, number) = match home(&attribute.source_type)? {
+    let (array, number) = match home(&attribute.base_type, attribute.dimensions)? {
         kind if kind.is_integer() => ("bigint[]", "v"),
         LogicalType::Date => ("date[]", "case when isfinite(v) then v - date '1970-01-01' end"),
         LogicalType::Timestamp => (

@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `boolean`, `smallint`, `integer`, `bigint`, `real`, `double precision` | the same |
 //! | `numeric(p,s)`, 0 ≤ s ≤ p ≤ 38 | `decimal(p,s)` |
+//! | any other `numeric`, and arrays of such | nothing, unless a column is declared `text` or, but for arrays, `decimal` |
 //! | `text`, `varchar`, `char(n)` | `varchar`; the padding of `char(n)` is no part of the value |
 //! | `bytea`, `date`, `time`, `timestamp`, `timestamptz`, `uuid` | the same |
 //! | `json`, `jsonb` | `json`, as Postgres writes it |
-//! | anything else | nothing, unless a column is declared `text`: then as `::text` gives it |
+//! | arrays of these, but not of JSON | lists; of the depth that the column declares |
+//! | domains | what their base type becomes |
+//! | anything else: enums, ranges, `inet`, `interval`, `bit`, composites, … | `varchar`, as `::text` gives it |
 
 use pintail_lake::connector::SourceColumn;
-use pintail_model::LogicalType;
+use pintail_model::{Element, LogicalType};
 
 /// How a column comes out of Postgres and becomes what the destination wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,20 +24,44 @@ pub(super) enum Route {
     AsText,
     /// As `::text`, from which DuckDB reads an exact number.
     Number,
+    /// As an array, which DuckDB knows if it has one dimension.
+    Array(Element),
+    /// As JSON of the texts of its elements: arrays of more dimensions, and of bytes.
+    Nested {
+        /// What it holds.
+        element: Element,
+        /// Its dimensions.
+        depth: u8,
+    },
 }
 
-/// The lossless home of a type, named as `format_type` does.
-pub(super) fn home(source_type: &str) -> Option<LogicalType> {
-    let (name, modifiers) = split_modifiers(source_type);
-    Some(match name.as_str() {
+/// The lossless home of a type, named as `format_type` does. `dimensions` are those that a column of arrays declares, which
+/// Postgres itself does not enforce; 0 if it does not say.
+pub(super) fn home(base_type: &str, dimensions: i64) -> Option<LogicalType> {
+    let (name, modifiers) = split_modifiers(base_type);
+    let Some(element) = name.strip_suffix("[]") else {
+        return scalar(&name, &modifiers);
+    };
+    match element_type(scalar(element, &modifiers)?) {
+        // Only texts that are texts in Postgres, too: an array of anything else is a text as a whole.
+        Some(Element::Text) if !plain_text(element) => Some(LogicalType::Text),
+        Some(element) => Some(LogicalType::List {
+            element,
+            depth: u8::try_from(dimensions.max(1)).ok()?,
+        }),
+        None => Some(LogicalType::Text),
+    }
+}
+
+fn scalar(name: &str, modifiers: &[i32]) -> Option<LogicalType> {
+    Some(match name {
         "boolean" => LogicalType::Boolean,
         "smallint" => LogicalType::Int16,
         "integer" => LogicalType::Int32,
         "bigint" => LogicalType::Int64,
         "real" => LogicalType::Float32,
         "double precision" => LogicalType::Float64,
-        "numeric" => return decimal(&modifiers),
-        "text" | "character varying" | "character" | "bpchar" => LogicalType::Text,
+        "numeric" => return decimal(modifiers),
         "bytea" => LogicalType::Bytes,
         "date" => LogicalType::Date,
         "time without time zone" => LogicalType::Time,
@@ -42,22 +69,67 @@ pub(super) fn home(source_type: &str) -> Option<LogicalType> {
         "timestamp with time zone" => LogicalType::TimestampTz,
         "uuid" => LogicalType::Uuid,
         "json" | "jsonb" => LogicalType::Json,
+        _ => LogicalType::Text,
+    })
+}
+
+/// Texts that DuckDB's scanner delivers as they are.
+fn plain_text(base_type: &str) -> bool {
+    let (name, _) = split_modifiers(base_type);
+    matches!(
+        name.as_str(),
+        "text" | "character varying" | "character" | "bpchar"
+    )
+}
+
+fn element_type(logical_type: LogicalType) -> Option<Element> {
+    use LogicalType as T;
+    Some(match logical_type {
+        T::Boolean => Element::Boolean,
+        T::Int16 => Element::Int16,
+        T::Int32 => Element::Int32,
+        T::Int64 => Element::Int64,
+        T::Float32 => Element::Float32,
+        T::Float64 => Element::Float64,
+        T::Decimal { precision, scale } => Element::Decimal { precision, scale },
+        T::Text => Element::Text,
+        T::Bytes => Element::Bytes,
+        T::Date => Element::Date,
+        T::Time => Element::Time,
+        T::Timestamp => Element::Timestamp,
+        T::TimestampTz => Element::TimestampTz,
+        T::Uuid => Element::Uuid,
         _ => return None,
     })
+}
+
+/// Whether DuckDB's scanner, which sees the types of the catalogue, delivers the column as its home. Of a domain it makes
+/// a text; a query sees the base type of a domain.
+pub(super) fn known_to_scanner(column: &SourceColumn) -> bool {
+    let own = home(&column.source_type, 0);
+    own == column.logical_type && (own != Some(LogicalType::Text) || plain_text(&column.source_type))
 }
 
 /// The way from a column to `wanted`; `None` if there is none without silent loss.
 pub(super) fn route(column: &SourceColumn, wanted: LogicalType) -> Option<Route> {
     use LogicalType as T;
-    let Some(home) = home(&column.source_type) else {
-        let numeric = split_modifiers(&column.source_type).0 == "numeric";
+    // Only numbers without an end have no home.
+    let Some(home) = column.logical_type else {
+        let array = column.source_type.ends_with("[]");
         return match wanted {
             T::Text => Some(Route::AsText),
-            T::Decimal { .. } if numeric => Some(Route::Number),
+            T::Decimal { .. } if !array => Some(Route::Number),
             _ => None,
         };
     };
     match (home, wanted) {
+        (T::Text, T::Text) if !plain_text(&column.source_type) => Some(Route::AsText),
+        (T::List { element, depth }, _) if home == wanted => Some(match element {
+            // DuckDB sees text in the array of a query's result.
+            Element::Bytes => Route::Nested { element, depth },
+            _ if depth == 1 => Route::Array(element),
+            _ => Route::Nested { element, depth },
+        }),
         _ if home == wanted => Some(Route::Native(home)),
         (_, T::Text) => Some(Route::AsText),
         // DuckDB refuses an integer that does not fit.
@@ -90,7 +162,7 @@ fn decimal(modifiers: &[i32]) -> Option<LogicalType> {
     (precision <= 38 && scale <= precision).then_some(LogicalType::Decimal { precision, scale })
 }
 
-/// `timestamp(3) with time zone` is a `timestamp with time zone` with the modifier 3.
+/// `timestamp(3) with time zone[]` is an array of `timestamp with time zone` with the modifier 3.
 fn split_modifiers(source_type: &str) -> (String, Vec<i32>) {
     let Some((name, rest)) = source_type.split_once('(') else {
         return (source_type.to_owned(), Vec::new());
@@ -98,7 +170,6 @@ fn split_modifiers(source_type: &str) -> (String, Vec<i32>) {
     let Some((modifiers, tail)) = rest.split_once(')') else {
         return (source_type.to_owned(), Vec::new());
     };
-    // An array of a type is another type: `numeric(12,2)[]` keeps its brackets as part of the name.
     let modifiers = modifiers
         .split(',')
         .filter_map(|part| part.trim().parse().ok())

@@ -76,9 +76,13 @@ fn statements_are_plain_to_read() {
     };
     insta::assert_snapshot!("pages", connector.scan("source", &request).sql);
 
-    request
-        .columns
-        .push(read_as(column("weight", "numeric", money), money));
+    request.columns.push(read_as(
+        SourceColumn {
+            logical_type: None,
+            ..column("weight", "numeric", money)
+        },
+        money,
+    ));
     request.range = Range::Cursor {
         column: "changed_at".to_owned(),
         low: Some(CursorValue::TimestampTz(1_704_067_200_000_000)),
