@@ -130,13 +130,13 @@ pub const SYSTEMS: &[System] = &[
     },
     System {
         name: "duckdb",
-        readable: false,
+        readable: true,
         writable: false,
         form: Form::Database,
     },
     System {
         name: "ducklake",
-        readable: false,
+        readable: true,
         writable: true,
         form: Form::Lake,
     },

@@ -6,9 +6,13 @@
 //! - [`mysql`]: MariaDB and MySQL.
 //! - [`postgres`]: PostgreSQL 13 to 17.
 //! - [`sqlite`]: SQLite files.
+//! - [`duckdb`]: DuckDB files.
+//! - [`ducklake`]: lakes.
 //! - [`registry`]: the only place that tells systems apart by name.
 
 mod distribution;
+pub mod duckdb;
+pub mod ducklake;
 mod engine_tables;
 mod guard;
 mod keys;

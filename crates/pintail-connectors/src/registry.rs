@@ -10,12 +10,14 @@ use pintail_lake::location::{Catalogue, LakeLocation};
 use pintail_lake::{DatabasePlace, DestinationPlace, Error, Result};
 use pintail_model::ErrorKind;
 
+use crate::duckdb::DuckDbSource;
+use crate::ducklake::LakeSource;
 use crate::mysql::MySqlSource;
 use crate::postgres::{self, PostgresDestination, PostgresSource};
 use crate::sqlite::{SqliteDestination, SqliteSource};
 
 /// Systems that tables can be read from.
-pub const SOURCES: &[&str] = &["postgres", "mysql", "sqlite"];
+pub const SOURCES: &[&str] = &["postgres", "mysql", "sqlite", "duckdb", "ducklake"];
 
 /// Systems that tables can be written to.
 pub const DESTINATIONS: &[&str] = &["ducklake", "postgres", "sqlite"];
@@ -32,6 +34,8 @@ pub fn source(datastore: &Datastore) -> Result<Box<dyn Connector>> {
         "postgres" => Ok(Box::new(PostgresSource::new(datastore))),
         "mysql" => Ok(Box::new(MySqlSource::new(datastore))),
         "sqlite" => Ok(Box::new(SqliteSource::new(datastore))),
+        "duckdb" => Ok(Box::new(DuckDbSource::new(datastore))),
+        "ducklake" => Ok(Box::new(LakeSource::new(datastore, lake_location(datastore)?))),
         other => Err(Error::refused(
             ErrorKind::Invalid,
             format!(

@@ -32,16 +32,16 @@ impl Lake {
         lake.check_place(access)?;
         let address = location.address();
         let label = format!("attach lake `{address}`");
-        let attachment = lake.attachment(access);
+        let attachment = attachment(location, ALIAS, access, lake.lease().idle);
         let deadline = Instant::now() + MAKING;
         loop {
             match engine.attach(&label, &attachment) {
                 Ok(()) => return Ok(lake),
                 Err(error) if !making(&error) || Instant::now() >= deadline => {
-                    return Err(lake.explain(error));
+                    return Err(location.explain(error));
                 }
                 // Somebody else makes the same lake: when that is done, it is there.
-                Err(error) if !engine.pause(Duration::from_millis(50)) => return Err(lake.explain(error)),
+                Err(error) if !engine.pause(Duration::from_millis(50)) => return Err(location.explain(error)),
                 Err(_) => {}
             }
         }
@@ -54,7 +54,7 @@ impl Lake {
         };
         if access == Access::ReadOnly {
             return match file {
-                Some(path) if !path.exists() => Err(self.absent()),
+                Some(path) if !path.exists() => Err(self.location().absent()),
                 _ => Ok(()),
             };
         }
@@ -86,87 +86,40 @@ impl Lake {
         }
         Ok(())
     }
+}
 
-    fn attachment(&self, access: Access) -> Attachment {
-        let mut options = vec![format!(
-            "data_path {}",
-            quote::literal(&self.location().data_path.to_string_lossy())
-        )];
-        if access == Access::ReadOnly {
-            options.push("read_only".to_owned());
-            options.push("create_if_not_exists false".to_owned());
-        }
-        let extensions = self.location().extensions();
-        let mut secrets = Vec::new();
-        let mut statements = Vec::new();
-        let address = match &self.location().catalogue {
-            Catalogue::Sqlite(path) => {
-                // In the default journal one reader stops every commit; WAL is stored in the file.
-                options.push("meta_journal_mode 'WAL'".to_owned());
-                options.push("meta_busy_timeout 5000".to_owned());
-                format!("ducklake:sqlite:{}", path.display())
-            }
-            Catalogue::DuckDb(path) => format!("ducklake:{}", path.display()),
-            Catalogue::Postgres {
-                connection,
-                options: server_options,
-                password,
-                secrets: parts,
-                metadata_schema,
-                ..
-            } => {
-                secrets.extend(parts.iter().chain(password).cloned());
-                statements.push(catalogue_secret(password.as_ref()));
-                options.push(format!("metadata_schema {}", quote::literal(metadata_schema)));
-                options.push(format!("meta_secret {}", quote::literal(CATALOGUE_SECRET)));
-                // The last setting of a name counts. DuckLake itself does not mark texts with a backslash in them.
-                let mut server_options = format!("{server_options} -c standard_conforming_strings=on");
-                if access == Access::ReadWrite {
-                    // A reader holds nothing that others wait for.
-                    let idle = self.lease().idle.as_millis();
-                    server_options.push_str(&format!(" -c idle_in_transaction_session_timeout={idle}"));
-                }
-                let connection = format!(
-                    "{} options={}",
-                    connection.expose(),
-                    quote::connection_value(server_options.trim_start())
-                );
-                format!("ducklake:postgres:{connection}")
-            }
-        };
-        let settings = "set global ducklake_max_retry_count = 30;
-             set global ducklake_retry_wait_ms = 50;
-             set global ducklake_retry_backoff = 1.1;
-             set global ducklake_default_data_inlining_row_limit = 0";
-        let attach = format!(
-            "attach {} as {ALIAS} ({})",
-            quote::literal(&address),
-            options.join(", ")
-        );
-        statements.extend([Secret::new(settings), Secret::new(attach)]);
-        Attachment {
-            extensions,
-            statements,
-            secrets,
-        }
+impl LakeLocation {
+    /// How the lake is attached under `alias` to be read, and nothing else: as a source.
+    #[must_use]
+    pub fn reading(&self, alias: &str) -> Attachment {
+        attachment(self, alias, Access::ReadOnly, Duration::ZERO)
     }
 
     /// There is no lake, or a process died before it was made.
     fn absent(&self) -> Error {
         Error::refused(
             ErrorKind::NotFound,
-            format!("lake `{}` does not exist", self.location().address()),
+            format!("lake `{}` does not exist", self.address()),
             "Check the path; `pintail copy` and `pintail run` make a lake when they first write to it.",
         )
     }
 
-    /// Turns the refusals that a user can do something about into words.
-    fn explain(&self, error: Error) -> Error {
+    /// Turns the refusals of an attachment that a user can do something about into words.
+    #[must_use]
+    pub fn explain(&self, error: Error) -> Error {
         let Error::Statement { source, .. } = &error else {
             return error;
         };
-        let address = self.location().address();
+        let address = self.address();
         let text = source.raw_text();
+        // SQLite does not say that there is no file.
+        let file = match &self.catalogue {
+            Catalogue::Sqlite(path) | Catalogue::DuckDb(path) => Some(path),
+            Catalogue::Postgres { .. } => None,
+        };
+        if file.is_some_and(|path| !path.exists()) {
+            return self.absent();
+        }
         if text.contains("creating a new DuckLake is explicitly disabled") {
             return self.absent();
         }
@@ -213,17 +166,83 @@ impl Lake {
     }
 }
 
-/// The name of the engine's secret that holds the password of a Postgres catalogue.
-const CATALOGUE_SECRET: &str = "pintail_catalogue";
+/// How a lake is attached under `alias`; `idle` is how long a writer's session may hold a transaction open and do nothing.
+fn attachment(location: &LakeLocation, alias: &str, access: Access, idle: Duration) -> Attachment {
+    // One for each attachment: a source and a destination may need different passwords.
+    let secret = format!("pintail_catalogue_{alias}");
+    let mut options = vec![format!(
+        "data_path {}",
+        quote::literal(&location.data_path.to_string_lossy())
+    )];
+    if access == Access::ReadOnly {
+        options.push("read_only".to_owned());
+        options.push("create_if_not_exists false".to_owned());
+    }
+    let extensions = location.extensions();
+    let mut secrets = Vec::new();
+    let mut statements = Vec::new();
+    let address = match &location.catalogue {
+        Catalogue::Sqlite(path) => {
+            // In the default journal one reader stops every commit; WAL is stored in the file.
+            options.push("meta_journal_mode 'WAL'".to_owned());
+            options.push("meta_busy_timeout 5000".to_owned());
+            format!("ducklake:sqlite:{}", path.display())
+        }
+        Catalogue::DuckDb(path) => format!("ducklake:{}", path.display()),
+        Catalogue::Postgres {
+            connection,
+            options: server_options,
+            password,
+            secrets: parts,
+            metadata_schema,
+            ..
+        } => {
+            secrets.extend(parts.iter().chain(password).cloned());
+            statements.push(catalogue_secret(&secret, password.as_ref()));
+            options.push(format!("metadata_schema {}", quote::literal(metadata_schema)));
+            options.push(format!("meta_secret {}", quote::literal(&secret)));
+            // The last setting of a name counts. DuckLake itself does not mark texts with a backslash in them.
+            let mut server_options = format!("{server_options} -c standard_conforming_strings=on");
+            if access == Access::ReadWrite {
+                // A reader holds nothing that others wait for.
+                let idle = idle.as_millis();
+                server_options.push_str(&format!(" -c idle_in_transaction_session_timeout={idle}"));
+            }
+            let connection = format!(
+                "{} options={}",
+                connection.expose(),
+                quote::connection_value(server_options.trim_start())
+            );
+            format!("ducklake:postgres:{connection}")
+        }
+    };
+    let settings = "set global ducklake_max_retry_count = 30;
+         set global ducklake_retry_wait_ms = 50;
+         set global ducklake_retry_backoff = 1.1;
+         set global ducklake_default_data_inlining_row_limit = 0";
+    let attach = format!(
+        "attach {} as {} ({})",
+        quote::literal(&address),
+        quote::identifier(alias),
+        options.join(", ")
+    );
+    statements.extend([Secret::new(settings), Secret::new(attach)]);
+    Attachment {
+        extensions,
+        statements,
+        secrets,
+    }
+}
 
 /// The password travels in a secret: DuckDB repeats the connection string in its errors and in `duckdb_databases()`,
 /// but never a secret. There is always one, so that no secret that the user has stored for DuckDB is picked up.
-fn catalogue_secret(password: Option<&Secret>) -> Secret {
+fn catalogue_secret(name: &str, password: Option<&Secret>) -> Secret {
     let password = password
         .map(|password| format!(", password {}", quote::literal(password.expose())))
         .unwrap_or_default();
     Secret::new(format!(
-        "create or replace temporary secret {CATALOGUE_SECRET} (type postgres{password})"
+        "create or replace temporary secret {} (type postgres{password})",
+        quote::identifier(name)
     ))
 }
 

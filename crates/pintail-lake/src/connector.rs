@@ -19,9 +19,9 @@
 //! - `scan` and `count` are pure: the same request gives the same SQL, which contains no secret.
 
 use jiff::Timestamp;
-use pintail_model::{Column, CursorType, KeyValue, LogicalType, Range, Secret, TableName};
+use pintail_model::{Column, CursorType, KeyValue, LogicalType, NativeType, Range, Secret, TableName};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extension::Extension;
 use crate::relation::Relation;
 use crate::session::Session;
@@ -63,6 +63,8 @@ pub struct SourceColumn {
     /// The type in which values travel exactly to a destination that gives the column its own type again; `None` if
     /// there is none beside `logical_type`. As text, mostly.
     pub carrier: Option<LogicalType>,
+    /// Where the column came from before, if the source is a place that remembers it; its own type otherwise.
+    pub origin: Option<NativeType>,
     /// Whether NULL may stand in it.
     pub nullable: bool,
     /// What identifies the column even after it is renamed (an attribute number), where the source has that.
@@ -232,6 +234,11 @@ pub trait Connector: Send + Sync {
     /// How to attach it under `alias`. The attachment is read-only. Attaching alone may not connect yet: the
     /// first statement reports an unreachable system or refused credentials.
     fn attachment(&self, alias: &str) -> Attachment;
+
+    /// Says in its own words what the engine's refusal to attach it means, where a user can do something about it.
+    fn explain(&self, error: Error) -> Error {
+        error
+    }
 
     /// Lists what can be copied, in the order of its names: tables and views, and partitioned tables as a whole. Left
     /// out are the system's own tables, parts of a partitioned table, what belongs to an extension, and what the user

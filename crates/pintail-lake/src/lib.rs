@@ -30,6 +30,7 @@ pub mod ledger;
 pub mod location;
 mod metadata;
 mod mysql_answer;
+pub mod origin;
 pub mod quote;
 pub mod relation;
 pub mod session;

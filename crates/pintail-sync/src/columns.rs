@@ -9,7 +9,7 @@ use pintail_model::{Column, LogicalType, NativeType};
 
 use crate::error::{Error, Result};
 use crate::relation::Layout;
-use crate::spec::{ColumnSource, ColumnSpec, DeclaredType, PipelineSpec};
+use crate::spec::{Choice, ColumnSource, ColumnSpec, DeclaredType, PipelineSpec};
 
 /// One column that cannot be carried as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,12 @@ pub fn resolve(
         table
             .columns
             .iter()
-            .for_each(|column| take(as_it_is(column, connector, place)));
+            .filter_map(|column| as_chosen(column, spec, connector, place))
+            .for_each(&mut take);
+        spec.choices
+            .iter()
+            .filter(|choice| table.column(&choice.column).is_none())
+            .for_each(|choice| take(Err(absent(&choice.column, table))));
     } else {
         spec.columns
             .iter()
@@ -74,6 +79,45 @@ pub fn resolve(
     }
 }
 
+/// A column without a map: as it is, unless something was chosen for it. `None` if it is left out.
+fn as_chosen(
+    column: &SourceColumn,
+    spec: &PipelineSpec,
+    connector: &dyn Connector,
+    place: &dyn DestinationPlace,
+) -> Option<std::result::Result<ColumnRead, ColumnProblem>> {
+    let chosen = spec.choices.iter().find(|choice| choice.column == column.name);
+    let declared = match chosen.map(|chosen| chosen.choice) {
+        None => return Some(as_it_is(column, connector, place)),
+        Some(Choice::Skip) => return None,
+        Some(Choice::Type(declared)) => declared,
+    };
+    Some(
+        as_declared(column, declared, connector).map(|logical_type| ColumnRead {
+            source: column.clone(),
+            column: Column {
+                name: column.name.clone(),
+                logical_type,
+                nullable: column.nullable,
+                origin: None,
+            },
+        }),
+    )
+}
+
+fn as_declared(
+    column: &SourceColumn,
+    declared: DeclaredType,
+    connector: &dyn Connector,
+) -> std::result::Result<LogicalType, ColumnProblem> {
+    let wanted = meaning(declared, column).ok_or_else(|| without_precision(column))?;
+    if column.logical_type == Some(wanted) || connector.reads_as(column, wanted) {
+        Ok(wanted)
+    } else {
+        Err(unreadable(column, wanted))
+    }
+}
+
 fn as_it_is(
     column: &SourceColumn,
     connector: &dyn Connector,
@@ -98,10 +142,10 @@ fn home(
     connector: &dyn Connector,
     place: &dyn DestinationPlace,
 ) -> std::result::Result<(LogicalType, NativeType), ColumnProblem> {
-    let origin = NativeType {
+    let origin = column.origin.clone().unwrap_or_else(|| NativeType {
         system: connector.system().to_owned(),
         name: column.source_type.clone(),
-    };
+    });
     let carrier = column.carrier.filter(|_| place.keeps(&origin));
     match column.logical_type.or(carrier) {
         Some(logical_type) => Ok((logical_type, origin)),
@@ -121,13 +165,7 @@ fn as_asked(
         _ => layout.name_of(asked).to_owned(),
     };
     let Some(source) = table.column(&name) else {
-        return Err(ColumnProblem {
-            column: name.clone(),
-            message: format!("column `{name}` does not exist"),
-            hint: did_you_mean(&name, table.columns.iter().map(|column| column.name.as_str()))
-                .map(|hint| format!("`{name}`: {hint}")),
-            unknown: true,
-        });
+        return Err(absent(&name, table));
     };
     let expression = matches!(asked.source, ColumnSource::Expression(_));
     let (logical_type, origin) = match asked.data_type {
@@ -136,14 +174,10 @@ fn as_asked(
             let (logical_type, origin) = home(source, connector, place)?;
             (logical_type, Some(origin))
         }
-        Some(declared) => {
-            let wanted = meaning(declared, source).ok_or_else(|| without_precision(source))?;
-            let unknown = expression && source.source_type.is_empty();
-            if !unknown && source.logical_type != Some(wanted) && !connector.reads_as(source, wanted) {
-                return Err(unreadable(source, wanted));
-            }
-            (wanted, None)
+        Some(declared) if expression && source.source_type.is_empty() => {
+            (meaning(declared, source).ok_or_else(|| without_precision(source))?, None)
         }
+        Some(declared) => (as_declared(source, declared, connector)?, None),
     };
     let nullable = asked.nullable.unwrap_or(source.nullable);
     let mut source = source.clone();
@@ -213,6 +247,16 @@ fn untyped(column: &SourceColumn) -> ColumnProblem {
     }
 }
 
+fn absent(name: &str, table: &TableDescription) -> ColumnProblem {
+    ColumnProblem {
+        column: name.to_owned(),
+        message: format!("column `{name}` does not exist"),
+        hint: did_you_mean(name, table.columns.iter().map(|column| column.name.as_str()))
+            .map(|hint| format!("`{name}`: {hint}")),
+        unknown: true,
+    }
+}
+
 fn homeless(column: &SourceColumn) -> ColumnProblem {
     let SourceColumn {
         name, source_type, ..
@@ -243,7 +287,9 @@ fn without_precision(column: &SourceColumn) -> ColumnProblem {
             ),
         },
         hint: Some(
-            "Add `precision` and `scale` to the column in `column_map`, or declare it `text`.".to_owned(),
+            "Add `precision` and `scale` to the column in `column_map`, as in `--type 'column=decimal(12,2)'`, or declare it \
+             `text`."
+                .to_owned(),
         ),
         unknown: false,
     }
@@ -269,8 +315,9 @@ fn unreadable(column: &SourceColumn, wanted: LogicalType) -> ColumnProblem {
 }
 
 fn choices() -> String {
-    "In a pipeline file, choose for each such column in `column_map`: `data_type: text` keeps it exactly as the source \
-     writes it, `data_type: decimal` with `precision` and `scale` keeps exact numbers, or leave the column out."
+    "Choose for each such column: `text` keeps it exactly as the source writes it, `decimal` keeps exact numbers, or \
+     leave it out. For `pintail copy` that is `--type column=text`, `--type 'column=decimal(38,10)'` or `--skip column`; in \
+     the `column_map` of a pipeline file `data_type: text`, or `data_type: decimal` with `precision` and `scale`."
         .to_owned()
 }
 

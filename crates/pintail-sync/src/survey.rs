@@ -47,7 +47,9 @@ pub(crate) fn survey(
         ]
         .concat(),
     )?;
-    engine.attach(&format!("attach source {address}"), &attachment)?;
+    engine
+        .attach(&format!("attach source {address}"), &attachment)
+        .map_err(|error| connector.explain(error))?;
     let session = engine.session()?;
     let layout = lay_out(spec, connector, &session)?;
     let columns = columns::resolve(spec, &layout, connector, request.destination.as_ref())?;

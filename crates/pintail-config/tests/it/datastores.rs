@@ -195,10 +195,10 @@ datastores:
         })
         .collect();
     assert_snapshot!(lines.join("\n"), @r#"
-    bucket: Some("reading from `ducklake`") Some("a lake with its files in an object store")
+    bucket: None Some("a lake with its files in an object store")
     click: Some("reading from `clickhouse`") Some("writing to `clickhouse`")
     file: None None
-    lake: Some("reading from `ducklake`") None
+    lake: None None
     my: None Some("writing to `mysql`")
     pg: None None
     "#);

@@ -49,6 +49,7 @@ pub(super) fn describe(
         columns.push(SourceColumn {
             // Text of MySQL becomes the same value of its type again, whatever a type is.
             carrier: logical_type.is_none().then_some(LogicalType::Text),
+            origin: None,
             logical_type,
             identity: None,
             histogram,

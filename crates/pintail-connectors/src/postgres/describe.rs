@@ -39,6 +39,7 @@ pub(super) fn describe(
         .map(|attribute| SourceColumn {
             logical_type: home(&attribute.base_type, attribute.dimensions),
             carrier: Some(LogicalType::Text),
+            origin: None,
             identity: Some(attribute.number.to_string()),
             histogram: histograms.remove(&attribute.name).unwrap_or_default(),
             name: attribute.name,

@@ -48,6 +48,7 @@ pub(super) fn describe(
             source_type: fact.declared.clone(),
             logical_type,
             carrier: None,
+            origin: None,
             nullable: !fact.required && rowid != Some(fact.name.as_str()),
             identity: None,
             histogram,

@@ -11,6 +11,7 @@
 //! | `DECIMAL(p)`, `NUMERIC(p)`, p ≤ 18 | `decimal(p,0)` |
 //! | anything with `REAL`, `FLOA`, `DOUB` | `double` |
 //! | `DATE`; `DATETIME`, `TIMESTAMP`; `TIMESTAMPTZ`, `TIMESTAMP WITH TIME ZONE` | `date`; `timestamp`; `timestamptz` |
+//! | `TIME` | `time` |
 //! | `JSON`, `UUID` | the same |
 //! | `DATE TEXT`, `TIME TEXT`, `TIMESTAMP TEXT`, `TIMESTAMPTZ TEXT`, `JSON TEXT`, `UUID TEXT` | what stands before `TEXT`: tables that Pintail made |
 //! | anything else with `CHAR`, `CLOB`, `TEXT` | `varchar` |
@@ -36,6 +37,7 @@ pub(super) fn home(declared: &str) -> Option<LogicalType> {
         "date" => LogicalType::Date,
         "datetime" | "timestamp" | "timestamp without time zone" => LogicalType::Timestamp,
         "timestamptz" | "timestamp with time zone" => LogicalType::TimestampTz,
+        "time" | "time without time zone" => LogicalType::Time,
         "json" => LogicalType::Json,
         "time" if has("text") => LogicalType::Time,
         "uuid" => LogicalType::Uuid,
@@ -51,7 +53,7 @@ pub(super) fn home(declared: &str) -> Option<LogicalType> {
 /// Whether a column can be read as `wanted`. Values are checked, so this only refuses what no check can save.
 pub(super) fn readable(wanted: LogicalType) -> bool {
     match wanted {
-        LogicalType::Float32 => false,
+        LogicalType::Float32 | LogicalType::List { .. } => false,
         LogicalType::Decimal { precision, scale } => scale == 0 || precision <= EXACT_DIGITS,
         _ => true,
     }

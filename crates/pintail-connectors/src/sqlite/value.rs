@@ -67,6 +67,7 @@ impl<'a> Value<'a> {
     pub(super) fn refused_by_sqlite(&self) -> String {
         let v = &self.column;
         let accepted = match self.wanted {
+            LogicalType::UInt64 => format!("typeof({v}) = 'integer'"),
             kind if kind.is_integer() => format!("typeof({v}) = 'integer'"),
             LogicalType::Boolean => format!("typeof({v}) = 'integer' and {v} in (0, 1)"),
             LogicalType::Float32 | LogicalType::Float64 => format!(

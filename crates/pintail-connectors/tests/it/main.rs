@@ -2,6 +2,9 @@
 
 #![cfg(test)]
 
+mod documented;
+mod duckdb;
+mod ducklake;
 mod mysql;
 mod postgres;
 mod registry;

@@ -13,7 +13,12 @@ fn datastore(url: &str) -> Datastore {
 
 #[test]
 fn built_systems_have_a_connector() {
-    for (url, system) in [("postgres://db/shop", "postgres"), ("sqlite:shop.db", "sqlite")] {
+    for (url, system) in [
+        ("postgres://db/shop", "postgres"),
+        ("sqlite:shop.db", "sqlite"),
+        ("duckdb:shop.duckdb", "duckdb"),
+        ("ducklake:sqlite:lake.sqlite", "ducklake"),
+    ] {
         let connector = source(&datastore(url)).unwrap();
         assert_eq!(connector.system(), system);
     }
@@ -30,7 +35,7 @@ fn other_systems_are_refused_by_name() {
     insta::assert_snapshot!(error, @"cannot read from datastore `warehouse`: a source of type `clickhouse` is not built yet");
     assert_eq!(
         error.hint().as_deref(),
-        Some("Tables can be read from `postgres`, `mysql` and `sqlite`.")
+        Some("Tables can be read from `postgres`, `mysql`, `sqlite`, `duckdb` and `ducklake`.")
     );
     let error = lake_location(loaded.get("warehouse").unwrap()).unwrap_err();
     insta::assert_snapshot!(error, @"cannot write to datastore `warehouse`: a destination of type `clickhouse` is not built yet");

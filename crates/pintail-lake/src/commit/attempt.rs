@@ -1,6 +1,6 @@
 //! One try at a request, from BEGIN to COMMIT.
 
-use pintail_model::{ErrorKind, PartitionKey};
+use pintail_model::{Column, ErrorKind, PartitionKey};
 
 use super::inlining::Target;
 use super::staged::{add_files, check_keys, drop_stale, read_staged};
@@ -8,9 +8,8 @@ use super::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile, fence,
 use crate::error::{Error, Result};
 use crate::lake::{ALIAS, Lake, column_definitions};
 use crate::ledger::{self, LedgerEntry};
-use crate::metadata;
-use crate::quote;
 use crate::session::{Call, Session};
+use crate::{metadata, origin, quote};
 
 /// One try at a request, from BEGIN to COMMIT.
 #[derive(Default)]
@@ -59,6 +58,16 @@ enum Prepared {
         /// Rows of the one that stood in its place.
         dropped: u64,
     },
+}
+
+/// Statements that let each column remember its origin.
+fn comments(table: &str, columns: &[Column]) -> String {
+    let comment = |column: &Column| {
+        let comment = quote::literal(&origin::comment(column)?);
+        let name = quote::identifier(&column.name);
+        Some(format!(";\n comment on column {table}.{name} is {comment}"))
+    };
+    columns.iter().filter_map(comment).collect()
 }
 
 /// Rows that a change takes away and brings.
@@ -205,9 +214,10 @@ impl Attempt {
         let label = format!("create table \"{}\" in the lake", request.table);
         let create = format!(
             "create schema if not exists {ALIAS}.{};
-             create table {table} ({})",
+             create table {table} ({}){}",
             quote::identifier(schema),
-            column_definitions(request.columns)
+            column_definitions(request.columns),
+            comments(&table, request.columns)
         );
         let found = match place {
             Some(place) => Some(lake.table_at(session, request.table, place)?),

@@ -8,7 +8,7 @@ use super::pipeline::{LimitsSpec, PipelineSpec, SyncType};
 use super::strategy::{DeltaSpec, FullSpec, StrategyKind, StrategySpec};
 use super::unbuilt::Unbuilt;
 
-/// The pipeline that copies `table` from one place to another, every column as it is: in full the first time, and
+/// The pipeline that copies `table` from one place to another, every column as it is unless `choices` are added: in full the first time, and
 /// by a delta afterwards if the table has a column that a delta can follow.
 ///
 /// The same table between the same places always gets the same name, however the addresses are written, so that
@@ -47,6 +47,7 @@ pub fn copy_spec(from: &Location, table: &TableName, to: &Location) -> PipelineS
         source,
         destination,
         columns: Vec::new(),
+        choices: Vec::new(),
         strategies: vec![
             StrategySpec::new("full", StrategyKind::Full(FullSpec::default())),
             StrategySpec::new("delta", StrategyKind::Delta(DeltaSpec::default())),

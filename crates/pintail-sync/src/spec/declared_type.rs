@@ -2,6 +2,7 @@
 
 use pintail_config::Node;
 use pintail_config::decode::{Decoder, Fields, one_of, whole_number};
+use pintail_config::nearest::did_you_mean;
 
 /// `data_type`: the words of a configuration. They say what a column means rather than how wide it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,52 @@ const DATA_TYPES: &[(&str, DeclaredType)] = &[
     ("blob", DeclaredType::Bytes),
 ];
 
+/// Digits of a decimal in a lake.
+const DIGITS_MAX: u8 = 38;
+
+impl DeclaredType {
+    /// Reads a type as it is written on a command line: `text`, `decimal(12,2)`.
+    ///
+    /// # Errors
+    /// In words, for the person who wrote it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (word, digits) = match text.split_once('(') {
+            Some((word, rest)) => (word.trim_end(), Some(rest)),
+            None => (text, None),
+        };
+        let known = DATA_TYPES
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(word));
+        let Some((_, declared)) = known else {
+            let names = DATA_TYPES.iter().map(|(name, _)| *name);
+            let hint =
+                did_you_mean(word, names).unwrap_or_else(|| "`text` and `decimal(12,2)` are two".to_owned());
+            return Err(format!("`{word}` is no data type: {hint}"));
+        };
+        let Some(digits) = digits else {
+            return Ok(*declared);
+        };
+        let precision = digits.strip_suffix(')').and_then(Precision::parse);
+        match (declared, precision) {
+            (Self::Decimal(_), Some(precision)) => Ok(Self::Decimal(Some(precision))),
+            (Self::Decimal(_), None) => Err(format!(
+                "write `decimal(precision,scale)`, with at most {DIGITS_MAX} digits of which `scale` stand after the point"
+            )),
+            _ => Err(format!("digits belong to `decimal`, not to `{word}`")),
+        }
+    }
+}
+
+impl Precision {
+    /// Reads `12,2`, or `12`.
+    fn parse(text: &str) -> Option<Self> {
+        let (precision, scale) = text.split_once(',').unwrap_or((text, "0"));
+        let (precision, scale) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
+        let valid = (1..=DIGITS_MAX).contains(&precision) && scale <= precision;
+        valid.then_some(Self { precision, scale })
+    }
+}
+
 /// The data type that a word stands for, for other parts of a pipeline that declare one.
 pub(super) fn data_type(node: &Node, decoder: &mut Decoder) -> Option<DeclaredType> {
     one_of("a data type", DATA_TYPES)(node, decoder)
@@ -80,8 +127,8 @@ pub(super) fn data_type(node: &Node, decoder: &mut Decoder) -> Option<DeclaredTy
 /// Reads the three keys of a column together.
 pub(super) fn read(fields: &mut Fields<'_, '_>) -> Option<DeclaredType> {
     let declared = fields.optional("data_type", data_type);
-    let precision = fields.optional("precision", whole_number(1_u8..=38));
-    let scale = fields.optional("scale", whole_number(0_u8..=38));
+    let precision = fields.optional("precision", whole_number(1_u8..=DIGITS_MAX));
+    let scale = fields.optional("scale", whole_number(0_u8..=DIGITS_MAX));
     with_precision(declared, precision, scale, fields)
 }
 

@@ -11,6 +11,7 @@
 //! [`PipelineSpec::not_built_for`], so that only choosing it is an error.
 
 mod backend;
+mod choice;
 mod column;
 mod column_map;
 mod copy;
@@ -25,6 +26,7 @@ mod strategy;
 mod unbuilt;
 
 pub use backend::{BackendSpec, JoinSpec};
+pub use choice::{Choice, ColumnChoice};
 pub use column::{ColumnSource, ColumnSpec, Role};
 pub use copy::copy_spec;
 pub use declared_type::{DeclaredType, Precision};

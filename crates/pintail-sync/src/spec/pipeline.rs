@@ -8,6 +8,7 @@ use pintail_config::units::ByteSize;
 use pintail_config::{Datastores, Node, Position, Value};
 
 use super::backend::{self, BackendSpec, Side};
+use super::choice::ColumnChoice;
 use super::column::{self, ColumnSpec, Role};
 use super::column_map::Columns;
 use super::enrichment::{self, EnrichmentSpec};
@@ -43,6 +44,8 @@ pub struct PipelineSpec {
     pub destination: BackendSpec,
     /// `column_map`: which columns become which. Empty or absent: every column as it is.
     pub columns: Vec<ColumnSpec>,
+    /// What is said of single columns where there is no column map: `pintail copy` has one word for each.
+    pub choices: Vec<ColumnChoice>,
     /// `strategies`: how the destination is brought up to date; the order of the file. Never empty.
     pub strategies: Vec<StrategySpec>,
     /// `enrichment`: columns that are added from elsewhere.
@@ -205,6 +208,7 @@ pub(super) fn read(
         source: source?,
         destination: destination?,
         columns: columns.all,
+        choices: Vec::new(),
         strategies: strategies?,
         enrichment,
         hash_algorithm,

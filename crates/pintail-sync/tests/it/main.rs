@@ -21,4 +21,5 @@ mod shop;
 mod source;
 mod spec;
 mod state;
+mod types;
 mod watermark;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pintail_config::Location;
-use pintail_lake::EngineSettings;
+use pintail_lake::{EngineSettings, LakeLocation};
 use pintail_model::{ErrorKind, SystemClock, TableName};
 use pintail_sync::log::Level;
 use pintail_sync::report::ParityStatus;
@@ -68,7 +68,14 @@ impl Copy<'_> {
         }
     }
 
-    fn run(&self) -> SyncReport {
+    /// Where the lake lies.
+    pub(crate) fn lake(&self) -> LakeLocation {
+        let url = "ducklake:sqlite:lake.sqlite?data_path=lake";
+        let to = Location::parse(url, self.folder.path()).unwrap_or_else(|error| panic!("{error}"));
+        pintail_connectors::registry::lake_location(&to.datastore).expect("a lake")
+    }
+
+    pub(crate) fn run(&self) -> SyncReport {
         pintail_sync::run(&self.request(), &Unwatched, &StopSignal::new())
             .unwrap_or_else(|error| panic!("{error}: {error:?}"))
     }
@@ -159,7 +166,7 @@ fn forced_partitions_share_one_snapshot_of_a_server() {
 
 #[test]
 fn types_without_a_lossless_home_are_refused_by_name_before_anything_is_made() {
-    let copy = Copy::new("create table orders (id bigint primary key, total numeric, span interval)");
+    let copy = Copy::new("create table orders (id bigint primary key, total numeric, span numeric[])");
     let error = pintail_sync::run(&copy.request(), &Unwatched, &StopSignal::new()).expect_err("a refusal");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let text = error.to_string();

@@ -54,6 +54,7 @@ pub(crate) fn spec(delta: DeltaSpec) -> PipelineSpec {
         source: backend("file", "orders"),
         destination: backend("ducklake", "orders"),
         columns: Vec::new(),
+        choices: Vec::new(),
         strategies: vec![
             StrategySpec::new("everything", StrategyKind::Full(FullSpec::default())),
             StrategySpec::new("changes", StrategyKind::Delta(delta)),

@@ -270,6 +270,7 @@ impl Connector for FileSource {
                 source_type: kind.to_lowercase(),
                 logical_type,
                 carrier: None,
+                origin: None,
                 nullable: row.boolean(2),
                 identity: script.column_identity.clone(),
                 histogram,

@@ -17,6 +17,16 @@ pub trait Fixture {
     /// `changed_at` (date and time without a zone, one minute apart from 2024-01-01, NULL in each 100th row).
     fn fill_orders(&self, rows: u32);
 
+    /// What makes a column the key of its table, in a declaration; anything else where the system knows no keys.
+    fn key_constraint(&self) -> &'static str {
+        "primary key"
+    }
+
+    /// Whether nobody can write while the connector is attached: then its snapshots cannot be put to the test.
+    fn keeps_writers_out(&self) -> bool {
+        false
+    }
+
     /// A declared type for integers of 64 bits, and one for text.
     fn integer_and_text(&self) -> (&'static str, &'static str);
 

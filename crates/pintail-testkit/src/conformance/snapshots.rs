@@ -29,7 +29,9 @@ pub fn show_one_state_to_all_sessions(fixture: &dyn Fixture) {
         .begin_snapshot(&first, ALIAS)
         .expect("a snapshot opens");
     assert_eq!(id.is_some(), attached.connector().capabilities().shared_snapshot);
-    fixture.execute(CHANGES);
+    if !fixture.keeps_writers_out() {
+        fixture.execute(CHANGES);
+    }
     let mut sessions = vec![first];
     if let Some(id) = id {
         // Joined after the change, and still the state before it.
@@ -57,6 +59,9 @@ pub fn show_one_state_to_all_sessions(fixture: &dyn Fixture) {
 
 pub fn end_with_their_transaction(fixture: &dyn Fixture) {
     fixture.fill_orders(100);
+    if fixture.keeps_writers_out() {
+        return;
+    }
     let attached = Attached::new(fixture.connector());
     let whole = attached.request("orders", Range::Whole);
     let session = attached.another_session();

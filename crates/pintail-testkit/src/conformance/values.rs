@@ -175,8 +175,9 @@ fn table_of(
         .map(|(id, literal)| format!("({id}, {literal})"))
         .collect();
     format!(
-        "create table sample_{index} (id {integer} primary key, value {declared}); \
+        "create table sample_{index} (id {integer} {}, value {declared}); \
          insert into sample_{index} values {}",
+        fixture.key_constraint(),
         rows.join(", ")
     )
 }

@@ -1,11 +1,12 @@
 //! `pintail copy`: a table from one place to another, without any file.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pintail_config::Location;
 use pintail_model::{ErrorKind, TableName};
-use pintail_sync::spec::copy_spec;
+use pintail_sync::spec::{ColumnChoice, copy_spec};
 
 use super::Outcome;
 use crate::diagnostics::Diagnostic;
@@ -38,6 +39,12 @@ pub(crate) struct Arguments {
     /// The lake; it is made if it does not exist. `?table=` gives the copy another name
     #[arg(value_name = "TO_URL")]
     to: String,
+    /// Read a column as `text`, `decimal(12,2)` or another type that loses nothing; may be given more than once
+    #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = ColumnChoice::parse_type)]
+    types: Vec<ColumnChoice>,
+    /// Leave a column out; may be given more than once
+    #[arg(long, value_name = "COLUMN")]
+    skip: Vec<String>,
     /// Where state, metrics and logs lie [default: $XDG_STATE_HOME/pintail or ~/.local/state/pintail]
     #[arg(long, value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
@@ -60,15 +67,34 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         Some(folder) => folder.clone(),
         None => state_home()?,
     };
+    let mut spec = copy_spec(&from, &table, &to);
+    spec.choices = arguments.choices()?;
     let execution = Execution {
         label: table.to_string(),
-        spec: copy_spec(&from, &table, &to),
+        spec,
         source: from.datastore,
         destination: to.datastore,
         data_dir,
         strategy: None,
     };
     execution.perform(&arguments.options)
+}
+
+impl Arguments {
+    /// What was said of single columns, at most once of each.
+    fn choices(&self) -> Result<Vec<ColumnChoice>, Diagnostic> {
+        let skipped = self.skip.iter().map(ColumnChoice::skip);
+        let choices: Vec<ColumnChoice> = self.types.iter().cloned().chain(skipped).collect();
+        let mut seen = BTreeSet::new();
+        match choices.iter().find(|choice| !seen.insert(&choice.column)) {
+            None => Ok(choices),
+            Some(twice) => Err(Diagnostic::new(
+                ErrorKind::Invalid,
+                format!("column `{}` is chosen for more than once", twice.column),
+            )
+            .hint("Give each column one `--type`, or one `--skip`.")),
+        }
+    }
 }
 
 /// The folder for what programs remember between calls.

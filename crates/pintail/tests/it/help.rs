@@ -115,6 +115,12 @@ fn the_commands_of_a_sync_explain_themselves() {
               The lake; it is made if it does not exist. `?table=` gives the copy another name
 
     Options:
+          --type <COLUMN=TYPE>
+              Read a column as `text`, `decimal(12,2)` or another type that loses nothing; may be given more than once
+
+          --skip <COLUMN>
+              Leave a column out; may be given more than once
+
           --state-dir <FOLDER>
               Where state, metrics and logs lie [default: $XDG_STATE_HOME/pintail or ~/.local/state/pintail]
 

@@ -99,17 +99,80 @@ strategies:";
 fn types_without_a_home_are_refused_by_name_with_the_choices() {
     let project = Project::empty();
     let database = PostgresServer::shared().fresh_database();
-    database.execute("create table visits (id int primary key, stay interval, spot point, price numeric)");
+    database.execute(
+        "create table visits (id int primary key, stay numeric[], spot numeric(40,2), price numeric)",
+    );
     let seen = project.pintail(&["copy", &database.url(), "visits", LAKE]);
     assert_snapshot!(seen.to_string().replace(database.name(), "fresh"), @r#"
     exit code 2
     --- stderr
     error: cannot read table "public.visits" as asked
-      column `stay` is of type `interval`, which has no lossless home
-      column `spot` is of type `point`, which has no lossless home
+      column `stay` is of type `numeric[]`, which has no lossless home
+      column `spot` is of type `numeric(40,2)`, which has no lossless home
       column `price` is of type `numeric`, which has no lossless home
-    hint: In a pipeline file, choose for each such column in `column_map`: `data_type: text` keeps it exactly as the source writes it, `data_type: decimal` with `precision` and `scale` keeps exact numbers, or leave the column out.
+    hint: Choose for each such column: `text` keeps it exactly as the source writes it, `decimal` keeps exact numbers, or leave it out. For `pintail copy` that is `--type column=text`, `--type 'column=decimal(38,10)'` or `--skip column`; in the `column_map` of a pipeline file `data_type: text`, or `data_type: decimal` with `precision` and `scale`.
     "#);
+}
+
+#[test]
+fn a_copy_takes_the_choices_that_a_refusal_names() {
+    let project = Project::empty();
+    let database = PostgresServer::shared().fresh_database();
+    database.execute(
+        "create table visits (id int primary key, price numeric, total numeric, fee numeric);
+         insert into visits values (1, 12.50, 'NaN', 7), (2, 1e40, 0.1, 7)",
+    );
+    let (from, copy) = (database.url(), |more: &[&str]| {
+        let url = database.url();
+        project
+            .pintail(&[&["copy", &url, "visits", LAKE], more].concat())
+            .to_string()
+    });
+    let seen = copy(&["--type", "price=text", "--type", "total=text", "--skip", "fee"]);
+    assert!(seen.contains("exit code 0"), "{seen}");
+    assert_eq!(
+        project.ask("select string_agg(id || ' ' || price || ' ' || total, ' | ' order by id) from visits"),
+        "1 12.50 NaN | 2 10000000000000000000000000000000000000000 0.1"
+    );
+    let told = |more: &[&str]| {
+        copy(more)
+            .replace(&from, "FROM")
+            .replace(database.name(), "fresh")
+    };
+    assert_snapshot!(told(&["--type", "price=decimal(12,2)", "--skip", "total", "--skip", "fees"]), @r#"
+    exit code 2
+    --- stderr
+    error: cannot read table "public.visits" as asked
+      column `fee` is of type `numeric`, which has no lossless home
+      column `fees` does not exist
+    hint: Choose for each such column: `text` keeps it exactly as the source writes it, `decimal` keeps exact numbers, or leave it out. For `pintail copy` that is `--type column=text`, `--type 'column=decimal(38,10)'` or `--skip column`; in the `column_map` of a pipeline file `data_type: text`, or `data_type: decimal` with `precision` and `scale`.
+    hint: `fees`: did you mean `fee`?
+    "#);
+    for (choices, refusal) in [
+        (
+            ["--type", "price=txt"].as_slice(),
+            "`txt` is no data type: did you mean `text`?",
+        ),
+        (&["--type", "price"], "write `column=type`"),
+        (
+            &["--type", "price=text(3)"],
+            "digits belong to `decimal`, not to `text`",
+        ),
+        (
+            &["--type", "price=decimal(2,3)"],
+            "write `decimal(precision,scale)`, with at most 38 digits",
+        ),
+        (
+            &["--type", "price=text", "--skip", "price"],
+            "column `price` is chosen for more than once",
+        ),
+    ] {
+        let seen = told(choices);
+        assert!(
+            seen.starts_with("exit code 2\n") && seen.contains(refusal),
+            "{seen}"
+        );
+    }
 }
 
 #[test]

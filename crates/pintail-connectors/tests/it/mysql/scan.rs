@@ -15,6 +15,7 @@ fn column(name: &str, source_type: &str, home: LogicalType, nullable: bool) -> S
         source_type: source_type.to_owned(),
         logical_type: Some(home),
         carrier: None,
+        origin: None,
         nullable,
         identity: None,
         histogram: Vec::new(),

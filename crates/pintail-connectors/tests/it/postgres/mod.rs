@@ -1,5 +1,5 @@
 mod describe;
-mod fixture;
+pub(crate) mod fixture;
 mod read_point;
 mod scan;
 

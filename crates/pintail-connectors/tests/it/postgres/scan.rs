@@ -44,6 +44,7 @@ fn statements_are_plain_to_read() {
         source_type: source_type.to_owned(),
         logical_type: Some(home),
         carrier: None,
+        origin: None,
         nullable: true,
         identity: None,
         histogram: Vec::new(),

@@ -134,6 +134,11 @@ impl Fixture for SqliteFixture {
                     ("'a' || char(0) || 'b'", "a\0b"),
                 ],
             ),
+            sample(
+                "time",
+                T::Time,
+                &[("'23:59:59.999999'", "23:59:59.999999"), ("'12:30'", "12:30:00")],
+            ),
             sample("varchar(3)", T::Text, &[("'longer than 3'", "longer than 3")]),
             sample("blob", T::Bytes, &[("x''", ""), ("x'00ff41'", r"\x00\xFFA")]),
             sample(
@@ -240,7 +245,6 @@ impl Fixture for SqliteFixture {
             "numeric",
             "decimal(16,2)",
             "decimal(38,10)",
-            "time",
             "money",
             "whatever",
             "jsonb",

@@ -16,7 +16,7 @@ fn all_columns_that_cannot_be_carried_are_named_at_once() {
     let error = setting.error();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_snapshot!(error, @r#"cannot read table "shop.orders" as asked: column `total` is of type `numeric`, which has no lossless home; column `span` is of type `interval`, which has no lossless home; column `bag` has no declared type, so its values may be of any"#);
-    assert_snapshot!(error.hint().expect("a hint"), @"In a pipeline file, choose for each such column in `column_map`: `data_type: text` keeps it exactly as the source writes it, `data_type: decimal` with `precision` and `scale` keeps exact numbers, or leave the column out.");
+    assert_snapshot!(error.hint().expect("a hint"), @"Choose for each such column: `text` keeps it exactly as the source writes it, `decimal` keeps exact numbers, or leave it out. For `pintail copy` that is `--type column=text`, `--type 'column=decimal(38,10)'` or `--skip column`; in the `column_map` of a pipeline file `data_type: text`, or `data_type: decimal` with `precision` and `scale`.");
 
     let map = |source: &str, data_type| ColumnSpec {
         source: ColumnSource::Column(source.to_owned()),
@@ -34,9 +34,9 @@ fn all_columns_that_cannot_be_carried_are_named_at_once() {
     let error = setting.error();
     assert_snapshot!(error, @r#"cannot read table "shop.orders" as asked: column `id` is of type `bigint`, which cannot be read as `uuid` without loss; column `itme` does not exist; column `total` is declared `decimal` without digits, and `numeric` does not name them"#);
     assert_snapshot!(error.hint().expect("a hint"), @r"
-    In a pipeline file, choose for each such column in `column_map`: `data_type: text` keeps it exactly as the source writes it, `data_type: decimal` with `precision` and `scale` keeps exact numbers, or leave the column out.
+    Choose for each such column: `text` keeps it exactly as the source writes it, `decimal` keeps exact numbers, or leave it out. For `pintail copy` that is `--type column=text`, `--type 'column=decimal(38,10)'` or `--skip column`; in the `column_map` of a pipeline file `data_type: text`, or `data_type: decimal` with `precision` and `scale`.
     `itme`: did you mean `item`?
-    Add `precision` and `scale` to the column in `column_map`, or declare it `text`.
+    Add `precision` and `scale` to the column in `column_map`, as in `--type 'column=decimal(12,2)'`, or declare it `text`.
     ");
 }
 

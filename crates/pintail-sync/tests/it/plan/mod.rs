@@ -46,6 +46,7 @@ fn column(name: &str, source_type: &str, logical_type: Option<LogicalType>) -> S
         source_type: source_type.to_owned(),
         logical_type,
         carrier: None,
+        origin: None,
         nullable: false,
         identity: None,
         histogram: Vec::new(),

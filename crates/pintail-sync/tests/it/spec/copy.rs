@@ -95,8 +95,6 @@ fn a_copy_from_a_lake_is_not_built_yet() {
     assert_snapshot!(outline(&copy("ducklake:sqlite:lake.sqlite", "orders", "sqlite:shop.db")), @r"
     copy_orders_e08fb94e: ducklake:sqlite:/work/lake.sqlite?data_path=/work/lake.files orders -> sqlite:/work/shop.db orders
       full = full
-        this release does not support reading from `ducklake` yet
       delta = delta by None
-        this release does not support reading from `ducklake` yet
     ");
 }
