@@ -1,8 +1,9 @@
 //! Fresh lakes of each kind of catalogue, written to as any user of DuckDB would.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
-use pintail_config::{Datastore, Location};
+use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::connector::Connector;
 use pintail_lake::{Access, Call, Engine, EngineSettings, Lake};
@@ -21,6 +22,8 @@ pub(crate) struct LakeFixture {
     folder: tempfile::TempDir,
     url: String,
     exclusive: bool,
+    /// Stays open where others may use the lake meanwhile.
+    writer: OnceLock<Lake>,
     _database: Option<Database<'static>>,
 }
 
@@ -36,15 +39,25 @@ impl LakeFixture {
             folder: tempfile::tempdir().unwrap(),
             url: format!("ducklake:{catalogue}?data_path=files"),
             exclusive: matches!(kind, Kind::DuckDb),
+            writer: OnceLock::new(),
             _database: database,
         };
         fixture.execute("select 1");
         fixture
     }
 
-    pub(crate) fn datastore(&self) -> Datastore {
-        Location::parse(&self.url, self.folder.path()).unwrap().datastore
+    fn attach(&self) -> Lake {
+        let datastore = Location::parse(&self.url, self.folder.path()).unwrap().datastore;
+        let location = registry::lake_location(&datastore).unwrap();
+        let engine = Engine::open(&EngineSettings::default()).unwrap();
+        Lake::attach(&engine, &location, Access::ReadWrite).unwrap()
     }
+}
+
+fn execute(lake: &Lake, sql: &str) {
+    let session = lake.session().unwrap();
+    let written = session.batch(Call::new("write"), &format!("use lake; {sql}"));
+    written.unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
 }
 
 pub(crate) fn connect(url: &str, folder: &Path) -> Box<dyn Connector> {
@@ -58,12 +71,11 @@ impl Fixture for LakeFixture {
     }
 
     fn execute(&self, sql: &str) {
-        let location = registry::lake_location(&self.datastore()).unwrap();
-        let engine = Engine::open(&EngineSettings::default()).unwrap();
-        let lake = Lake::attach(&engine, &location, Access::ReadWrite).unwrap();
-        let session = lake.session().unwrap();
-        let written = session.batch(Call::new("write"), &format!("use lake; {sql}"));
-        written.unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
+        if self.exclusive {
+            execute(&self.attach(), sql);
+        } else {
+            execute(self.writer.get_or_init(|| self.attach()), sql);
+        }
     }
 
     fn fill_orders(&self, rows: u32) {

@@ -1,6 +1,6 @@
 //! Single values that are far larger than a chunk of the engine was made for.
 
-use pintail_lake::{Access, Call, Engine, EngineSettings, Lake};
+use pintail_lake::{Access, Call, Engine, Lake};
 use pintail_model::ErrorKind;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::{StopSignal, Unwatched};
@@ -29,7 +29,7 @@ fn values_of_a_hundred_megabytes_are_copied_with_a_larger_budget_and_refused_wit
         (report.rows_inserted, report.parity.status),
         (4, ParityStatus::Ok)
     );
-    let engine = Engine::open(&EngineSettings::default()).expect("an engine");
+    let engine = Engine::open(&request.engine).expect("an engine");
     let lake = Lake::attach(&engine, &copy.lake(), Access::ReadOnly).expect("the lake is there");
     let session = lake.session().expect("a session");
     let sizes = session
