@@ -39,15 +39,17 @@ pub(super) enum Route {
 /// Postgres itself does not enforce; 0 if it does not say.
 pub(super) fn home(base_type: &str, dimensions: i64) -> Option<LogicalType> {
     let (name, modifiers) = split_modifiers(base_type);
-    let Some(element) = name.strip_suffix("[]") else {
+    let element = name.trim_end_matches("[]");
+    if element.len() == name.len() {
         return scalar(&name, &modifiers);
-    };
+    }
+    let brackets = i64::try_from((name.len() - element.len()) / 2).unwrap_or(1);
     match element_type(scalar(element, &modifiers)?) {
         // Only texts that are texts in Postgres, too: an array of anything else is a text as a whole.
         Some(Element::Text) if !plain_text(element) => Some(LogicalType::Text),
         Some(element) => Some(LogicalType::List {
             element,
-            depth: u8::try_from(dimensions.max(1)).ok()?,
+            depth: u8::try_from(dimensions.max(brackets)).ok()?,
         }),
         None => Some(LogicalType::Text),
     }
@@ -71,6 +73,12 @@ fn scalar(name: &str, modifiers: &[i32]) -> Option<LogicalType> {
         "json" | "jsonb" => LogicalType::Json,
         _ => LogicalType::Text,
     })
+}
+
+/// The home of a column whose texts are texts in Postgres, too; `None` of any other whose home is text, for it does not take
+/// every text.
+pub(super) fn plain_home(source_type: &str, home: Option<LogicalType>) -> Option<LogicalType> {
+    home.filter(|home| *home != LogicalType::Text || plain_text(source_type))
 }
 
 /// Texts that DuckDB's scanner delivers as they are.
@@ -113,8 +121,13 @@ pub(super) fn known_to_scanner(column: &SourceColumn) -> bool {
 /// The way from a column to `wanted`; `None` if there is none without silent loss.
 pub(super) fn route(column: &SourceColumn, wanted: LogicalType) -> Option<Route> {
     use LogicalType as T;
+    let home = match home(&column.source_type, 0) {
+        // What only the catalogue knows: the base type of a domain, the dimensions of an array.
+        None | Some(T::Text | T::List { .. }) => column.logical_type,
+        own => own,
+    };
     // Only numbers without an end have no home.
-    let Some(home) = column.logical_type else {
+    let Some(home) = home else {
         let array = column.source_type.ends_with("[]");
         return match wanted {
             T::Text => Some(Route::AsText),

@@ -39,7 +39,6 @@ pub(super) fn home(declared: &str) -> Option<LogicalType> {
         "timestamptz" | "timestamp with time zone" => LogicalType::TimestampTz,
         "time" | "time without time zone" => LogicalType::Time,
         "json" => LogicalType::Json,
-        "time" if has("text") => LogicalType::Time,
         "uuid" => LogicalType::Uuid,
         "blob" => LogicalType::Bytes,
         // The order and the parts are those of SQLite itself: https://www.sqlite.org/datatype3.html#determination_of_column_affinity

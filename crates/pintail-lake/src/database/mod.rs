@@ -94,6 +94,7 @@ impl DatabasePlace {
             source_type: self.writer.column_type(column),
             logical_type: Some(column.logical_type),
             carrier: None,
+            origin: None,
             nullable: column.nullable,
             identity: None,
             histogram: Vec::new(),

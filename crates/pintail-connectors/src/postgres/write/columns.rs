@@ -16,7 +16,15 @@ use super::execute;
 /// The type of a new column.
 pub(super) fn column_type(system: &str, column: &Column) -> String {
     match &column.origin {
-        Some(NativeType { system: own, name }) if own == system => name.clone(),
+        Some(NativeType { system: own, name }) if own == system => {
+            match (column.logical_type, name.strip_suffix("[]")) {
+                // Postgres writes `integer[]` for arrays of any dimensions; a new column says how many it has.
+                (LogicalType::List { depth, .. }, Some(element)) => {
+                    format!("{element}{}", "[]".repeat(usize::from(depth)))
+                }
+                _ => name.clone(),
+            }
+        }
         _ => of(column.logical_type),
     }
 }
@@ -71,12 +79,11 @@ pub(super) fn read_as(logical_type: LogicalType) -> LogicalType {
 pub(super) fn takes(system: &str, found: &SourceColumn, wanted: &Column) -> bool {
     use LogicalType as T;
     let made = column_type(system, wanted);
-    if found.source_type == made
-        || types::home(&found.source_type) == types::home(&made) && types::home(&made).is_some()
-    {
+    let own = types::plain_home(&found.source_type, found.logical_type);
+    if found.source_type == made || own.is_some() && own == types::plain_home(&made, types::home(&made, 0)) {
         return true;
     }
-    let Some(home) = types::home(&found.source_type) else {
+    let Some(home) = own else {
         return false;
     };
     match (wanted.logical_type, home) {
