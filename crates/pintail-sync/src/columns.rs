@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pintail_config::nearest::did_you_mean;
 use pintail_lake::DestinationPlace;
-use pintail_lake::connector::{ColumnRead, Connector, SourceColumn};
+use pintail_lake::connector::{ColumnRead, Connector, SourceColumn, TableDescription};
 use pintail_model::{Column, LogicalType, NativeType};
 
 use crate::error::{Error, Result};
@@ -174,9 +174,10 @@ fn as_asked(
             let (logical_type, origin) = home(source, connector, place)?;
             (logical_type, Some(origin))
         }
-        Some(declared) if expression && source.source_type.is_empty() => {
-            (meaning(declared, source).ok_or_else(|| without_precision(source))?, None)
-        }
+        Some(declared) if expression && source.source_type.is_empty() => (
+            meaning(declared, source).ok_or_else(|| without_precision(source))?,
+            None,
+        ),
         Some(declared) => (as_declared(source, declared, connector)?, None),
     };
     let nullable = asked.nullable.unwrap_or(source.nullable);

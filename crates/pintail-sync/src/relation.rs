@@ -161,6 +161,7 @@ impl Layout {
                 source_type: String::new(),
                 logical_type: None,
                 carrier: None,
+                origin: None,
                 nullable: true,
                 identity: None,
                 histogram: Vec::new(),

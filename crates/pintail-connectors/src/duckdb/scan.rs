@@ -2,10 +2,12 @@
 //! statistics of row groups and files leave out what lies elsewhere.
 
 use pintail_lake::connector::{Scan, ScanRequest};
-use pintail_lake::quote::{self, identifier};
-use pintail_model::{CursorType, CursorValue, Range, TableName};
+use pintail_lake::quote::{self, identifier, literal};
+use pintail_lake::relation::Relation;
+use pintail_model::{CursorType, CursorValue, KeyValue, Range, TableName};
 
 use super::types::read_as;
+use crate::keys::{Compared, Form, Keys};
 
 pub(crate) fn scan(alias: &str, request: &ScanRequest) -> Scan {
     let outputs: Vec<String> = request
@@ -24,14 +26,17 @@ pub(crate) fn scan(alias: &str, request: &ScanRequest) -> Scan {
         sql: format!(
             "select\n  {}\nfrom {}",
             outputs.join(",\n  "),
-            rows(alias, &request.table, &request.range)
+            rows(alias, &request.relation.table, &request.range)
         ),
         pushed_down: None,
     }
 }
 
-pub(crate) fn count(alias: &str, table: &TableName, range: &Range) -> String {
-    format!("select count(*) as rows from {}", rows(alias, table, range))
+pub(crate) fn count(alias: &str, relation: &Relation, range: &Range) -> String {
+    format!(
+        "select count(*) as rows from {}",
+        rows(alias, &relation.table, range)
+    )
 }
 
 fn rows(alias: &str, table: &TableName, range: &Range) -> String {
@@ -69,8 +74,36 @@ fn condition(range: &Range) -> Option<String> {
                 .collect()
         }
         Range::CursorNull { column } => vec![format!("s.{} is null", identifier(column))],
+        Range::Keys {
+            columns,
+            low,
+            high,
+            with_null,
+        } => {
+            let keys = Keys {
+                columns,
+                low: low.as_deref(),
+                high: high.as_deref(),
+                with_null: *with_null,
+            };
+            let name = |column: &str| format!("s.{}", identifier(column));
+            keys.condition(Form::Rows, &compared, &name).into_iter().collect()
+        }
     };
     (!parts.is_empty()).then(|| parts.join(" and "))
+}
+
+fn compared(column: &str, value: &KeyValue) -> Compared {
+    let value = match value {
+        KeyValue::Number(number) => bound(*number),
+        // DuckDB compares texts by their bytes.
+        KeyValue::Text(text) => literal(text),
+        KeyValue::Uuid(uuid) => format!("{}::uuid", literal(uuid)),
+    };
+    Compared {
+        column: format!("s.{}", identifier(column)),
+        value,
+    }
 }
 
 fn bound(value: CursorValue) -> String {

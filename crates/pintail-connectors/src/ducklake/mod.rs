@@ -15,6 +15,7 @@ use pintail_lake::connector::{
     SnapshotId, SourceColumn, TableDescription,
 };
 use pintail_lake::location::LakeLocation;
+use pintail_lake::relation::Relation;
 use pintail_lake::{Error, Result, Session};
 use pintail_model::{CursorType, ErrorKind, LogicalType, Range, TableName};
 
@@ -106,12 +107,12 @@ impl Connector for LakeSource {
         &self,
         session: &Session,
         alias: &str,
-        table: &TableName,
+        relation: &Relation,
         (cursor, cursor_type): (&str, CursorType),
         now: Timestamp,
     ) -> Result<ReadPoint> {
         let cursor_max = match cursor_type {
-            CursorType::Integer => self.catalog(session, alias).largest(table, cursor)?,
+            CursorType::Integer => self.catalog(session, alias).largest(&relation.table, cursor)?,
             _ => None,
         };
         Ok(ReadPoint {
@@ -143,7 +144,7 @@ impl Connector for LakeSource {
         scan::scan(alias, request)
     }
 
-    fn count(&self, alias: &str, table: &TableName, range: &Range) -> String {
-        scan::count(alias, table, range)
+    fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {
+        scan::count(alias, relation, range)
     }
 }

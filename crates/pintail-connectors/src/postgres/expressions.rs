@@ -32,7 +32,7 @@ pub(super) fn types(
     let found = rows(session, alias, "look at the query of the source", &sql).map_err(explain)?;
     let type_of = |index| {
         let name = found.first().and_then(|row| row.text(index)).unwrap_or_default();
-        (name.to_owned(), home(name))
+        (name.to_owned(), home(name, 0))
     };
     Ok((0..types.len()).map(type_of).collect())
 }

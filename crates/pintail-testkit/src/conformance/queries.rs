@@ -103,6 +103,7 @@ fn attach(fixture: &dyn Fixture) -> Option<(Attached, Vec<ColumnRead>, Relation)
         source_type,
         logical_type: logical_type.or(Some(LogicalType::Int64)),
         carrier: None,
+        origin: None,
         nullable: true,
         identity: None,
         histogram: Vec::new(),
