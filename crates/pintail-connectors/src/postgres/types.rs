@@ -71,6 +71,8 @@ fn scalar(name: &str, modifiers: &[i32]) -> Option<LogicalType> {
         "timestamp with time zone" => LogicalType::TimestampTz,
         "uuid" => LogicalType::Uuid,
         "json" | "jsonb" => LogicalType::Json,
+        // Nobody knows.
+        "" => return None,
         _ => LogicalType::Text,
     })
 }
@@ -123,7 +125,7 @@ pub(super) fn route(column: &SourceColumn, wanted: LogicalType) -> Option<Route>
     use LogicalType as T;
     let home = match home(&column.source_type, 0) {
         // What only the catalogue knows: the base type of a domain, the dimensions of an array.
-        None | Some(T::Text | T::List { .. }) => column.logical_type,
+        Some(T::Text | T::List { .. }) => column.logical_type,
         own => own,
     };
     // Only numbers without an end have no home.
