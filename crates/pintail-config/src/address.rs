@@ -107,6 +107,10 @@ fn write_files(system: &str, files: &Files, f: &mut fmt::Formatter<'_>) -> fmt::
     if let Some(format) = files.format {
         parameters.push(("format", format.word()));
     }
+    let delimiter = files.delimiter.map(String::from);
+    if let Some(delimiter) = &delimiter {
+        parameters.push(("delimiter", delimiter));
+    }
     write_parameters(&parameters, '?', f)
 }
 

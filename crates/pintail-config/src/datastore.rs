@@ -112,11 +112,8 @@ impl Datastore {
     /// What of this datastore a later release will write, in words; `None` if it can be written to now.
     #[must_use]
     pub fn not_built_as_destination(&self) -> Option<String> {
-        if !self.known_system().is_some_and(|system| system.writable) {
-            return Some(format!("writing to `{}`", self.system));
-        }
-        let remote = self.lake().is_some_and(|lake| lake.data_path.local().is_none());
-        remote.then(|| "a lake with its files in an object store".to_owned())
+        (!self.known_system().is_some_and(|system| system.writable))
+            .then(|| format!("writing to `{}`", self.system))
     }
 
     pub(crate) fn known_system(&self) -> Option<&'static System> {

@@ -46,6 +46,8 @@ pub struct Files {
     pub place: Place,
     /// The format, if the ends of the names do not tell.
     pub format: Option<FileFormat>,
+    /// What stands between the fields of CSV, if it is not told by the names either.
+    pub delimiter: Option<char>,
 }
 
 /// An option of a bucket, and the words for it.
@@ -104,6 +106,18 @@ impl BucketOption {
             Owner::DataPath => (self.beside_data_path, [].as_slice()),
         };
         std::iter::once(name).chain(synonyms.iter().copied())
+    }
+}
+
+/// Reads a `delimiter`: one letter of ASCII, or `tab`.
+pub(crate) fn delimiter(text: &str) -> Result<char, Reason> {
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter), None) if letter.is_ascii() && !"\"\r\n".contains(letter) => Ok(letter),
+        _ if text == "tab" => Ok('\t'),
+        _ => Err(Reason::new(
+            "`delimiter` is neither one letter of ASCII nor `tab`",
+        )),
     }
 }
 

@@ -26,9 +26,9 @@ pub(crate) enum Form {
     Database,
     /// `catalog`, `data_path`, `metadata_schema`, `schema`, and for a bucket its options with `s3_` before them.
     Lake,
-    /// `path` and `format`.
+    /// `path`, `format` and `delimiter`.
     Folder,
-    /// `bucket`, `prefix`, `format` and the options of a bucket.
+    /// `bucket`, `prefix`, `format`, `delimiter` and the options of a bucket.
     Bucket(Endpoint),
     /// Not built: any keys are taken, so that a configuration can be checked before its system arrives.
     Open,
@@ -142,20 +142,20 @@ pub const SYSTEMS: &[System] = &[
     },
     System {
         name: "files",
-        readable: false,
-        writable: false,
+        readable: true,
+        writable: true,
         form: Form::Folder,
     },
     System {
         name: "s3",
-        readable: false,
-        writable: false,
+        readable: true,
+        writable: true,
         form: Form::Bucket(Endpoint::Known),
     },
     System {
         name: "minio",
-        readable: false,
-        writable: false,
+        readable: true,
+        writable: true,
         form: Form::Bucket(Endpoint::Required),
     },
     later("starrocks"),

@@ -6,10 +6,13 @@
 //! - [`mysql`]: MariaDB and MySQL.
 //! - [`postgres`]: PostgreSQL 13 to 17.
 //! - [`sqlite`]: SQLite files.
+//! - [`files`]: Parquet, CSV and JSON in folders and buckets.
 //! - [`registry`]: the only place that tells systems apart by name.
 
+mod bucket;
 mod distribution;
 mod engine_tables;
+pub mod files;
 mod guard;
 mod keys;
 mod labels;
@@ -18,3 +21,4 @@ pub mod mysql;
 pub mod postgres;
 pub mod registry;
 pub mod sqlite;
+mod text;

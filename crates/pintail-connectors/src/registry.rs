@@ -10,15 +10,16 @@ use pintail_lake::location::{Catalogue, LakeLocation};
 use pintail_lake::{DatabasePlace, DestinationPlace, Error, Result};
 use pintail_model::ErrorKind;
 
+use crate::files::{FilesPlace, FilesSource};
 use crate::mysql::MySqlSource;
 use crate::postgres::{self, PostgresDestination, PostgresSource};
 use crate::sqlite::{SqliteDestination, SqliteSource};
 
 /// Systems that tables can be read from.
-pub const SOURCES: &[&str] = &["postgres", "mysql", "sqlite"];
+pub const SOURCES: &[&str] = &["postgres", "mysql", "sqlite", "files", "s3", "minio"];
 
 /// Systems that tables can be written to.
-pub const DESTINATIONS: &[&str] = &["ducklake", "postgres", "sqlite"];
+pub const DESTINATIONS: &[&str] = &["ducklake", "postgres", "sqlite", "files", "s3", "minio"];
 
 /// The schema of a Postgres catalogue's own tables, unless the lake names another.
 const METADATA_SCHEMA: &str = "public";
@@ -32,6 +33,9 @@ pub fn source(datastore: &Datastore) -> Result<Box<dyn Connector>> {
         "postgres" => Ok(Box::new(PostgresSource::new(datastore))),
         "mysql" => Ok(Box::new(MySqlSource::new(datastore))),
         "sqlite" => Ok(Box::new(SqliteSource::new(datastore))),
+        "files" => Ok(Box::new(FilesSource::new("files", datastore))),
+        "s3" => Ok(Box::new(FilesSource::new("s3", datastore))),
+        "minio" => Ok(Box::new(FilesSource::new("minio", datastore))),
         other => Err(Error::refused(
             ErrorKind::Invalid,
             format!(
@@ -56,6 +60,7 @@ pub fn destination(datastore: &Datastore, stage: &Path) -> Result<Box<dyn Destin
         "postgres" => database(Arc::new(PostgresDestination::new(datastore))),
         "sqlite" => database(Arc::new(SqliteDestination::new(datastore))),
         "ducklake" => Ok(Box::new(lake_location(datastore)?)),
+        "files" | "s3" | "minio" => Ok(Box::new(FilesPlace::new(datastore)?)),
         other => Err(Error::refused(
             ErrorKind::Invalid,
             format!(
@@ -78,7 +83,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 /// Where the lake lies that `datastore` names.
 ///
 /// # Errors
-/// `Invalid` for a datastore that is no lake, or whose files lie where they cannot be written yet.
+/// `Invalid` for a datastore that is no lake.
 pub fn lake_location(datastore: &Datastore) -> Result<LakeLocation> {
     let Some(lake) = datastore.lake() else {
         return Err(Error::refused(
@@ -88,16 +93,6 @@ pub fn lake_location(datastore: &Datastore) -> Result<LakeLocation> {
                 datastore.name, datastore.system
             ),
             "Tables can be written to `ducklake`.",
-        ));
-    };
-    let Place::Local(data_path) = &lake.data_path else {
-        return Err(Error::refused(
-            ErrorKind::Invalid,
-            format!(
-                "cannot write to datastore `{}`: a lake with its files in an object store is not built yet",
-                datastore.name
-            ),
-            "Give `data_path` a folder.",
         ));
     };
     let catalogue = match &lake.catalogue {
@@ -111,9 +106,20 @@ pub fn lake_location(datastore: &Datastore) -> Result<LakeLocation> {
                 .unwrap_or_else(|| METADATA_SCHEMA.to_owned()),
         ),
     };
+    let (data_path, bucket) = match &lake.data_path {
+        Place::Local(path) => (absolute(path)?, None),
+        Place::Bucket(bucket) => {
+            let address = bucket.to_string();
+            (
+                address.trim_end_matches('/').into(),
+                Some(crate::bucket::settings(bucket)),
+            )
+        }
+    };
     Ok(LakeLocation {
         catalogue,
-        data_path: absolute(data_path)?,
+        data_path,
+        bucket,
     })
 }
 

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use pintail_model::{ErrorKind, Secret};
 
+use crate::bucket;
 use crate::connector::Attachment;
+use crate::depot::Depot;
 use crate::engine::Engine;
 use crate::error::{Error, FaultClass, Result};
 use crate::lake::{ALIAS, Access, Lake, LeaseSettings};
@@ -28,7 +30,7 @@ impl Lake {
         access: Access,
         lease: LeaseSettings,
     ) -> Result<Self> {
-        let lake = Self::new(engine.clone(), location.clone(), lease);
+        let lake = Self::new(engine.clone(), location.clone(), lease)?;
         lake.check_place(access)?;
         let address = location.address();
         let label = format!("attach lake `{address}`");
@@ -76,15 +78,11 @@ impl Lake {
         let folders = file
             .and_then(|path| path.parent())
             .into_iter()
-            .chain([self.location().data_path.as_path()]);
-        for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|source| Error::File {
-                action: "create folder",
-                path: folder.to_path_buf(),
-                source,
-            })?;
+            .filter(|folder| !folder.as_os_str().is_empty());
+        for folder in folders {
+            Depot::Folder.make_folder(folder)?;
         }
-        Ok(())
+        self.depot().make_folder(&self.location().data_path)
     }
 
     fn attachment(&self, access: Access) -> Attachment {
@@ -99,6 +97,10 @@ impl Lake {
         let extensions = self.location().extensions();
         let mut secrets = Vec::new();
         let mut statements = Vec::new();
+        if let Some(settings) = &self.location().bucket {
+            secrets.extend(settings.secrets());
+            statements.extend(bucket::statements(settings));
+        }
         let address = match &self.location().catalogue {
             Catalogue::Sqlite(path) => {
                 // In the default journal one reader stops every commit; WAL is stored in the file.

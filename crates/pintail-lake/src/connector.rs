@@ -309,6 +309,15 @@ pub trait Connector: Send + Sync {
     /// Begins a transaction in `session` that sees the state of `snapshot`.
     fn join_snapshot(&self, session: &Session, alias: &str, snapshot: &SnapshotId) -> Result<()>;
 
+    /// Whether everything that was read since [`Connector::begin_snapshot`] was one state, for a source that has no
+    /// transactions to promise it. Asked in a session of the snapshot when all is read, and before anything is committed.
+    ///
+    /// # Errors
+    /// `Conflict` if what was read changed meanwhile.
+    fn snapshot_held(&self, _session: &Session, _alias: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// The SELECT that reads `request`. Pure.
     fn scan(&self, alias: &str, request: &ScanRequest) -> Scan;
 

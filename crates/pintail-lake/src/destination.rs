@@ -15,11 +15,12 @@
 //! - **Certain.** When `commit` returns, the caller knows whether the parts are in, or is told that nobody can know yet
 //!   ([`Error::Undecided`](crate::Error::Undecided)).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pintail_model::{Column, LeafChecksums, NativeType, PartitionKey, RunId, TableName};
 
 use crate::commit::{Change, CommitOutcome, CommitRequest};
+use crate::depot::Depot;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::extension::Extension;
@@ -127,6 +128,23 @@ pub trait Destination: Send + Sync {
 
     /// The folder in which `run` stages its files for `table`; it is there after the call.
     fn stage(&self, table: &TableName, run: &RunId) -> Result<StageFolder>;
+
+    /// Brings a staged file to where a loss of power does not reach it: what is recorded of it is true from then on.
+    /// Returns its size.
+    fn secure(&self, staged: &Path) -> Result<u64> {
+        Depot::Folder.secure(staged)
+    }
+
+    /// The size of a staged file; `None` if it is not there.
+    fn staged_bytes(&self, staged: &Path) -> Result<Option<u64>> {
+        Depot::Folder.bytes(staged)
+    }
+
+    /// Removes a staged file that is not wanted any more. One that stays is swept later.
+    fn discard(&self, staged: &Path) {
+        // It may never have been written.
+        let _ = Depot::Folder.remove(staged);
+    }
 
     /// Those entries of the ledger whose key is one of `keys`.
     ///

@@ -63,6 +63,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// An object store did not do what was asked.
+    #[error(transparent)]
+    Storage(#[from] pintail_storage::Error),
     /// A COMMIT was sent, and what became of it could not be found out.
     #[error("cannot tell whether the commit to table \"{table}\" took place")]
     Undecided {
@@ -109,6 +112,7 @@ impl Error {
                 }
                 _ => ErrorKind::Unavailable,
             },
+            Self::Storage(error) => error.kind(),
             Self::Undecided { source, .. } if source.kind() == ErrorKind::Cancelled => ErrorKind::Cancelled,
             Self::Undecided { .. } => ErrorKind::Unavailable,
             Self::Refused { kind, .. } => *kind,
@@ -133,6 +137,7 @@ impl Error {
                 })
             }
             Self::Refused { hint, .. } => hint.clone(),
+            Self::Storage(error) => error.hint().map(str::to_owned),
             Self::Statement { source, .. } if source.class == FaultClass::Ended => Some(
                 "Run again: what is in the ledger is not committed a second time. A lost connection to a Postgres \
                  catalogue can cause this; if it comes back, report it."

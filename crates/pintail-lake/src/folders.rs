@@ -30,7 +30,7 @@ pub(crate) fn staging(lake: &Lake, session: &Session, table: &TableName) -> Resu
 pub(crate) fn all(lake: &Lake, session: &Session, table: &TableName) -> Result<Vec<PathBuf>> {
     let own = own(lake, session, table)?;
     let folders = own.into_iter().chain([apart(lake, table)]);
-    Ok(folders.filter(|folder| folder.is_dir()).collect())
+    Ok(folders.filter(|folder| lake.depot().may_have(folder)).collect())
 }
 
 /// The folder of a table, or the one that it is going to have; `None` if that cannot be told.

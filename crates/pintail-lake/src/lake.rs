@@ -8,8 +8,9 @@ use std::time::Duration;
 use pintail_model::{Column, LogicalType, RunId, TableName};
 
 use crate::commit::{self, CommitOutcome, CommitRequest};
+use crate::depot::Depot;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::folders;
 use crate::ledger::{self, Ledger};
 use crate::location::LakeLocation;
@@ -54,10 +55,11 @@ impl Default for LeaseSettings {
 }
 
 /// A lake, attached to an engine of its own. Clones share the engine.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Lake {
     engine: Engine,
     location: Arc<LakeLocation>,
+    depot: Depot,
     lease: LeaseSettings,
     ready: Arc<OnceLock<()>>,
     /// Tables that were committed to, by number.
@@ -130,14 +132,18 @@ impl StageFolder {
 
 impl Lake {
     /// A lake that `engine` is about to attach.
-    pub(crate) fn new(engine: Engine, location: LakeLocation, lease: LeaseSettings) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// `Invalid` if its bucket cannot be addressed.
+    pub(crate) fn new(engine: Engine, location: LakeLocation, lease: LeaseSettings) -> Result<Self> {
+        Ok(Self {
             engine,
+            depot: Depot::of(location.bucket.as_ref())?,
             location: Arc::new(location),
             lease,
             ready: Arc::default(),
             committed_to: Arc::default(),
-        }
+        })
     }
 
     /// Makes the ledger and the fence where they are missing, once for this attachment. Whoever takes a lease needs
@@ -167,6 +173,11 @@ impl Lake {
     #[must_use]
     pub fn location(&self) -> &LakeLocation {
         &self.location
+    }
+
+    /// Where its files lie.
+    pub(crate) fn depot(&self) -> &Depot {
+        &self.depot
     }
 
     /// The lease settings.
@@ -249,11 +260,7 @@ impl Lake {
     /// `Invalid` if the catalogue says that the table lies outside of the lake's data path.
     pub fn stage(&self, table: &TableName, run: &RunId) -> Result<StageFolder> {
         let path = folders::staging(self, &self.session()?, table)?.join(run.as_str());
-        std::fs::create_dir_all(&path).map_err(|source| Error::File {
-            action: "create folder",
-            path: path.clone(),
-            source,
-        })?;
+        self.depot.make_folder(&path)?;
         Ok(StageFolder { path })
     }
 
@@ -286,6 +293,14 @@ impl Lake {
     pub fn detach(self) -> Result<()> {
         self.session()?
             .batch(Call::new("detach the lake"), &format!("detach {ALIAS}"))
+    }
+}
+
+impl std::fmt::Debug for Lake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lake")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
     }
 }
 

@@ -119,6 +119,20 @@ impl Destination for Lake {
         Self::stage(self, table, run)
     }
 
+    fn secure(&self, staged: &Path) -> Result<u64> {
+        self.depot().secure(staged)
+    }
+
+    fn staged_bytes(&self, staged: &Path) -> Result<Option<u64>> {
+        self.depot().bytes(staged)
+    }
+
+    fn discard(&self, staged: &Path) {
+        if let Err(error) = self.depot().remove(staged) {
+            tracing::debug!(%error, "a staged file stays until the next sweep");
+        }
+    }
+
     fn committed(&self, session: &Session, keys: &[PartitionKey]) -> Result<Vec<LedgerEntry>> {
         self.ledger().committed(session, keys)
     }

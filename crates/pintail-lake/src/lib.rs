@@ -16,9 +16,11 @@
 //! engine executes it.
 
 mod attach;
+pub mod bucket;
 pub mod commit;
 pub mod connector;
 pub mod database;
+pub mod depot;
 pub mod destination;
 pub mod engine;
 pub mod error;

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use pintail_model::Secret;
+use pintail_storage::BucketSettings;
 
-use crate::extension::{DUCKLAKE, Extension, POSTGRES, SQLITE};
+use crate::extension::{DUCKLAKE, Extension, HTTPFS, POSTGRES, SQLITE};
 
 /// The database that holds a lake's metadata. Kinds differ in who may commit: see [`crate::commit`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +36,10 @@ pub enum Catalogue {
 pub struct LakeLocation {
     /// The catalogue.
     pub catalogue: Catalogue,
-    /// The folder that holds the data files, absolute.
+    /// The folder that holds the data files, absolute; or `s3://bucket/prefix`.
     pub data_path: PathBuf,
+    /// How the bucket is reached, if the data files lie in one.
+    pub bucket: Option<BucketSettings>,
 }
 
 impl LakeLocation {
@@ -54,10 +57,12 @@ impl LakeLocation {
     /// The extensions that an engine needs for this lake.
     #[must_use]
     pub fn extensions(&self) -> Vec<Extension> {
-        match self.catalogue {
-            Catalogue::Sqlite(_) => vec![DUCKLAKE, SQLITE],
-            Catalogue::DuckDb(_) => vec![DUCKLAKE],
-            Catalogue::Postgres { .. } => vec![DUCKLAKE, POSTGRES],
-        }
+        let catalogue = match self.catalogue {
+            Catalogue::Sqlite(_) => Some(SQLITE),
+            Catalogue::DuckDb(_) => None,
+            Catalogue::Postgres { .. } => Some(POSTGRES),
+        };
+        let store = self.bucket.as_ref().map(|_| HTTPFS);
+        std::iter::once(DUCKLAKE).chain(catalogue).chain(store).collect()
     }
 }

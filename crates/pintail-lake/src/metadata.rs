@@ -187,6 +187,10 @@ fn joined(base: &Path, row: &Row, index: usize) -> PathBuf {
     } else {
         PathBuf::from(path)
     };
-    // DuckLake writes folders with a slash at their end; without it, paths compare equal.
-    joined.components().collect()
+    // DuckLake writes folders with a slash at their end; without it, paths compare equal. An address of a bucket has two
+    // slashes where a path has one.
+    match joined.to_str() {
+        Some(address) if address.contains("://") => PathBuf::from(address.trim_end_matches('/')),
+        _ => joined.components().collect(),
+    }
 }

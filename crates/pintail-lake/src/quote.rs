@@ -35,6 +35,19 @@ pub fn connection_value(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
+/// A path as a literal for functions of DuckDB that would take it for a pattern: `a[1]*` names itself only.
+#[must_use]
+pub fn plain_path(path: &str) -> String {
+    let mut plain = String::with_capacity(path.len());
+    for letter in path.chars() {
+        match letter {
+            '[' | '*' | '?' => plain.extend(['[', letter, ']']),
+            _ => plain.push(letter),
+        }
+    }
+    literal(&plain)
+}
+
 /// A list of paths: `['/a.parquet', '/b.parquet']`.
 pub(crate) fn paths<'a>(paths: impl IntoIterator<Item = &'a Path>) -> String {
     let list: Vec<String> = paths

@@ -5,14 +5,14 @@
 //! program; it stays until it is older than any lease, run or stopped process can be.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use pintail_model::{RunId, TableName};
 
 use crate::commit::guard;
 use crate::commit::lease::{self, Lease};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::folders;
 use crate::lake::Lake;
 use crate::metadata::{self, Files};
@@ -90,54 +90,23 @@ fn sweep_folder(
         None => BTreeSet::new(),
     };
     let mut swept = Swept::default();
-    for file in files_below(folder) {
+    for found in lake.depot().below(folder)? {
+        let file = found.path;
         if referenced.contains(&file) || resting.contains(&file) {
             continue;
         }
-        let Ok(found) = std::fs::metadata(&file) else {
-            continue;
-        };
         let own = policy
             .own_runs
             .iter()
             .any(|run| file.starts_with(folder.join(run.as_str())));
-        let age = found
-            .modified()
-            .ok()
-            .and_then(|at| at.elapsed().ok())
-            .unwrap_or_default();
-        if own || policy.older_than.is_some_and(|limit| age >= limit) {
-            std::fs::remove_file(&file).map_err(|source| Error::File {
-                action: "remove",
-                path: file.clone(),
-                source,
-            })?;
+        if own || policy.older_than.is_some_and(|limit| found.age >= limit) {
+            lake.depot().remove(&file)?;
             swept.files += 1;
-            swept.bytes += found.len();
+            swept.bytes += found.bytes;
         }
     }
     remove_empty_folders(folder);
     Ok(swept)
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-        {
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.push(path);
-            }
-        }
-    }
-    files
 }
 
 /// Removes folders that hold nothing, innermost first; the system refuses those that hold something.

@@ -1,5 +1,6 @@
 //! A bucket, and what can be done with the objects in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +17,9 @@ const REQUEST_LIMIT: Duration = Duration::from_mins(1);
 
 /// A bucket. Clones share their connections.
 #[derive(Clone)]
-pub struct Store {
+pub struct Store(Arc<Inner>);
+
+struct Inner {
     bucket: Bucket,
     credentials: Option<Credentials>,
     agent: Agent,
@@ -87,31 +90,43 @@ impl Store {
             .timeout_global(Some(REQUEST_LIMIT))
             .build()
             .new_agent();
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             bucket,
             credentials,
             agent,
-        })
+        })))
     }
 
     /// `s3://bucket/key`.
     #[must_use]
     pub fn url(&self, key: &str) -> String {
-        format!("s3://{}/{key}", self.bucket.name())
+        format!("s3://{}/{key}", self.0.bucket.name())
     }
 
     /// All objects whose keys begin with `prefix`, in the order of their keys.
     pub fn list(&self, prefix: &str) -> Result<Vec<Object>> {
+        self.list_until(prefix, None)
+    }
+
+    /// The objects directly in `folder`, which ends with a slash: what lies deeper is not listed and costs nothing.
+    pub fn list_inside(&self, folder: &str) -> Result<Vec<Object>> {
+        self.list_until(folder, Some("/"))
+    }
+
+    fn list_until(&self, prefix: &str, delimiter: Option<&str>) -> Result<Vec<Object>> {
         let mut objects = Vec::new();
         let mut token: Option<String> = None;
         loop {
-            let mut action = ListObjectsV2::new(&self.bucket, self.credentials.as_ref());
+            let mut action = ListObjectsV2::new(&self.0.bucket, self.0.credentials.as_ref());
             action.with_prefix(prefix);
+            if let Some(delimiter) = delimiter {
+                action.with_delimiter(delimiter);
+            }
             if let Some(token) = &token {
                 action.with_continuation_token(token.as_str());
             }
             let request = self.request("list", prefix);
-            let answer = request.send(&self.agent, action, &[])?;
+            let answer = request.send(&self.0.agent, action, &[])?;
             let text = String::from_utf8_lossy(&answer.body);
             let page = ListObjectsV2::parse_response(&text).map_err(|_| Error::Unreachable {
                 action: request.action,
@@ -134,8 +149,8 @@ impl Store {
     /// The object of that key, without its content; `None` if there is none.
     pub fn find(&self, key: &str) -> Result<Option<Object>> {
         self.check(key)?;
-        let action = HeadObject::new(&self.bucket, self.credentials.as_ref(), key);
-        let answer = self.request("look up", key).send(&self.agent, action, &[404])?;
+        let action = HeadObject::new(&self.0.bucket, self.0.credentials.as_ref(), key);
+        let answer = self.request("look up", key).send(&self.0.agent, action, &[404])?;
         Ok((answer.status != 404).then(|| Object {
             key: key.to_owned(),
             bytes: answer.length.unwrap_or_default(),
@@ -147,8 +162,8 @@ impl Store {
     /// The content of a small object, and its tag; `None` if there is none.
     pub fn get(&self, key: &str) -> Result<Option<(Vec<u8>, String)>> {
         self.check(key)?;
-        let action = GetObject::new(&self.bucket, self.credentials.as_ref(), key);
-        let answer = self.request("read", key).send(&self.agent, action, &[404])?;
+        let action = GetObject::new(&self.0.bucket, self.0.credentials.as_ref(), key);
+        let answer = self.request("read", key).send(&self.0.agent, action, &[404])?;
         Ok((answer.status != 404).then(|| (answer.body, answer.etag.unwrap_or_default())))
     }
 
@@ -169,7 +184,7 @@ impl Store {
             repeat,
             ..self.request("write", key)
         };
-        let action = PutObject::new(&self.bucket, self.credentials.as_ref(), key);
+        let action = PutObject::new(&self.0.bucket, self.0.credentials.as_ref(), key);
         // 409 is Amazon's answer to two conditional puts at once.
         let expected: &[u16] = match condition {
             Condition::Always => &[],
@@ -177,7 +192,7 @@ impl Store {
             // The object may be gone altogether.
             Condition::Unchanged(_) => &[404, 409, 412],
         };
-        let answer = request.send(&self.agent, action, expected)?;
+        let answer = request.send(&self.0.agent, action, expected)?;
         Ok(if answer.status.is_success() {
             Put::Done(answer.etag.unwrap_or_default())
         } else {
@@ -192,9 +207,9 @@ impl Store {
         self.check(from)?;
         self.check(to)?;
         // The path of the source's own address, which is encoded already.
-        let url = self.bucket.object_url(from);
+        let url = self.0.bucket.object_url(from);
         let path = url.path().trim_start_matches('/');
-        let prefix = format!("{}/", self.bucket.name());
+        let prefix = format!("{}/", self.0.bucket.name());
         let source = match path.strip_prefix(&prefix) {
             Some(_) => format!("/{path}"),
             None => format!("/{prefix}{path}"),
@@ -205,17 +220,17 @@ impl Store {
             body: Some(&[]),
             ..self.request("copy", from)
         };
-        let action = PutObject::new(&self.bucket, self.credentials.as_ref(), to);
-        let answer = request.send(&self.agent, action, &[404])?;
+        let action = PutObject::new(&self.0.bucket, self.0.credentials.as_ref(), to);
+        let answer = request.send(&self.0.agent, action, &[404])?;
         Ok(answer.status != 404)
     }
 
     /// Deletes an object; one that is not there is deleted already.
     pub fn delete(&self, key: &str) -> Result<()> {
         self.check(key)?;
-        let action = DeleteObject::new(&self.bucket, self.credentials.as_ref(), key);
+        let action = DeleteObject::new(&self.0.bucket, self.0.credentials.as_ref(), key);
         self.request("delete", key)
-            .send(&self.agent, action, &[404])
+            .send(&self.0.agent, action, &[404])
             .map(drop)
     }
 
@@ -224,18 +239,18 @@ impl Store {
     /// # Errors
     /// `Conflict` if somebody else has one of that name.
     pub fn create(&self) -> Result<()> {
-        let Some(credentials) = &self.credentials else {
+        let Some(credentials) = &self.0.credentials else {
             return Err(Error::Settings {
-                bucket: self.bucket.name().to_owned(),
+                bucket: self.0.bucket.name().to_owned(),
                 reason: "a bucket is made with keys",
             });
         };
-        let action = CreateBucket::new(&self.bucket, credentials);
+        let action = CreateBucket::new(&self.0.bucket, credentials);
         let request = Request {
             body: Some(&[]),
             ..self.request("make bucket", "")
         };
-        request.send(&self.agent, action, &[]).map(drop)
+        request.send(&self.0.agent, action, &[]).map(drop)
     }
 
     fn request(&self, action: &'static str, key: &str) -> Request<'static> {

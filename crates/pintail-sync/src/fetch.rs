@@ -123,7 +123,7 @@ fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> 
     } else {
         check_nulls(work, session, partition, &path)?;
         doubt::settle(work, session, partition, &path)?;
-        make_durable(&path)?
+        work.destination.secure(&path)?
     };
     let leaves = if plan.parity {
         tap.checksums()
@@ -157,18 +157,6 @@ fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> 
         leaves,
         seconds,
     })
-}
-
-/// Brings a file to disk and returns its size: what the state says of it must be true after a power cut.
-pub(crate) fn make_durable(path: &Path) -> Result<u64> {
-    let failed = |source| Error::File {
-        action: "write",
-        path: path.to_path_buf(),
-        source,
-    };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    Ok(file.metadata().map_err(failed)?.len())
 }
 
 /// Columns that were declared to hold no NULL, although the source allows it, must hold none.

@@ -34,6 +34,12 @@ impl Snapshot {
         &mut self.sessions
     }
 
+    /// Fails unless all that was read is one state of the source.
+    pub(crate) fn check(&self, connector: &dyn Connector) -> Result<()> {
+        let session = self.sessions.first().expect("a snapshot has a session");
+        Ok(connector.snapshot_held(session, SOURCE)?)
+    }
+
     /// The number that a counting statement yields.
     pub(crate) fn count(&self, label: &str, sql: &str) -> Result<u64> {
         let session = self.sessions.first().expect("a snapshot has a session");

@@ -34,7 +34,6 @@ pub(crate) fn survey(
     access: Access,
     mut history: History,
 ) -> Result<Survey> {
-    forget_lost_files(&mut history);
     let (spec, connector) = (&request.spec, request.source.as_ref());
     let candidates = Candidates::of(spec, asked)?;
     let address = connector.address();
@@ -59,6 +58,9 @@ pub(crate) fn survey(
     let first = look(&session)?;
 
     let destination = attach(engine, request, access)?;
+    if let Some(destination) = &destination {
+        forget_lost_files(destination.as_ref(), &mut history)?;
+    }
     let found = match &destination {
         Some(destination) => there(destination.as_ref(), request, &shape, access, &history)?,
         None => There::default(),
@@ -150,13 +152,15 @@ fn bounds(
 }
 
 /// A staged file that is not there as it was recorded is not staged.
-fn forget_lost_files(history: &mut History) {
+fn forget_lost_files(destination: &dyn Destination, history: &mut History) -> Result<()> {
     for partition in history.unfinished.iter_mut().flat_map(|run| &mut run.partitions) {
-        partition.staged.take_if(|staged| {
-            let found = std::fs::metadata(&staged.path);
-            !found.is_ok_and(|found| found.len() == staged.bytes)
-        });
+        if let Some(staged) = &partition.staged
+            && destination.staged_bytes(&staged.path)? != Some(staged.bytes)
+        {
+            partition.staged = None;
+        }
     }
+    Ok(())
 }
 
 fn read_point(

@@ -90,15 +90,14 @@ impl Work<'_> {
 
     /// Removes a file that is not wanted any more.
     pub(crate) fn discard(&self, path: &Path) {
-        // A file that stays is swept later.
-        let _ = std::fs::remove_file(path);
+        self.destination.discard(path);
         self.offer(path);
     }
 
     /// Removes every file that no commit was offered.
     pub(crate) fn discard_loose(&self) {
         for path in std::mem::take(&mut *self.loose_files()) {
-            let _ = std::fs::remove_file(path);
+            self.destination.discard(&path);
         }
         self.remove_empty_folder();
     }

@@ -93,21 +93,27 @@ impl S3Server {
     pub fn fresh_bucket(&self) -> S3Bucket {
         let number = self.buckets_made.fetch_add(1, Ordering::Relaxed) + 1;
         let bucket = S3Bucket {
-            settings: BucketSettings {
-                name: format!("fresh-{number}"),
-                endpoint: Some(self.endpoint.clone()),
-                region: "us-east-1".to_owned(),
-                url_style: UrlStyle::Path,
-                tls: false,
-                keys: Some(Keys {
-                    id: Secret::new(Self::KEY_ID),
-                    secret: Secret::new(Self::SECRET),
-                    token: None,
-                }),
-            },
+            settings: Self::settings_of(&self.endpoint, &format!("fresh-{number}")),
         };
         bucket.store().create().expect("a new name makes a bucket");
         bucket
+    }
+
+    /// How a bucket is reached, for a process that was told where it is.
+    #[must_use]
+    pub fn settings_of(endpoint: &str, bucket: &str) -> BucketSettings {
+        BucketSettings {
+            name: bucket.to_owned(),
+            endpoint: Some(endpoint.to_owned()),
+            region: "us-east-1".to_owned(),
+            url_style: UrlStyle::Path,
+            tls: false,
+            keys: Some(Keys {
+                id: Secret::new(Self::KEY_ID),
+                secret: Secret::new(Self::SECRET),
+                token: None,
+            }),
+        }
     }
 
     /// Ends the server at once. A second call does nothing.

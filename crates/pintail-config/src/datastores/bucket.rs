@@ -6,17 +6,23 @@ use crate::datastore::Connection;
 use crate::decode::{Decoder, Fields, one_of, scalar, text};
 use crate::location::Reason;
 use crate::node::Node;
-use crate::place::{BUCKET_OPTIONS, Bucket, FORMATS, Files, Owner, Place};
+use crate::place::{BUCKET_OPTIONS, Bucket, FORMATS, Files, Owner, Place, delimiter};
 use crate::systems::Endpoint;
 
 use super::Parts;
 
-/// `path` and `format`.
+/// `path`, `format` and `delimiter`.
 pub(super) fn folder(base: &Path, fields: &mut Fields<'_, '_>) -> Option<Parts> {
     let path = fields.required("path", text);
     let format = fields.optional("format", one_of("a format", FORMATS));
+    let delimiter = fields.optional("delimiter", read_delimiter);
     let place = Place::Local(base.join(path?));
-    Some((Connection::Files(Files { place, format }), None))
+    let files = Files {
+        place,
+        format,
+        delimiter,
+    };
+    Some((Connection::Files(files), None))
 }
 
 /// `bucket`, `prefix`, `format` and the options of a bucket.
@@ -31,9 +37,19 @@ pub(super) fn bucket(endpoint: Endpoint, fields: &mut Fields<'_, '_>) -> Option<
     if endpoint == Endpoint::Required {
         fields.required("endpoint", text);
     }
+    let delimiter = fields.optional("delimiter", read_delimiter);
     let bucket = take_options(Owner::Datastore, bucket, fields)?;
-    let place = Place::Bucket(bucket);
-    Some((Connection::Files(Files { place, format }), None))
+    let files = Files {
+        place: Place::Bucket(bucket),
+        format,
+        delimiter,
+    };
+    Some((Connection::Files(files), None))
+}
+
+fn read_delimiter(node: &Node, decoder: &mut Decoder) -> Option<char> {
+    let text = scalar(node, decoder)?;
+    reported(delimiter(&text), node, decoder)
 }
 
 /// `data_path`, and the options of a bucket if it is in one.

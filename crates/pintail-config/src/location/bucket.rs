@@ -5,15 +5,20 @@ use std::path::Path;
 use crate::location::query::Query;
 use crate::location::{Reason, decode, parse_path};
 use crate::nearest::nearest;
-use crate::place::{BUCKET_OPTIONS, Bucket, FORMATS, FileFormat, Files, Owner, Place};
+use crate::place::{BUCKET_OPTIONS, Bucket, FORMATS, FileFormat, Files, Owner, Place, delimiter};
+
+/// What every address of files takes.
+const OWN: [&str; 4] = ["table", "schema", "format", "delimiter"];
 
 /// `folder/`, `folder/*.csv`, `//` + absolute path.
 pub(super) fn parse_folder(body: &str, mut query: Query, base: &Path) -> Result<Files, Reason> {
     let format = take_format(&mut query)?;
-    query.finish(&["table", "schema", "format"])?;
+    let delimiter = take_delimiter(&mut query)?;
+    query.finish(&OWN)?;
     Ok(Files {
         place: Place::Local(parse_path(body, base)?),
         format,
+        delimiter,
     })
 }
 
@@ -23,11 +28,13 @@ pub(super) fn parse_bucket(body: &str, mut query: Query) -> Result<Files, Reason
     let mut bucket = Bucket::parse(&decode(body)?)?;
     take_options(&mut query, Owner::Datastore, &mut bucket)?;
     let options = BUCKET_OPTIONS.iter().map(|option| option.name);
-    let known: Vec<&str> = ["table", "schema", "format"].into_iter().chain(options).collect();
+    let delimiter = take_delimiter(&mut query)?;
+    let known: Vec<&str> = OWN.into_iter().chain(options).collect();
     query.finish(&known)?;
     Ok(Files {
         place: Place::Bucket(bucket),
         format,
+        delimiter,
     })
 }
 
@@ -52,6 +59,10 @@ pub(super) fn refuse_options(query: &Query) -> Result<(), Reason> {
         ))),
         None => Ok(()),
     }
+}
+
+fn take_delimiter(query: &mut Query) -> Result<Option<char>, Reason> {
+    query.take("delimiter")?.map(|text| delimiter(&text)).transpose()
 }
 
 fn take_format(query: &mut Query) -> Result<Option<FileFormat>, Reason> {

@@ -96,6 +96,7 @@ fn duckdb_addresses_name_a_file_and_a_schema() {
 fn files_lie_in_folders_and_buckets() {
     assert_snapshot!(check("files:export/"), @"files:export/");
     assert_snapshot!(check("files:export/*.csv.gz?format=csv&table=orders"), @"files:export/*.csv.gz?format=csv table=orders");
+    assert_snapshot!(check("files:export/orders.csv?delimiter=;"), @"files:export/orders.csv?delimiter=;");
     assert_snapshot!(check("files:///srv/export/2026-*/part-%3F.parquet"), @"files:/srv/export/2026-*/part-%3F.parquet");
     assert_snapshot!(check("s3://bucket"), @"s3://bucket/");
     assert_snapshot!(check("s3://bucket/a b/**/*.parquet?region=eu-north-1&access_key_id=hunter2&secret_access_key=hunter2"), @"s3://bucket/a%20b/**/*.parquet?region=eu-north-1");
@@ -110,6 +111,7 @@ fn mistakes_in_addresses_of_files_are_named() {
     cannot read the location `files:x?format=cvs`: `format` is none of `parquet`, `csv` and `json`
       hint: did you mean `csv`?
     ");
+    assert_snapshot!(check("files:x?delimiter=%3B%3B"), @"cannot read the location `files:x?delimiter=%3B%3B`: `delimiter` is neither one letter of ASCII nor `tab`");
     assert_snapshot!(check("files:x?region=eu"), @"cannot read the location `files:x?region=eu`: parameter `region` is not known");
     assert_snapshot!(check("s3:bucket/x"), @r"
     cannot read the location `s3:bucket/x`: `//` is missing before the bucket
@@ -183,7 +185,7 @@ fn malformed_addresses_say_what_is_wrong() {
     ");
     assert_snapshot!(check("clickhouse://db/shop"), @r"
     cannot read the location `clickhouse://db/shop`: `clickhouse` is not built yet
-      hint: this release reads from `postgres`, `mysql` and `sqlite` and writes to `postgres`, `sqlite` and `ducklake`
+      hint: this release reads from `postgres`, `mysql`, `sqlite`, `files`, `s3` and `minio` and writes to `postgres`, `sqlite`, `ducklake`, `files`, `s3` and `minio`
     ");
     assert_snapshot!(check("oracle://db/shop"), @r"
     cannot read the location `oracle://db/shop`: `oracle` is not a system

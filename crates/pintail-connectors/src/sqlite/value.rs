@@ -9,14 +9,10 @@ use pintail_lake::quote::identifier;
 use pintail_model::LogicalType;
 
 use crate::guard::Guards;
+use crate::text::misread;
 
 /// Integers up to here are exact in a double.
 const EXACT_INTEGER: &str = "9007199254740992";
-
-const DAY: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
-const MINUTE: &str = "([01][0-9]|2[0-3]):[0-9]{2}";
-/// Six digits and no more, unless the rest is 0: the engine would cut it off.
-const SECOND: &str = ":[0-9]{2}([.][0-9]{1,6}0*)?";
 
 /// A column to read as a type.
 pub(super) struct Value<'a> {
@@ -101,24 +97,7 @@ impl<'a> Value<'a> {
 
     /// The value in the engine, from the text that SQLite wrote. What the engine would read as something else fails.
     pub(super) fn in_engine(&self, text: &str, guards: &mut Guards) -> String {
-        let typed = format!("{text}::{}", self.wanted);
-        let spelt_otherwise = format!("{typed}::varchar <> {text}");
-        let refused = match self.wanted {
-            LogicalType::Date => Some(spelt_otherwise),
-            LogicalType::Timestamp => Some(format!(
-                "{spelt_otherwise} and not regexp_full_match({text}, '{DAY}([ T]{MINUTE}({SECOND})?)?')"
-            )),
-            // Without a zone nobody knows the instant.
-            LogicalType::TimestampTz => Some(format!(
-                "not regexp_full_match({text}, '{DAY}[ T]{MINUTE}{SECOND}(Z|[+-][0-9]{{2}}(:[0-9]{{2}})?)')"
-            )),
-            LogicalType::Time => Some(format!(
-                "{spelt_otherwise} and not regexp_full_match({text}, '{MINUTE}({SECOND})?')"
-            )),
-            LogicalType::Uuid => Some(format!("{typed}::varchar <> lower({text})")),
-            _ => None,
-        };
-        if let Some(refused) = refused {
+        if let Some(refused) = misread(text, self.wanted) {
             guards.fail_if(refused, self.reason());
         }
         match self.wanted {
@@ -126,7 +105,7 @@ impl<'a> Value<'a> {
             LogicalType::Bytes => format!("unhex({text})"),
             // SQLite does not check that text is UTF-8; decoding does.
             LogicalType::Text => format!("decode(encode({text}))"),
-            _ => typed,
+            wanted => format!("{text}::{wanted}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod files;
 mod mysql;
 mod postgres;
 mod registry;

@@ -13,7 +13,13 @@ fn datastore(url: &str) -> Datastore {
 
 #[test]
 fn built_systems_have_a_connector() {
-    for (url, system) in [("postgres://db/shop", "postgres"), ("sqlite:shop.db", "sqlite")] {
+    for (url, system) in [
+        ("postgres://db/shop", "postgres"),
+        ("sqlite:shop.db", "sqlite"),
+        ("files:exports/", "files"),
+        ("s3://exports/", "s3"),
+        ("minio://exports/?endpoint=minio:9000", "minio"),
+    ] {
         let connector = source(&datastore(url)).unwrap();
         assert_eq!(connector.system(), system);
     }
@@ -30,7 +36,7 @@ fn other_systems_are_refused_by_name() {
     insta::assert_snapshot!(error, @"cannot read from datastore `warehouse`: a source of type `clickhouse` is not built yet");
     assert_eq!(
         error.hint().as_deref(),
-        Some("Tables can be read from `postgres`, `mysql` and `sqlite`.")
+        Some("Tables can be read from `postgres`, `mysql`, `sqlite`, `files`, `s3` and `minio`.")
     );
     let error = lake_location(loaded.get("warehouse").unwrap()).unwrap_err();
     insta::assert_snapshot!(error, @"cannot write to datastore `warehouse`: a destination of type `clickhouse` is not built yet");
@@ -99,10 +105,19 @@ fn settings_of_a_catalogue_are_kept_for_the_lake_to_add_to() {
 }
 
 #[test]
-fn a_lake_in_an_object_store_is_refused() {
-    let error = lake_location(&datastore(
-        "ducklake:sqlite:lake.sqlite?data_path=s3://bucket/files",
-    ))
-    .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid);
+fn a_lake_may_have_its_files_in_a_bucket() {
+    let url = "ducklake:sqlite:lake.sqlite?data_path=s3://bucket/files/&s3_endpoint=http://minio:9000\
+               &s3_access_key_id=hunter2&s3_secret_access_key=hunter2";
+    let lake = lake_location(&datastore(url)).unwrap();
+    assert_eq!(lake.data_path, PathBuf::from("s3://bucket/files"));
+    assert_eq!(
+        lake.address(),
+        "ducklake:sqlite:/work/lake.sqlite?data_path=s3://bucket/files"
+    );
+    let bucket = lake.bucket.as_ref().unwrap();
+    assert_eq!(
+        (bucket.endpoint.as_deref(), bucket.tls),
+        (Some("minio:9000"), false)
+    );
+    assert!(!format!("{lake:?}").contains("hunter2"));
 }

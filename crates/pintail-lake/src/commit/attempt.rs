@@ -169,7 +169,7 @@ impl Attempt {
                 deleted: dropped,
             },
         };
-        add_files(session, request.table, &files)?;
+        add_files(lake.depot(), session, request.table, &files)?;
         let entries: Vec<&LedgerEntry> = parts.iter().map(|part| &part.entry).collect();
         let number = fence::number(session, lease, request.table)?;
         let call = Call::new("write the ledger of the lake").protected();
@@ -223,7 +223,7 @@ impl Attempt {
                 Ok(Prepared::Made { dropped: 0 })
             }
             Some(found) if found.matches(request.columns) => {
-                self.guard = Some(guard::Guard::watch(&found.folder)?);
+                self.guard = Some(guard::Guard::watch(lake.depot(), &found.folder)?);
                 Ok(Prepared::Kept)
             }
             Some(found) if request.change == Change::ReplaceAll => {
@@ -282,7 +282,7 @@ impl Attempt {
                         "select 1 from {table} as kept where {} and kept.{newer} > staged.{newer}",
                         same_key("kept", "staged")
                     );
-                    drop_stale(session, call, &stale, files)?;
+                    drop_stale(lake.depot(), session, call, &stale, files)?;
                 }
                 if files.is_empty() {
                     return Ok(Counts::default());

@@ -7,19 +7,19 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 /// Brings a file to disk. Returns its size.
-pub(super) fn sync_file(path: &Path) -> Result<u64> {
+pub(crate) fn sync_file(path: &Path) -> Result<u64> {
     let file = sync(path)?;
     let found = file.metadata().map_err(|source| failed(path, source))?;
     Ok(found.len())
 }
 
 /// Brings the names in a folder to disk.
-pub(super) fn sync_folder(path: &Path) -> Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     sync(path).map(drop)
 }
 
 /// Brings the names of `files` to disk: of each one in its folder, and of that folder in the one above it.
-pub(super) fn sync_names<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+pub(crate) fn sync_names<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<()> {
     let folders: BTreeSet<&Path> = files
         .into_iter()
         .flat_map(|file| file.ancestors().skip(1).take(2))

@@ -36,7 +36,7 @@
 //! 1.3 s, and clear of DuckLake's open faults around inlined deletes with re-inserted keys.
 
 mod attempt;
-mod durable;
+pub(crate) mod durable;
 pub(crate) mod fence;
 pub(crate) mod guard;
 mod inlining;
@@ -49,8 +49,8 @@ use std::time::{Duration, Instant};
 use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 
 use self::attempt::Attempt;
-pub use self::staged::StagedFile;
-pub(crate) use self::staged::{check_keys, drop_stale};
+pub(crate) use self::staged::drop_stale;
+pub use self::staged::{StagedFile, check_keys};
 use crate::destination::{Compare, Compared};
 use crate::error::{Error, FaultClass, Result};
 use crate::lake::Lake;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use pintail_model::{ErrorKind, TableName};
 
-use super::durable;
+use crate::depot::Depot;
 use crate::error::{Error, Result};
 use crate::lake::ALIAS;
 use crate::quote;
@@ -30,12 +30,10 @@ pub(super) fn read_staged(files: &[StagedFile]) -> String {
 }
 
 /// Refuses staged rows that an upsert cannot place.
-pub(crate) fn check_keys(
-    session: &Session,
-    table: &TableName,
-    key: &[String],
-    files: &[StagedFile],
-) -> Result<()> {
+///
+/// # Errors
+/// `Data` for rows without a key, and for keys that stand in more than one row.
+pub fn check_keys(session: &Session, table: &TableName, key: &[String], files: &[StagedFile]) -> Result<()> {
     if files.is_empty() {
         return Ok(());
     }
@@ -75,6 +73,7 @@ pub(crate) fn check_keys(
 
 /// Writes staged files anew without the rows for which `stale` (a FROM clause over `staged`) finds something.
 pub(crate) fn drop_stale(
+    depot: &Depot,
     session: &Session,
     call: Call<'_>,
     stale: &str,
@@ -109,18 +108,23 @@ pub(crate) fn drop_stale(
     *files = if rows == 0 {
         Vec::new()
     } else {
-        let bytes = durable::sync_file(&path)?;
+        let bytes = depot.secure(&path)?;
         vec![StagedFile { path, rows, bytes }]
     };
     Ok(())
 }
 
 /// Brings files into a table. Their own bytes are on disk since they were staged.
-pub(super) fn add_files(session: &Session, table: &TableName, files: &[StagedFile]) -> Result<()> {
+pub(super) fn add_files(
+    depot: &Depot,
+    session: &Session,
+    table: &TableName,
+    files: &[StagedFile],
+) -> Result<()> {
     if files.is_empty() {
         return Ok(());
     }
-    durable::sync_names(files.iter().map(|file| file.path.as_path()))?;
+    depot.secure_names(files.iter().map(|file| file.path.as_path()))?;
     let sql = format!(
         "call ducklake_add_data_files('{ALIAS}', {}, {}, schema => {}, hive_partitioning => false)",
         quote::literal(&table.table),

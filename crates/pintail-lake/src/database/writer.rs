@@ -13,6 +13,7 @@ use pintail_model::{Column, LogicalType, NativeType, TableName};
 
 use crate::commit::{Change, StagedFile, drop_stale};
 use crate::connector::{Attachment, Connector, SourceColumn, TableDescription};
+use crate::depot::Depot;
 use crate::error::Result;
 use crate::session::{Call, Session};
 
@@ -69,7 +70,13 @@ impl Incoming<'_> {
         );
         let mut files = self.files.to_vec();
         let label = format!("look for newer rows in table \"{}\"", self.table);
-        drop_stale(self.session, Call::new(&label), &stale, &mut files)?;
+        drop_stale(
+            &Depot::Folder,
+            self.session,
+            Call::new(&label),
+            &stale,
+            &mut files,
+        )?;
         Ok(files)
     }
 

@@ -347,6 +347,7 @@ fn a_folder_that_may_not_be_written_is_refused_before_a_lake_is_made() {
     let location = LakeLocation {
         catalogue: Catalogue::Sqlite(folder.path().join("lake.sqlite")),
         data_path: PathBuf::from("/sys/kernel/lake"),
+        bucket: None,
     };
     let error = Lake::attach(&engine(), &location, Access::ReadWrite).unwrap_err();
     assert_eq!(error.to_string(), "cannot create folder `/sys/kernel/lake`");

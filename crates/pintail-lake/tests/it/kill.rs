@@ -88,10 +88,9 @@ fn expected(round: i64) -> (i64, i64, i64, i64) {
 }
 
 /// Runs rounds until there were `kills`; every round ends undisturbed.
-fn kill_loaders(kind: Kind, kills: u32) {
-    let context = format!("{kills} kills on {kind:?}");
+fn kill_loaders(place: &Place, kills: u32) {
+    let context = format!("{kills} kills on {:?}", place.address.kind);
     let mut random = seeded(&context);
-    let place = Place::new(kind);
     let (mut killed, mut attempt, mut round) = (0, 0, 0);
     while killed < kills || round == 0 {
         round += 1;
@@ -173,15 +172,20 @@ fn kills() -> u32 {
 
 #[test]
 fn nothing_is_lost_or_doubled_by_kills_on_sqlite() {
-    kill_loaders(Kind::Sqlite, kills());
+    kill_loaders(&Place::new(Kind::Sqlite), kills());
 }
 
 #[test]
 fn nothing_is_lost_or_doubled_by_kills_on_a_duckdb_file() {
-    kill_loaders(Kind::DuckDb, kills());
+    kill_loaders(&Place::new(Kind::DuckDb), kills());
 }
 
 #[test]
 fn nothing_is_lost_or_doubled_by_kills_on_postgres() {
-    kill_loaders(Kind::Postgres, kills());
+    kill_loaders(&Place::new(Kind::Postgres), kills());
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_by_kills_with_files_in_a_bucket() {
+    kill_loaders(&Place::in_bucket(Kind::Sqlite), kills().div_ceil(2));
 }

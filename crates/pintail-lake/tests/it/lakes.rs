@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use pintail_lake::{
-    Access, Call, Catalogue, Change, CommitOutcome, CommitPart, CommitRequest, Engine, EngineSettings, Lake,
-    LakeLocation, LeaseSettings, LedgerEntry, Result, Session, StagedFile,
+    Access, Call, Catalogue, Change, CommitOutcome, CommitPart, CommitRequest, Destination, Engine,
+    EngineSettings, Lake, LakeLocation, LeaseSettings, LedgerEntry, Result, Session, StagedFile,
 };
 use pintail_model::{Checksum, Column, LogicalType, PartitionKey, RunId, Secret, TableName};
-use pintail_testkit::PostgresServer;
+use pintail_storage::Store;
+use pintail_testkit::{PostgresServer, S3Server};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -43,10 +44,27 @@ impl Place {
             folder: folder.path().to_path_buf(),
             port,
             database,
+            bucket: None,
         };
         Self {
             location: address.location(),
             folder,
+            address,
+        }
+    }
+
+    /// A place whose files lie in a bucket.
+    pub(crate) fn in_bucket(kind: Kind) -> Self {
+        let place = Self::new(kind);
+        let server = S3Server::shared();
+        let bucket = server.fresh_bucket();
+        let address = Address {
+            bucket: Some((server.endpoint().to_owned(), bucket.name().to_owned())),
+            ..place.address
+        };
+        Self {
+            location: address.location(),
+            folder: place.folder,
             address,
         }
     }
@@ -64,6 +82,8 @@ pub(crate) struct Address {
     /// Of the server, for Postgres.
     port: u16,
     pub(crate) database: String,
+    /// Endpoint and name, for files in a bucket.
+    bucket: Option<(String, String)>,
 }
 
 impl Address {
@@ -78,9 +98,15 @@ impl Address {
             Kind::DuckDb => Catalogue::DuckDb(self.folder.join("lake.ducklake")),
             Kind::Postgres => postgres_catalogue(self.port, &self.database),
         };
+        let data_path = match &self.bucket {
+            Some((_, name)) => PathBuf::from(format!("s3://{name}/some data")),
+            None => self.folder.join("data"),
+        };
+        let bucket = self.bucket.as_ref();
         LakeLocation {
             catalogue,
-            data_path: self.folder.join("data"),
+            data_path,
+            bucket: bucket.map(|(endpoint, name)| S3Server::settings_of(endpoint, name)),
         }
     }
 
@@ -177,7 +203,7 @@ pub(crate) fn stage_attempt(
         path.display()
     );
     let count = session.execute(Call::new("stage"), &sql).expect("staged rows");
-    let bytes = std::fs::metadata(&path).expect("a staged file").len();
+    let bytes = lake.secure(&path).expect("a staged file");
     CommitPart {
         entry: LedgerEntry {
             pipeline: "numbers".to_owned(),
@@ -261,6 +287,18 @@ pub(crate) fn parquet_files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
+/// Parquet files of a lake.
+pub(crate) fn lake_files(lake: &Lake) -> Vec<PathBuf> {
+    let location = lake.location();
+    let Some(settings) = &location.bucket else {
+        return parquet_files(&location.data_path);
+    };
+    let store = Store::new(settings).expect("a bucket");
+    let objects = store.list("").expect("a list");
+    let parquet = objects.iter().filter(|object| object.key.ends_with(".parquet"));
+    parquet.map(|object| store.url(&object.key).into()).collect()
+}
+
 /// A file that the catalogue refers to.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reference {
@@ -323,8 +361,12 @@ pub(crate) fn assert_sound(lake: &Lake, context: &str) {
         keys[0].integer(1),
         "{context}: a key is in the ledger twice"
     );
+    let there = lake_files(lake);
     for file in references(lake, &session) {
-        assert!(file.path.exists(), "{context}: a file is missing: {file:?}");
+        assert!(
+            there.contains(&file.path),
+            "{context}: a file is missing: {file:?}"
+        );
     }
     let (rows, ids, ..) = contents(&session);
     assert_eq!(rows, ids, "{context}: rows are doubled");
@@ -344,7 +386,7 @@ pub(crate) fn assert_swept(lake: &Lake, context: &str) {
         .into_iter()
         .map(|file| file.path)
         .collect();
-    let stray: Vec<PathBuf> = parquet_files(&lake.location().data_path)
+    let stray: Vec<PathBuf> = lake_files(lake)
         .into_iter()
         .filter(|path| !known.contains(path))
         .collect();

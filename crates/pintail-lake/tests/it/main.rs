@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bucket;
 mod catalogues;
 mod commit;
 mod concurrency;

@@ -36,7 +36,9 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     }
     for wave in pending.chunks(sessions) {
         work.progress.phase(Phase::Reading);
-        for staged in fetch::stage_all(work, snapshot.sessions(), wave)? {
+        let staged = fetch::stage_all(work, snapshot.sessions(), wave)?;
+        snapshot.check(work.connector)?;
+        for staged in staged {
             if !bring_in(work, tally, &snapshot, &staged)? {
                 return Ok(());
             }
@@ -211,7 +213,7 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(StagedFile, 
         return Ok(None);
     }
     keys::check_new(work, &partition.id, &path)?;
-    let bytes = fetch::make_durable(&path)?;
+    let bytes = work.destination.secure(&path)?;
     let record = StagedRecord {
         path: path.clone(),
         rows,

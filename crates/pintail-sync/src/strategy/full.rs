@@ -64,6 +64,7 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
     let staged = fetch::stage_all(work, snapshot.sessions(), &positions)?;
     add_up(work, tally, &staged);
     let Some(sql) = plan.whole_count.as_ref().filter(|_| plan.parity) else {
+        snapshot.check(work.connector)?;
         return Ok(Some(staged));
     };
     work.progress.phase(Phase::Comparing);
@@ -72,6 +73,7 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
         plan.source_table, plan.source.address
     );
     let counted = snapshot.count(&label, sql)?;
+    snapshot.check(work.connector)?;
     if tally.parity.add_count(WHOLE, counted, tally.rows_processed) {
         return Ok(Some(staged));
     }

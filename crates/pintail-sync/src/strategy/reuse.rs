@@ -65,6 +65,7 @@ pub(super) fn gather(work: &Work<'_>, reuse: &Reuse) -> Result<Gathered> {
                 .expect("a load that is pieced together is counted"),
         )?;
         let reached = reuse.reach_counts.iter().map(count).sum::<Result<u64>>()?;
+        snapshot.check(work.connector)?;
         (read, counted, reached)
     };
     if reached != counted {
@@ -195,7 +196,7 @@ fn unchanged(
         work.discard(&kept);
         0
     } else {
-        fetch::make_durable(&kept)?
+        work.destination.secure(&kept)?
     };
     work.log.info(
         "staged rows kept",

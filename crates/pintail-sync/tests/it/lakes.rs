@@ -36,6 +36,7 @@ impl Place {
         let location = LakeLocation {
             catalogue,
             data_path: folder.path().join("data"),
+            bucket: None,
         };
         Self { folder, location }
     }

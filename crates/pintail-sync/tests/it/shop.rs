@@ -135,6 +135,7 @@ impl Shop {
         LakeLocation {
             catalogue: Catalogue::Sqlite(self.folder.path().join("lake.sqlite")),
             data_path: self.folder.path().join(&self.data),
+            bucket: None,
         }
     }
 

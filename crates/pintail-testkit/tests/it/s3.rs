@@ -11,6 +11,14 @@ fn objects_are_put_listed_read_and_deleted() {
         bucket.put(key, key);
     }
     assert_eq!(bucket.keys("a/"), ["a/1", "a/b c/ü+%.txt"]);
+    let inside = bucket.store().list_inside("a/").expect("listed");
+    assert_eq!(
+        inside
+            .iter()
+            .map(|object| object.key.as_str())
+            .collect::<Vec<_>>(),
+        ["a/1"]
+    );
     assert_eq!(bucket.read("a/b c/ü+%.txt"), "a/b c/ü+%.txt".as_bytes());
     bucket.delete("a/1");
     bucket.delete("a/1");

@@ -271,6 +271,7 @@ fn try_lake(settings: &EngineSettings, folder: &Path) -> pintail_lake::Result<()
     let location = LakeLocation {
         catalogue: Catalogue::Sqlite(folder.join("lake.sqlite")),
         data_path: folder.join("lake.files"),
+        bucket: None,
     };
     let engine = Engine::open(settings)?;
     let lake = Lake::attach(&engine, &location, Access::ReadWrite)?;

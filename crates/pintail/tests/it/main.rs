@@ -1,6 +1,7 @@
 #![cfg(test)]
 //! The binary as its users see it: what it prints, what it leaves, and the code with which it ends.
 
+mod buckets;
 mod configuration;
 mod crash;
 mod demo;

@@ -37,6 +37,7 @@ fn lake() -> LakeLocation {
     LakeLocation {
         catalogue: Catalogue::Sqlite("lake.sqlite".into()),
         data_path: "lake".into(),
+        bucket: None,
     }
 }
 

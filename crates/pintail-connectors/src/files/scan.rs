@@ -1,0 +1,169 @@
+//! The SELECT that reads a range of a view over files.
+
+use pintail_config::FileFormat;
+use pintail_lake::connector::{Scan, ScanRequest, SourceColumn};
+use pintail_lake::quote::{self, identifier};
+use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType, Range, TableName};
+
+use super::listing::Listing;
+use super::relation::{footer_count, view};
+use crate::guard::Guards;
+use crate::keys::{Compared, Form, Keys};
+use crate::text;
+
+pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
+    let mut guards = Guards::default();
+    let columns: Vec<String> = request
+        .columns
+        .iter()
+        .map(|read| {
+            let value = value(&read.source, read.column.logical_type, &mut guards);
+            format!("{value} as {}", identifier(&read.column.name))
+        })
+        .collect();
+    let condition = condition(&request.range, &mut guards);
+    let clause = match condition {
+        Some(condition) => guards.clause_with(&condition),
+        None => guards.clause(),
+    };
+    Scan {
+        sql: format!(
+            "select\n  {}\nfrom {} as t{clause}",
+            columns.join(",\n  "),
+            view(alias, &request.relation.table)
+        ),
+        pushed_down: None,
+    }
+}
+
+/// A count of its own: for whole tables of Parquet, what the files themselves say.
+pub(super) fn count(alias: &str, table: &TableName, range: &Range, listing: Option<&Listing>) -> String {
+    let parquet = listing.filter(|listing| listing.format == FileFormat::Parquet);
+    if let (Range::Whole, Some(listing)) = (range, parquet) {
+        return footer_count(listing);
+    }
+    let mut guards = Guards::default();
+    let clause = match condition(range, &mut guards) {
+        Some(condition) => guards.clause_with(&condition),
+        None => String::new(),
+    };
+    format!("select count(*) as rows from {} as t{clause}", view(alias, table))
+}
+
+/// The largest value of a column of integers.
+pub(super) fn largest(alias: &str, table: &TableName, column: &str) -> String {
+    format!(
+        "select max(try_cast(t.{} as bigint)) from {} as t",
+        identifier(column),
+        view(alias, table)
+    )
+}
+
+fn value(source: &SourceColumn, wanted: LogicalType, guards: &mut Guards) -> String {
+    let column = format!("t.{}", identifier(&source.name));
+    match source.logical_type {
+        Some(own) if own == wanted => column,
+        Some(LogicalType::Text) => {
+            let reason = format!("column \"{}\" holds a value that is no {wanted}", source.name);
+            text::strictly_typed(&column, wanted, &reason, guards)
+        }
+        _ => format!("{column}::{wanted}"),
+    }
+}
+
+/// What rows have to meet; `None` for all of them.
+fn condition(range: &Range, guards: &mut Guards) -> Option<String> {
+    let column = |name: &str| format!("t.{}", identifier(name));
+    match range {
+        // Pages are no capability of files, and the planner reads capabilities.
+        Range::Whole | Range::Pages { .. } => None,
+        Range::Key {
+            column: name,
+            low,
+            high,
+            with_null,
+        } => {
+            let text = column(name);
+            let number = typed_cursor(name, CursorType::Integer, guards);
+            let bounds: Vec<String> = [(">=", low), ("<", high)]
+                .into_iter()
+                .filter_map(|(operator, bound)| Some(format!("{number} {operator} {}", (*bound)?)))
+                .collect();
+            match (bounds.is_empty(), with_null) {
+                (true, true) => None,
+                (true, false) => Some(format!("{text} is not null")),
+                (false, true) => Some(format!("({} or {text} is null)", bounds.join(" and "))),
+                (false, false) => Some(format!("({} and {text} is not null)", bounds.join(" and "))),
+            }
+        }
+        Range::Cursor {
+            column: name,
+            low,
+            high,
+        } => {
+            let value = typed_cursor(name, high.cursor_type(), guards);
+            let low = low
+                .map(|low| format!("{value} >= {} and ", literal(low)))
+                .unwrap_or_default();
+            Some(format!("coalesce({low}{value} < {}, false)", literal(*high)))
+        }
+        Range::Keys {
+            columns,
+            low,
+            high,
+            with_null,
+        } => {
+            let keys = Keys {
+                columns,
+                low: low.as_deref(),
+                high: high.as_deref(),
+                with_null: *with_null,
+            };
+            keys.condition(Form::Steps, &compared, &column)
+        }
+        Range::CursorNull { column: name } => Some(format!("{} is null", column(name))),
+    }
+}
+
+/// The engine compares texts by their bytes.
+fn compared(name: &str, value: &KeyValue) -> Compared {
+    let column = format!("t.{}", identifier(name));
+    match value {
+        KeyValue::Number(number) => Compared {
+            column: format!("try_cast({column} as {})", cursor_type(number.cursor_type())),
+            value: literal(*number),
+        },
+        KeyValue::Text(text) => Compared {
+            column,
+            value: quote::literal(text),
+        },
+        KeyValue::Uuid(text) => Compared {
+            column: format!("try_cast({column} as uuid)"),
+            value: format!("{}::uuid", quote::literal(text)),
+        },
+    }
+}
+
+fn literal(bound: CursorValue) -> String {
+    format!("'{}'::{}", bound.text(), cursor_type(bound.cursor_type()))
+}
+
+fn cursor_type(cursor_type: CursorType) -> LogicalType {
+    match cursor_type {
+        CursorType::Integer => LogicalType::Int64,
+        CursorType::Date => LogicalType::Date,
+        CursorType::Timestamp => LogicalType::Timestamp,
+        CursorType::TimestampTz => LogicalType::TimestampTz,
+    }
+}
+
+/// A cursor as its type, whatever the file holds: a text that is none fails the scan, for it would be missed for ever.
+fn typed_cursor(name: &str, wanted: CursorType, guards: &mut Guards) -> String {
+    let column = format!("t.{}", identifier(name));
+    let wanted = cursor_type(wanted);
+    guards.fail_if(
+        format!("{column} is not null and try_cast({column} as {wanted}) is null"),
+        format!("column \"{name}\" holds a value that is no {wanted}"),
+    );
+    format!("try_cast({column} as {wanted})")
+}
