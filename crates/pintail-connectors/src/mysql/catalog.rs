@@ -188,6 +188,12 @@ fn name(row: &Row) -> Option<TableName> {
     Some(TableName::new(row.text(0)?, row.text(1)?))
 }
 
+/// Lets the engine look at the server anew: its scanner remembers which tables and columns there are for as long as the
+/// attachment lasts.
+pub(super) fn forget(session: &Session) -> Result<()> {
+    session.batch(Call::new("look at the source anew"), "call mysql_clear_cache()")
+}
+
 /// Looks something up in a transaction of its own. `mysql_query` asks the server when it is prepared, and the answer goes
 /// with the connection when the transaction ends; without one, that is before it is read, and a crash.
 pub(super) fn reading<T>(session: &Session, work: impl FnOnce() -> Result<T>) -> Result<T> {

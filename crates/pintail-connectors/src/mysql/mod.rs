@@ -109,6 +109,7 @@ impl Connector for MySqlSource {
 
     fn describe(&self, session: &Session, alias: &str, table: &TableName) -> Result<TableDescription> {
         let resolved = self.resolved(table)?;
+        catalog::forget(session)?;
         catalog::reading(session, || {
             describe::describe(session, alias, &self.address, table, &resolved)
         })

@@ -81,8 +81,10 @@ impl Reader {
 
     fn integer(self, number: i64) -> String {
         match self {
-            Self::MySql => number.to_string(),
-            Self::Engine => format!("'{number}'::bigint"),
+            // A plain number takes the type of its column, and only a comparison within one type is handed on. The
+            // engine reads the smallest one as minus a number that no bigint holds.
+            Self::Engine if number == i64::MIN => format!("'{number}'::bigint"),
+            Self::MySql | Self::Engine => number.to_string(),
         }
     }
 

@@ -182,3 +182,71 @@ fn answers_of_the_server_are_told_apart_and_show_no_values() {
     Invalid: DuckDB reported an error (details may hold values and are not shown)
     ");
 }
+
+#[test]
+fn bounds_of_ranges_are_compared_by_the_server() {
+    let server = MariaDbOptions::default()
+        .with_setting("general-log", "1")
+        .with_setting("log-output", "TABLE")
+        .start()
+        .unwrap();
+    let database = server.fresh_database();
+    let types = [
+        "smallint unsigned",
+        "mediumint",
+        "int unsigned",
+        "int",
+        "bigint",
+        "timestamp(6)",
+        "datetime",
+        "date",
+    ];
+    let attached = Attached::new(connect(&database.url()));
+    for (index, declared) in types.into_iter().enumerate() {
+        let table = format!("bounded_{index}");
+        database.execute(&format!(
+            "create table {table} (bounded {declared} not null, key (bounded))"
+        ));
+        let (column, micros) = ("bounded".to_owned(), 1_704_067_200_000_000);
+        let range = match declared {
+            "timestamp(6)" => between(
+                column,
+                CursorValue::TimestampTz(micros),
+                CursorValue::TimestampTz(micros + 1),
+            ),
+            "datetime" => between(
+                column,
+                CursorValue::Timestamp(micros),
+                CursorValue::Timestamp(micros + 1),
+            ),
+            "date" => between(column, CursorValue::Date(19_000), CursorValue::Date(20_000)),
+            _ => Range::Key {
+                column,
+                low: Some(10),
+                high: Some(20),
+                with_null: true,
+            },
+        };
+        attached.rows(&attached.request(&table, range));
+        let seen: Vec<String> = database
+            .client()
+            .query(format!(
+                "select convert(argument using utf8mb4) from mysql.general_log \
+                 where command_type = 'Execute' and argument like 'SELECT `bounded` FROM%{table}`%'"
+            ))
+            .unwrap();
+        let bounded = |sql: &String| sql.contains("`bounded` >= ") && sql.contains("`bounded` < ");
+        assert!(
+            !seen.is_empty() && seen.iter().all(bounded),
+            "`{declared}`: {seen:?}"
+        );
+    }
+}
+
+fn between(column: String, low: CursorValue, high: CursorValue) -> Range {
+    Range::Cursor {
+        column,
+        low: Some(low),
+        high,
+    }
+}

@@ -1,8 +1,8 @@
 //! The oracle: random histories of a table, interleaved with runs, against a model in plain Rust.
 //!
 //! ```text
-//! seed ─▶ history ─┬▶ source (Postgres, SQLite) ─▶ runs ─▶ lake ─┐ equal after every run?
-//!                  └▶ model of the source ──────▶ model of the lake ┘
+//! seed ─▶ history ─┬▶ source (Postgres, SQLite, MariaDB) ─▶ runs ─▶ destination ─┐ equal after every run?
+//!                  └▶ model of the source ────────▶ model of the destination ──┘
 //! ```
 //!
 //! Histories write and delete rows, use keys again, stamp several rows alike or not at all, hold transactions open
@@ -16,6 +16,7 @@
 mod case;
 mod history;
 mod model;
+mod mysql;
 mod postgres;
 mod source;
 mod sqlite;
@@ -27,6 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::case::{Scene, Tally, play};
 use self::history::{History, generate};
+use self::mysql::MySqlTable;
 use self::postgres::PostgresTable;
 use self::source::Source;
 use self::sqlite::SqliteTable;
@@ -34,7 +36,7 @@ use self::target::{DatabaseTarget, LakeTarget, Target};
 use crate::lakes::Kind;
 
 /// Kinds of source times kinds of destination.
-const TESTS: u64 = 10;
+const TESTS: u64 = 13;
 
 /// Cases that share a destination: to make one costs more than a run.
 const CASES_OF_A_TARGET: u64 = 10;
@@ -109,6 +111,29 @@ fn histories_of_sqlite_hold_in_postgres() {
 #[test]
 fn histories_of_sqlite_hold_in_sqlite() {
     check(9, &mut SqliteTable::new(), || Box::new(DatabaseTarget::sqlite()));
+}
+
+#[test]
+fn histories_of_mariadb_hold_in_a_lake_on_sqlite() {
+    check(10, &mut MySqlTable::new(), || {
+        Box::new(LakeTarget::new(Kind::Sqlite))
+    });
+}
+
+#[test]
+fn histories_of_mariadb_hold_in_a_lake_on_postgres() {
+    check(11, &mut MySqlTable::new(), || {
+        Box::new(LakeTarget::new(Kind::Postgres))
+    });
+}
+
+#[test]
+fn histories_of_mariadb_hold_in_postgres() {
+    check(
+        12,
+        &mut MySqlTable::new(),
+        || Box::new(DatabaseTarget::postgres()),
+    );
 }
 
 fn number(variable: &str) -> Option<u64> {

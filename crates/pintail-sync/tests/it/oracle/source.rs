@@ -1,4 +1,4 @@
-//! Real sources behind one face: a table in Postgres or SQLite that a history changes.
+//! Real sources behind one face: a table in Postgres, SQLite or MariaDB that a history changes.
 
 use std::sync::Arc;
 
