@@ -13,7 +13,8 @@ pub(super) enum Reader {
     Engine,
 }
 
-/// The condition of a range, or `None` if it takes every row. `nullable` says whether the column of a key can be NULL.
+/// The condition of a range, or `None` if it takes every row. `nullable` says whether the first
+/// column of a key can be NULL.
 pub(super) fn condition(range: &Range, reader: Reader, nullable: bool) -> Option<String> {
     match range {
         // Pages are no capability of MySQL, and the planner reads capabilities.
@@ -59,7 +60,8 @@ pub(super) fn condition(range: &Range, reader: Reader, nullable: bool) -> Option
                 columns,
                 low: low.as_deref(),
                 high: high.as_deref(),
-                with_null: *with_null,
+                // Beside bounds, a question about NULL keeps the scanner from handing them on.
+                with_null: *with_null && (nullable || low.is_none() && high.is_none()),
             };
             let name = |column: &str| reader.column(column);
             keys.condition(
