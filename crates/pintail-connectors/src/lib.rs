@@ -7,7 +7,7 @@
 //! - [`postgres`]: PostgreSQL 13 to 17.
 //! - [`sqlite`]: SQLite files.
 //! - [`duckdb`]: DuckDB files.
-//! - [`ducklake`]: lakes.
+//! - [`ducklake`]: tables of a lake.
 //! - [`files`]: Parquet, CSV and JSON in folders and buckets.
 //! - [`registry`]: the only place that tells systems apart by name.
 
