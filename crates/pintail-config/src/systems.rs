@@ -131,7 +131,7 @@ pub const SYSTEMS: &[System] = &[
     System {
         name: "duckdb",
         readable: true,
-        writable: false,
+        writable: true,
         form: Form::Database,
     },
     System {

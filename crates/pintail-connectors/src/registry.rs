@@ -10,7 +10,7 @@ use pintail_lake::location::{Catalogue, LakeLocation};
 use pintail_lake::{DatabasePlace, DestinationPlace, Error, Result};
 use pintail_model::ErrorKind;
 
-use crate::duckdb::DuckDbSource;
+use crate::duckdb::{DuckDbDestination, DuckDbSource};
 use crate::ducklake::LakeSource;
 use crate::files::{FilesPlace, FilesSource};
 use crate::mysql::MySqlSource;
@@ -23,7 +23,7 @@ pub const SOURCES: &[&str] = &[
 ];
 
 /// Systems that tables can be written to.
-pub const DESTINATIONS: &[&str] = &["ducklake", "postgres", "sqlite", "files", "s3", "minio"];
+pub const DESTINATIONS: &[&str] = &["ducklake", "postgres", "sqlite", "duckdb", "files", "s3", "minio"];
 
 /// The schema of a Postgres catalogue's own tables, unless the lake names another.
 const METADATA_SCHEMA: &str = "public";
@@ -65,6 +65,7 @@ pub fn destination(datastore: &Datastore, stage: &Path) -> Result<Box<dyn Destin
     match datastore.system.as_str() {
         "postgres" => database(Arc::new(PostgresDestination::new(datastore))),
         "sqlite" => database(Arc::new(SqliteDestination::new(datastore))),
+        "duckdb" => database(Arc::new(DuckDbDestination::new(datastore))),
         "ducklake" => Ok(Box::new(lake_location(datastore)?)),
         "files" | "s3" | "minio" => Ok(Box::new(FilesPlace::new(datastore)?)),
         other => Err(Error::refused(

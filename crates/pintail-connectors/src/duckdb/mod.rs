@@ -12,6 +12,9 @@
 pub(crate) mod catalog;
 pub(crate) mod scan;
 pub(crate) mod types;
+mod write;
+
+pub use self::write::DuckDbDestination;
 
 use std::path::PathBuf;
 

@@ -36,7 +36,7 @@ use self::target::{DatabaseTarget, LakeTarget, Target};
 use crate::lakes::Kind;
 
 /// Kinds of source times kinds of destination.
-const TESTS: u64 = 13;
+const TESTS: u64 = 15;
 
 /// Cases that share a destination: to make one costs more than a run.
 const CASES_OF_A_TARGET: u64 = 10;
@@ -111,6 +111,18 @@ fn histories_of_sqlite_hold_in_postgres() {
 #[test]
 fn histories_of_sqlite_hold_in_sqlite() {
     check(9, &mut SqliteTable::new(), || Box::new(DatabaseTarget::sqlite()));
+}
+
+#[test]
+fn histories_of_postgres_hold_in_duckdb() {
+    check(13, &mut PostgresTable::new(), || {
+        Box::new(DatabaseTarget::duckdb())
+    });
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_duckdb() {
+    check(14, &mut SqliteTable::new(), || Box::new(DatabaseTarget::duckdb()));
 }
 
 #[test]

@@ -120,6 +120,12 @@ impl DatabaseTarget {
         })
     }
 
+    pub(super) fn duckdb() -> Self {
+        Self::new("a DuckDB file", |folder| {
+            format!("duckdb:{}", folder.join("copy.duckdb").display())
+        })
+    }
+
     fn new(name: &'static str, address: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings = EngineSettings {
