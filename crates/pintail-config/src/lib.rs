@@ -7,6 +7,7 @@
 //! - [`problem`]: what a mistake looks like to a person.
 //! - [`datastore`]: named connections; [`datastores`] loads them from `datastores.yaml`.
 //! - [`place`]: files, on this machine or in a bucket.
+//! - [`global`]: what all pipelines of a project share, from `global_config.yaml`.
 //! - [`location`]: the same connections as URLs.
 //! - [`secrecy`]: what is never shown.
 
@@ -16,6 +17,7 @@ pub mod datastores;
 pub mod decode;
 pub mod document;
 pub mod environment;
+pub mod global;
 pub mod location;
 pub mod nearest;
 pub mod node;
@@ -26,11 +28,13 @@ pub mod problem;
 pub mod secrecy;
 pub mod systems;
 pub mod units;
+mod written;
 
 pub use datastore::{Catalogue, Connection, Datastore, Lake, Options};
 pub use datastores::Datastores;
 pub use document::Document;
 pub use environment::Lookup;
+pub use global::GlobalConfig;
 pub use location::{Location, LocationError};
 pub use node::{Node, Value};
 pub use place::{Bucket, FileFormat, Files, Place};

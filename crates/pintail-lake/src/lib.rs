@@ -8,6 +8,7 @@
 //!    ├── destination                     the contract of places that are written
 //!    ├── Database ── commit              tables of a database, and the protocol that changes them exactly once
 //!    └── Lake ── stage ── commit         a DuckLake, and the protocol that changes it exactly once
+//!           ├── maintenance              fewer and smaller files for the same rows
 //!           ├── ledger                   which partitions are in
 //!           └── sweep                    what nobody refers to
 //! ```
@@ -30,6 +31,7 @@ pub mod lake;
 mod lake_destination;
 pub mod ledger;
 pub mod location;
+pub mod maintenance;
 mod metadata;
 mod mysql_answer;
 pub mod origin;
@@ -50,6 +52,7 @@ pub use extension::DUCKDB_VERSION;
 pub use lake::{Access, Lake, LakeColumn, LakeTable, LeaseSettings, StageFolder};
 pub use ledger::{Ledger, LedgerEntry};
 pub use location::{Catalogue, LakeLocation};
+pub use maintenance::{Compacted, Maintained, Maintenance, TableMaintained};
 pub use relation::Relation;
 pub use session::{Call, Cell, Row, Session, TextTable};
 pub use sweep::{SweepPolicy, Swept};

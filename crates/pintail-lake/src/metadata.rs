@@ -20,7 +20,7 @@ pub(crate) fn metadata_alias() -> String {
 }
 
 /// A metadata table, qualified.
-fn metadata_table(lake: &Lake, table: &str) -> String {
+pub(crate) fn metadata_table(lake: &Lake, table: &str) -> String {
     let schema = match &lake.location().catalogue {
         Catalogue::Postgres { metadata_schema, .. } => metadata_schema,
         Catalogue::Sqlite(_) | Catalogue::DuckDb(_) => "main",

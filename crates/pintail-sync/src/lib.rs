@@ -14,11 +14,13 @@
 //! Time and randomness are passed in. This crate knows connectors by their contract and no system by its name.
 
 mod attempt;
+pub mod cleanup;
 pub mod columns;
 mod doubt;
 pub mod error;
 mod fetch;
 mod file_name;
+pub mod folders;
 mod keys;
 pub mod lock;
 pub mod log;
@@ -45,7 +47,9 @@ pub mod throttle;
 pub mod watermark;
 mod work;
 
+pub use cleanup::{CleanedUp, Cleanup, clean_up};
 pub use error::{Error, Result};
+pub use folders::DataFolders;
 pub use plan::{PipelinePlan, PlanKind};
 pub use progress::{Phase, Progress, Unwatched};
 pub use report::SyncReport;

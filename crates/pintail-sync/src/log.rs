@@ -89,13 +89,13 @@ pub struct RunLog {
 impl RunLog {
     /// Opens the log of a run; a resumed run goes on in the same file.
     pub fn open(
-        data_dir: &Path,
+        logs: &Path,
         pipeline: &str,
         run: &RunId,
         level: Level,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let folder = data_dir.join("logs").join(file_name(pipeline));
+        let folder = logs.join(file_name(pipeline));
         let path = folder.join(format!("{run}.log"));
         let file = std::fs::create_dir_all(&folder)
             .and_then(|()| File::options().create(true).append(true).open(&path))

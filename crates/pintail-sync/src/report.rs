@@ -245,15 +245,15 @@ impl Failure {
 }
 
 impl SyncReport {
-    /// Where the metrics of a pipeline lie.
+    /// Where the metrics of a pipeline lie, below the folder of all of them.
     #[must_use]
-    pub fn folder(data_dir: &Path, pipeline: &str) -> PathBuf {
-        data_dir.join("metrics").join(file_name(pipeline))
+    pub fn folder(metrics: &Path, pipeline: &str) -> PathBuf {
+        metrics.join(file_name(pipeline))
     }
 
-    /// Writes the metrics file of the run, and `latest_run.json` beside it. What an earlier attempt wrote is kept.
-    pub fn write(&self, data_dir: &Path) -> Result<PathBuf> {
-        let folder = Self::folder(data_dir, &self.pipeline);
+    /// Writes the metrics file of the run below the folder of all metrics, and `latest_run.json` beside it. What an earlier attempt wrote is kept.
+    pub fn write(&self, metrics: &Path) -> Result<PathBuf> {
+        let folder = Self::folder(metrics, &self.pipeline);
         let path = folder.join(format!("{}.json", self.run_id));
         let mut text = serde_json::to_string_pretty(self).expect("a report has a JSON form");
         text.push('\n');

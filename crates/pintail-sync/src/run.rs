@@ -8,7 +8,7 @@
 //!
 //! Whatever ends a run, its report is written, and the next run goes on from what the lake's ledger says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::attempt::Attempt;
 use crate::error::{Error, Result};
+use crate::folders::DataFolders;
 use crate::lock::PipelineLock;
 use crate::log::{Level, RunLog};
 use crate::plan::{self, Asked, Candidates, PartitionPlan, PipelinePlan, PlanKind};
@@ -41,8 +42,8 @@ pub struct SyncRequest {
     pub source: Box<dyn Connector>,
     /// Where it writes.
     pub destination: Box<dyn DestinationPlace>,
-    /// The folder of `state.db`, `metrics/`, `logs/` and `locks/`.
-    pub data_dir: PathBuf,
+    /// The folders of its state, its logs and its metrics.
+    pub data: DataFolders,
     /// The strategy, by name; `None` lets the plan choose.
     pub strategy: Option<String>,
     /// Forces that many partitions of a full load.
@@ -116,7 +117,7 @@ impl SyncRequest {
 /// # Errors
 /// Everything that would end the run before it reads.
 pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
-    let history = match State::look(&request.data_dir)? {
+    let history = match State::look(&request.data.state)? {
         Some(state) => state.history(&request.spec.name)?,
         None => History::default(),
     };
@@ -151,8 +152,8 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
 pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) -> Result<SyncReport> {
     let (started_at, before) = (request.clock.now(), Resources::now());
     let pipeline = &request.spec.name;
-    let _lock = PipelineLock::take(&request.data_dir, pipeline, started_at)?;
-    let state = Mutex::new(State::open(&request.data_dir)?);
+    let _lock = PipelineLock::take(&request.data.state, pipeline, started_at)?;
+    let state = Mutex::new(State::open(&request.data.state)?);
     let progress = Watched::new(progress);
     let retries = Retries::new(pipeline, &request.spec.retries, request.random, &progress, stop);
     let course = Course {
@@ -180,7 +181,7 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     if let Some(log) = &log {
         log_end(log, &report);
     }
-    let written = report.write(&request.data_dir);
+    let written = report.write(&request.data.metrics);
     let message = report.error.as_ref().map(|error| error.message.as_str());
     let mut state = state.into_inner().expect("no holder of the state panics");
     let finished = state.finish_run(pipeline, &report.run_id, report.status, completed_at, message);
@@ -292,7 +293,7 @@ impl Course<'_> {
         let request = self.request;
         let clock = Arc::clone(&request.clock);
         RunLog::open(
-            &request.data_dir,
+            &request.data.logs,
             &request.spec.name,
             run,
             request.log_level,

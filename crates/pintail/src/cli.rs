@@ -39,24 +39,30 @@ Environment:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(commands::init::Arguments),
     Run(commands::run::Arguments),
     Copy(commands::copy::Arguments),
     Config(commands::config::Arguments),
     State(commands::state::Arguments),
+    Lake(commands::lake::Arguments),
     Sql(commands::sql::Arguments),
     Doctor(commands::doctor::Arguments),
+    Completions(commands::completions::Arguments),
     Demo(commands::demo::Arguments),
 }
 
 impl Command {
     pub(crate) fn run(&self) -> Outcome {
         match self {
+            Self::Init(arguments) => commands::init::run(arguments),
             Self::Run(arguments) => commands::run::run(arguments),
             Self::Copy(arguments) => commands::copy::run(arguments),
             Self::Config(arguments) => commands::config::run(arguments),
             Self::State(arguments) => commands::state::run(arguments),
+            Self::Lake(arguments) => commands::lake::run(arguments),
             Self::Sql(arguments) => commands::sql::run(arguments),
             Self::Doctor(arguments) => commands::doctor::run(arguments),
+            Self::Completions(arguments) => commands::completions::run(arguments),
             Self::Demo(arguments) => commands::demo::run(arguments),
         }
     }
@@ -64,11 +70,14 @@ impl Command {
     /// Whether stdout was promised to be JSON, also when something goes wrong.
     pub(crate) fn json(&self) -> bool {
         match self {
+            Self::Init(arguments) => arguments.json,
             Self::Run(arguments) => arguments.options.json,
             Self::Copy(arguments) => arguments.options.json,
             Self::Config(arguments) => arguments.json(),
             Self::Doctor(arguments) => arguments.json,
-            Self::State(_) | Self::Sql(_) | Self::Demo(_) => false,
+            Self::Lake(arguments) => arguments.json(),
+            Self::State(arguments) => arguments.json(),
+            Self::Sql(_) | Self::Completions(_) | Self::Demo(_) => false,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What `run` and `copy` share: from a pipeline to its plan on stdout, or to its run and its report.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use pintail_model::{Clock, ErrorKind, SystemClock};
 use pintail_sync::plan::ASKED_FOR;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::PipelineSpec;
-use pintail_sync::{State, StopSignal, SyncReport, SyncRequest};
+use pintail_sync::{DataFolders, State, StopSignal, SyncReport, SyncRequest};
 use serde_json::Value;
 
 use crate::commands::Outcome;
@@ -60,7 +59,7 @@ pub(crate) struct Execution {
     pub(crate) source: Datastore,
     pub(crate) destination: Datastore,
     /// Where state, metrics and logs lie.
-    pub(crate) data_dir: PathBuf,
+    pub(crate) data: DataFolders,
     /// The strategy, by name; `None` lets the plan choose.
     pub(crate) strategy: Option<String>,
 }
@@ -114,17 +113,17 @@ impl Execution {
                 limits
                     .temp_folder
                     .clone()
-                    .unwrap_or_else(|| self.data_dir.join("spill")),
+                    .unwrap_or_else(|| self.data.state.join("spill")),
             ),
             deadline: limits.statement_timeout.unwrap_or(default.deadline),
             ..default
         };
         Ok(SyncRequest {
             source: registry::source(&self.source)?,
-            destination: registry::destination(&self.destination, &self.data_dir.join("stage"))?,
+            destination: registry::destination(&self.destination, &self.data.state.join("stage"))?,
             parity: self.spec.parity && !options.no_parity,
             spec: self.spec,
-            data_dir: self.data_dir,
+            data: self.data,
             strategy: self.strategy,
             partitions: options.partitions,
             engine,
@@ -208,7 +207,7 @@ fn committed_so_far(request: &SyncRequest, diagnostic: Diagnostic) -> Diagnostic
         return diagnostic;
     }
     let pipeline = &request.spec.name;
-    let states = State::look(&request.data_dir)
+    let states = State::look(&request.data.state)
         .ok()
         .flatten()
         .and_then(|state| state.show(pipeline, None).ok());
@@ -230,7 +229,7 @@ fn committed_so_far(request: &SyncRequest, diagnostic: Diagnostic) -> Diagnostic
 
 /// The report that a failed run wrote, if it got that far.
 fn report_on_disk(request: &SyncRequest, started_at: jiff::Timestamp) -> Option<String> {
-    let path = SyncReport::folder(&request.data_dir, &request.spec.name).join("latest_run.json");
+    let path = SyncReport::folder(&request.data.metrics, &request.spec.name).join("latest_run.json");
     let text = std::fs::read_to_string(path).ok()?;
     let report: Value = serde_json::from_str(&text).ok()?;
     let of_this_run: jiff::Timestamp = report.get("started_at")?.as_str()?.parse().ok()?;

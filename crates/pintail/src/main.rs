@@ -3,16 +3,20 @@
 //! Data goes to stdout, everything else to stderr. What goes wrong becomes a [`diagnostics::Diagnostic`], which knows
 //! how it is shown and with which code the process ends; `docs/exit-codes.md` lists the codes.
 
+mod ages;
 mod cli;
 mod commands;
+mod confirm;
 mod diagnostics;
 mod execution;
 mod interrupt;
 mod logging;
 mod numbers;
 mod progress;
+mod project;
 mod summary;
 mod terminal;
+mod yaml;
 
 use std::process::ExitCode;
 

@@ -59,6 +59,11 @@ pub(super) fn data_path(base: &Path, fields: &mut Fields<'_, '_>) -> Option<Plac
         reported(Place::parse(&path, base), node, decoder)
     });
     match place {
+        // Which options there are depends on the place, and while readers are probed there is none.
+        None if fields.decoder().probing() => {
+            take_options(Owner::DataPath, None, fields);
+            None
+        }
         Some(Place::Bucket(bucket)) => take_options(Owner::DataPath, Some(bucket), fields).map(Place::Bucket),
         place => {
             for option in BUCKET_OPTIONS {

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::datastore::{Connection, Datastore, Lake, Options, resolve, resolve_files};
-use crate::decode::{Decoder, Fields, mapping, scalar, text, whole_number};
+use crate::decode::{Decoder, Fields, Shape, mapping, one_of, scalar, shape_of, text, whole_number};
 use crate::document::Document;
 use crate::environment::Lookup;
 use crate::location::{default_data_path, parse_catalogue};
@@ -72,18 +72,16 @@ impl Datastores {
         self.by_name.keys().map(String::as_str)
     }
 
+    /// What a `datastores.yaml` takes.
+    #[must_use]
+    pub fn shape() -> Shape {
+        shape_of(|node, decoder| read(Path::new(""), node, decoder))
+    }
+
     fn decode(document: Document) -> Result<Self, Problems> {
         let file = document.file.clone();
         let base = file.parent().map(Path::to_owned).unwrap_or_default();
-        let by_name = document.decode(|node, decoder| {
-            let mut fields = decoder.fields(node)?;
-            let datastores = fields.required(
-                "datastores",
-                mapping(|name, node, decoder| datastore(name, &base, node, decoder)),
-            );
-            fields.finish();
-            datastores
-        })?;
+        let by_name = document.decode(|node, decoder| read(&base, node, decoder))?;
         Ok(Self {
             file,
             by_name: by_name.into_iter().collect(),
@@ -91,7 +89,22 @@ impl Datastores {
     }
 }
 
+fn read(base: &Path, node: &Node, decoder: &mut Decoder) -> Option<Vec<(String, Datastore)>> {
+    let mut fields = decoder.fields(node)?;
+    let datastores = fields.required(
+        "datastores",
+        mapping(|name, node, decoder| datastore(name, base, node, decoder)),
+    );
+    fields.finish();
+    datastores
+}
+
 fn datastore(name: &str, base: &Path, node: &Node, decoder: &mut Decoder) -> Option<Datastore> {
+    if decoder.probing() {
+        let shapes = SYSTEMS.iter().map(|system| shape(system, base)).collect();
+        decoder.takes(|| Shape::Either(shapes));
+        return None;
+    }
     let mut fields = decoder.fields(node)?;
     let system = fields.required("type", system_name);
     let parts = match system {
@@ -112,8 +125,24 @@ fn datastore(name: &str, base: &Path, node: &Node, decoder: &mut Decoder) -> Opt
     })
 }
 
+/// What a datastore of one system takes: its type decides which keys its connection has.
+fn shape(system: &'static System, base: &Path) -> Shape {
+    shape_of(|node, decoder| {
+        let mut fields = decoder.fields(node)?;
+        fields.required("type", one_of("a system", &[(system.name, ())]));
+        fields.required("connection", |node, decoder| {
+            connection(system, base, node, decoder)
+        });
+        fields.finish();
+        Some(())
+    })
+}
+
 /// Reads the word of `type:`.
 pub fn system_name(node: &Node, decoder: &mut Decoder) -> Option<&'static System> {
+    if decoder.takes(|| Shape::Words(SYSTEMS.iter().map(|system| system.name).collect())) {
+        return None;
+    }
     let word = text(node, decoder)?;
     let found = system(&word);
     if found.is_none() {

@@ -1,6 +1,7 @@
 //! The fields of one mapping.
 
 use crate::decode::Decoder;
+use crate::decode::shape::{Field, Shape, nothing};
 use crate::nearest::{did_you_mean, nearest};
 use crate::node::{Entry, Node, Value, shown_key};
 use crate::problem::Position;
@@ -14,6 +15,8 @@ pub struct Fields<'n, 'd> {
     decoder: &'d mut Decoder,
     known: Vec<&'static str>,
     missing: Vec<&'static str>,
+    /// What was asked for, while readers are probed.
+    probed: Vec<Field>,
 }
 
 impl<'n, 'd> Fields<'n, 'd> {
@@ -24,6 +27,7 @@ impl<'n, 'd> Fields<'n, 'd> {
             decoder,
             known: Vec::new(),
             missing: Vec::new(),
+            probed: Vec::new(),
         }
     }
 
@@ -33,6 +37,10 @@ impl<'n, 'd> Fields<'n, 'd> {
         key: &'static str,
         read: impl FnOnce(&Node, &mut Decoder) -> Option<T>,
     ) -> Option<T> {
+        if self.decoder.probing() {
+            self.probe(key, true, read);
+            return None;
+        }
         if self.entry(key).is_none() {
             self.missing.push(key);
         }
@@ -45,6 +53,10 @@ impl<'n, 'd> Fields<'n, 'd> {
         key: &'static str,
         read: impl FnOnce(&Node, &mut Decoder) -> Option<T>,
     ) -> Option<T> {
+        if self.decoder.probing() {
+            self.probe(key, false, read);
+            return None;
+        }
         match self.node(key)?.value {
             Value::Null => None,
             _ => self.read(key, read),
@@ -63,6 +75,9 @@ impl<'n, 'd> Fields<'n, 'd> {
 
     /// The value of a field as it is, for those who decide by what else is there. The key counts as known.
     pub fn node(&mut self, key: &'static str) -> Option<&'n Node> {
+        if self.decoder.probing() {
+            self.probe(key, false, |_, _| None::<()>);
+        }
         self.known.push(key);
         self.entry(key).map(|entry| &entry.node)
     }
@@ -105,6 +120,10 @@ impl<'n, 'd> Fields<'n, 'd> {
 
     /// Reports all missing and unknown keys. A missing key that was only misspelt is reported once.
     pub fn finish(mut self) {
+        let probed = std::mem::take(&mut self.probed);
+        if self.decoder.takes(|| Shape::Fields(probed)) {
+            return;
+        }
         for entry in self.entries {
             if self.known.contains(&entry.key.as_str()) {
                 continue;
@@ -130,6 +149,25 @@ impl<'n, 'd> Fields<'n, 'd> {
         for missing in self.missing {
             self.decoder
                 .problem(self.position, format!("key `{missing}` is missing"));
+        }
+    }
+
+    /// Notes a key and what `read` takes. A key that is asked for twice takes either.
+    fn probe<T>(
+        &mut self,
+        key: &'static str,
+        required: bool,
+        read: impl FnOnce(&Node, &mut Decoder) -> Option<T>,
+    ) {
+        let shape = self.decoder.probe(|decoder| {
+            read(&nothing(), decoder);
+        });
+        match self.probed.iter_mut().find(|field| field.key == key) {
+            Some(field) => {
+                field.required &= required;
+                field.shape = std::mem::replace(&mut field.shape, Shape::Any).or(shape);
+            }
+            None => self.probed.push(Field { key, required, shape }),
         }
     }
 

@@ -35,6 +35,7 @@
 
 mod fields;
 mod readers;
+mod shape;
 
 use std::path::PathBuf;
 
@@ -42,6 +43,7 @@ pub use fields::Fields;
 pub use readers::{
     bandwidth, boolean, duration, list, mapping, one_of, positive_number, scalar, size, text, whole_number,
 };
+pub use shape::{Field, Shape, shape_of};
 
 use crate::node::{Node, Value};
 use crate::path::ValuePath;
@@ -53,6 +55,8 @@ pub struct Decoder {
     file: PathBuf,
     path: ValuePath,
     problems: Vec<Problem>,
+    /// While readers are probed: what the one at work takes.
+    probed: Option<Shape>,
 }
 
 impl Decoder {
@@ -61,7 +65,36 @@ impl Decoder {
             file,
             path: ValuePath::default(),
             problems,
+            probed: None,
         }
+    }
+
+    fn for_probing() -> Self {
+        Self {
+            probed: Some(Shape::Any),
+            ..Self::new(PathBuf::new(), Vec::new())
+        }
+    }
+
+    /// Whether nothing is read, and readers only tell what they take: see [`shape_of`].
+    #[must_use]
+    pub fn probing(&self) -> bool {
+        self.probed.is_some()
+    }
+
+    /// While readers are probed, notes what the one at work takes, and returns `true`: there is nothing to read.
+    pub fn takes(&mut self, shape: impl FnOnce() -> Shape) -> bool {
+        if let Some(probed) = &mut self.probed {
+            *probed = shape();
+        }
+        self.probing()
+    }
+
+    /// What `read` takes; only while readers are probed.
+    pub(crate) fn probe(&mut self, read: impl FnOnce(&mut Self)) -> Shape {
+        let outer = self.probed.replace(Shape::Any);
+        read(self);
+        std::mem::replace(&mut self.probed, outer).unwrap_or(Shape::Any)
     }
 
     pub(crate) fn into_problems(self) -> Vec<Problem> {
@@ -71,6 +104,7 @@ impl Decoder {
     /// Opens a mapping; a problem if the node is none.
     pub fn fields<'n, 'd>(&'d mut self, node: &'n Node) -> Option<Fields<'n, 'd>> {
         match &node.value {
+            _ if self.probing() => Some(Fields::new(&[], node.position, self)),
             Value::Mapping(entries) => Some(Fields::new(entries, node.position, self)),
             _ => {
                 self.expected("a mapping", node);

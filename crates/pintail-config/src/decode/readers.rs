@@ -6,12 +6,16 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::decode::Decoder;
+use crate::decode::shape::{Shape, nothing};
 use crate::nearest::did_you_mean;
 use crate::node::{Node, Value};
 use crate::units::{parse_bandwidth, parse_duration, parse_size};
 
 /// A text that is not empty. Numbers are taken as they are written; a bare `true` is more likely a mistake.
 pub fn text(node: &Node, decoder: &mut Decoder) -> Option<String> {
+    if decoder.takes(|| Shape::Text) {
+        return None;
+    }
     match &node.value {
         Value::Scalar { text, quoted } if *quoted || !matches!(text.as_str(), "true" | "false") => {
             if text.trim().is_empty() {
@@ -29,6 +33,9 @@ pub fn text(node: &Node, decoder: &mut Decoder) -> Option<String> {
 
 /// Any scalar, as text; an empty one too.
 pub fn scalar(node: &Node, decoder: &mut Decoder) -> Option<String> {
+    if decoder.takes(|| Shape::Scalar) {
+        return None;
+    }
     let found = scalar_text(node);
     if found.is_none() {
         decoder.expected("a single value", node);
@@ -38,7 +45,9 @@ pub fn scalar(node: &Node, decoder: &mut Decoder) -> Option<String> {
 
 /// `true` or `false`.
 pub fn boolean(node: &Node, decoder: &mut Decoder) -> Option<bool> {
-    parsed(node, decoder, "`true` or `false`", |text| text.parse().ok())
+    parsed(node, decoder, Shape::Boolean, "`true` or `false`", |text| {
+        text.parse().ok()
+    })
 }
 
 /// A whole number within `range`, which is also what the type can hold.
@@ -48,10 +57,11 @@ where
 {
     move |node, decoder| {
         // 128 bits, so that a number out of range is told apart from a text.
-        let number: i128 = parsed(node, decoder, "a whole number", |text| {
+        let (low, high) = bounds(&range);
+        let shape = Shape::WholeNumber(low, high);
+        let number: i128 = parsed(node, decoder, shape, "a whole number", |text| {
             text.replace('_', "").parse().ok()
         })?;
-        let (low, high) = bounds(&range);
         let what = match (low, high) {
             (Some(low), Some(high)) => format!("a whole number from {low} to {high}"),
             (Some(low), None) if number < low => format!("a whole number of at least {low}"),
@@ -69,7 +79,7 @@ where
 
 /// A number above zero, with or without a fraction.
 pub fn positive_number(node: &Node, decoder: &mut Decoder) -> Option<f64> {
-    parsed(node, decoder, "a number above 0", |text| {
+    parsed(node, decoder, Shape::PositiveNumber, "a number above 0", |text| {
         text.parse()
             .ok()
             .filter(|number: &f64| number.is_finite() && *number > 0.0)
@@ -81,6 +91,7 @@ pub fn duration(node: &Node, decoder: &mut Decoder) -> Option<Duration> {
     parsed(
         node,
         decoder,
+        Shape::Duration,
         "a duration like `5m`, `250ms` or `2h`",
         parse_duration,
     )
@@ -88,7 +99,13 @@ pub fn duration(node: &Node, decoder: &mut Decoder) -> Option<Duration> {
 
 /// A size: `64 MiB`, `2 GB`, or a plain number of bytes.
 pub fn size(node: &Node, decoder: &mut Decoder) -> Option<ByteSize> {
-    parsed(node, decoder, "a size like `64 MiB` or `2 GB`", parse_size)
+    parsed(
+        node,
+        decoder,
+        Shape::Size,
+        "a size like `64 MiB` or `2 GB`",
+        parse_size,
+    )
 }
 
 /// A size in a second: `10 MiB/s`.
@@ -96,6 +113,7 @@ pub fn bandwidth(node: &Node, decoder: &mut Decoder) -> Option<ByteSize> {
     parsed(
         node,
         decoder,
+        Shape::Text,
         "a bandwidth like `10 MiB/s`, at least `1 KiB/s`",
         parse_bandwidth,
     )
@@ -107,6 +125,9 @@ pub fn one_of<T: Copy>(
     words: &[(&'static str, T)],
 ) -> impl FnOnce(&Node, &mut Decoder) -> Option<T> {
     move |node, decoder| {
+        if decoder.takes(|| Shape::Words(words.iter().map(|(word, _)| *word).collect())) {
+            return None;
+        }
         let word = scalar_text(node).unwrap_or_default();
         let found = words
             .iter()
@@ -127,6 +148,13 @@ pub fn list<T>(
     mut read: impl FnMut(&Node, &mut Decoder) -> Option<T>,
 ) -> impl FnOnce(&Node, &mut Decoder) -> Option<Vec<T>> {
     move |node, decoder| {
+        if decoder.probing() {
+            let item = decoder.probe(|decoder| {
+                read(&nothing(), decoder);
+            });
+            decoder.takes(|| Shape::List(Box::new(item)));
+            return None;
+        }
         let Value::List(items) = &node.value else {
             decoder.expected("a list", node);
             return None;
@@ -141,6 +169,13 @@ pub fn mapping<T>(
     mut read: impl FnMut(&str, &Node, &mut Decoder) -> Option<T>,
 ) -> impl FnOnce(&Node, &mut Decoder) -> Option<Vec<(String, T)>> {
     move |node, decoder| {
+        if decoder.probing() {
+            let value = decoder.probe(|decoder| {
+                read("", &nothing(), decoder);
+            });
+            decoder.takes(|| Shape::Mapping(Box::new(value)));
+            return None;
+        }
         let Value::Mapping(entries) = &node.value else {
             decoder.expected("a mapping", node);
             return None;
@@ -164,9 +199,13 @@ fn scalar_text(node: &Node) -> Option<&str> {
 fn parsed<T>(
     node: &Node,
     decoder: &mut Decoder,
+    shape: Shape,
     what: &str,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Option<T> {
+    if decoder.takes(|| shape) {
+        return None;
+    }
     let value = scalar_text(node).and_then(|text| parse(text.trim()));
     if value.is_none() {
         decoder.expected(what, node);

@@ -3,6 +3,7 @@
 use pintail_model::{Column, ErrorKind, PartitionKey};
 
 use super::inlining::Target;
+use super::kept::{Kept, check_present};
 use super::staged::{add_files, check_keys, drop_stale, read_staged};
 use super::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile, fence, guard, lease};
 use crate::error::{Error, Result};
@@ -17,6 +18,7 @@ pub(super) struct Attempt {
     /// COMMIT was sent: its outcome is unknown until it is known.
     pub(super) sent: Option<Sent>,
     guard: Option<guard::Guard>,
+    kept: Kept,
     /// Under this attempt's lease, what earlier commits left was finished and the ledger was read.
     pub(super) knows_ledger: bool,
     /// The table that rows went into.
@@ -99,6 +101,7 @@ impl Attempt {
                 });
                 let label = format!("commit to table \"{}\" of the lake", request.table);
                 session.batch(Call::new(&label).protected(), "commit")?;
+                self.repaired += self.kept.put_back()?;
                 let sql = format!("from {ALIAS}.last_committed_snapshot()");
                 let rows =
                     session.query(Call::new("read the number of the new snapshot").protected(), &sql)?;
@@ -114,8 +117,14 @@ impl Attempt {
         }
     }
 
+    /// Puts back staged files that were removed while they were committed.
+    pub(super) fn put_back(&self) -> Result<u32> {
+        self.kept.put_back()
+    }
+
     /// Removes the links: the outcome is known.
     pub(super) fn release(&mut self) {
+        self.kept = Kept::default();
         if let Some(guard) = self.guard.take() {
             guard.release();
         }
@@ -162,6 +171,7 @@ impl Attempt {
         }
         let mut files: Vec<StagedFile> = parts.iter().flat_map(|part| part.files.iter().cloned()).collect();
         files.retain(|file| file.rows > 0);
+        check_present(lake.depot(), request.table, &files)?;
         if let Change::Upsert { key, .. } = &request.change {
             check_keys(session, request.table, key, &files)?;
         }
@@ -178,6 +188,7 @@ impl Attempt {
                 deleted: dropped,
             },
         };
+        self.kept = Kept::of(lake.depot(), &files);
         add_files(lake.depot(), session, request.table, &files)?;
         let entries: Vec<&LedgerEntry> = parts.iter().map(|part| &part.entry).collect();
         let number = fence::number(session, lease, request.table)?;

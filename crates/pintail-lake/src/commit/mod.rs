@@ -40,6 +40,7 @@ pub(crate) mod durable;
 pub(crate) mod fence;
 pub(crate) mod guard;
 mod inlining;
+mod kept;
 pub(crate) mod lease;
 mod staged;
 
@@ -305,6 +306,9 @@ impl Course<'_> {
         self.asked += 1;
         if known < sent.outcome.committed.len() {
             return Ok(None);
+        }
+        if let Some(attempt) = &self.undecided {
+            self.repaired += attempt.put_back()?;
         }
         if let Some(place) = metadata::place(self.lake, &session, self.request.table)? {
             self.repaired += guard::put_back(self.lake, &session, &place.folder)?;

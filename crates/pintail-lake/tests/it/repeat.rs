@@ -1,4 +1,4 @@
-//! Delete, re-add, flush, merge, rewrite, expire and clean up, over and over on the same keys, in random order. After
+//! Delete, re-add, flush, merge, rewrite, expire, clean up and maintain, over and over on the same keys, in random order. After
 //! each step the table equals a model: in number, in sums that DuckDB computes, and in a checksum of all values.
 //!
 //! DuckLake has open faults where inlined deletes meet re-inserted keys, flushes and compaction. This shows that the
@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pintail_lake::{Call, Change, Lake, Session, SweepPolicy};
+use pintail_lake::{Call, Change, Lake, Maintenance, Session, SweepPolicy};
 use pintail_model::checksum::{Class, SEED, bytes_word, fold};
 use pintail_model::{Checksum, LeafChecksums};
 
@@ -35,10 +35,12 @@ enum Step {
     Rewrite,
     Expire,
     CleanUp,
+    /// All of that by our own maintenance.
+    Maintain,
     Sweep,
 }
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     Step::Replace,
     Step::Upsert,
     Step::Upsert,
@@ -53,6 +55,7 @@ const STEPS: [Step; 15] = [
     Step::Rewrite,
     Step::Expire,
     Step::CleanUp,
+    Step::Maintain,
     Step::Sweep,
 ];
 
@@ -159,6 +162,19 @@ impl Repeat {
                 }
             }
             Step::CleanUp => self.run("call ducklake_cleanup_old_files('lake', cleanup_all => true)"),
+            Step::Maintain => {
+                let asked = Maintenance {
+                    rewrite_from: random.f64(),
+                    expire_older_than: random.bool().then_some(Duration::ZERO),
+                    clean_older_than: Duration::ZERO,
+                    ..Maintenance::default()
+                };
+                let done = self.lake.maintain(&asked).unwrap_or_else(|error| shown(&error));
+                assert!(
+                    done.tables.iter().all(|table| table.skipped.is_none()),
+                    "{done:?}"
+                );
+            }
             Step::Sweep => {
                 let policy = SweepPolicy {
                     own_runs: Vec::new(),

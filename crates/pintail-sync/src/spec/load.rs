@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pintail_config::decode::{Shape, shape_of};
 use pintail_config::{Datastore, Datastores, Document, Lookup, Problem, Problems};
 
 use super::pipeline::{self, PipelineSpec};
@@ -64,6 +65,12 @@ pub fn load(file: &Path, datastores: Option<&Path>, lookup: Lookup<'_>) -> Resul
         &datastores.expect("datastores that did not load are a problem"),
         file,
     ))
+}
+
+/// What a pipeline file takes.
+#[must_use]
+pub fn shape() -> Shape {
+    shape_of(|node, decoder| pipeline::read(node, decoder, None, &mut Collected::default()))
 }
 
 /// Loads a pipeline from a text, with datastores that are loaded already; `file` is its name for messages.

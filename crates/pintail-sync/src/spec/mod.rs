@@ -32,7 +32,7 @@ pub use column::{ColumnSource, ColumnSpec, Role};
 pub use copy::copy_spec;
 pub use declared_type::{DeclaredType, Precision};
 pub use enrichment::{DimensionSpec, EnrichmentSpec, FieldSpec, TransformationSpec};
-pub use load::{LoadedPipeline, load, parse};
+pub use load::{LoadedPipeline, load, parse, shape};
 pub use partition::{PartitionSpec, StepUnit};
 pub use pipeline::{HashAlgorithm, LimitsSpec, PipelineSpec, SyncType};
 pub use retries::RetrySpec;

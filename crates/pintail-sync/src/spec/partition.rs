@@ -58,6 +58,10 @@ pub(super) fn read(node: &Node, decoder: &mut Decoder, columns: &Columns) -> Opt
     let mut fields = decoder.fields(node)?;
     let column = fields.required("column", |node, decoder| columns.reference(node, decoder));
     let by_value = fields.with_default("type", false, one_of("a kind of partition", KINDS));
+    if fields.decoder().probing() {
+        // The other form of it, which depends on what `type` says.
+        fields.optional("step", whole_number(-1_i64..=-1));
+    }
     let step = if by_value {
         fields.optional("step", whole_number(-1_i64..=-1)).map(|_| None)
     } else {

@@ -9,6 +9,7 @@
 //! lost with it: the lake's ledger knows what is in, and a run that finds no plan makes a new one.
 
 mod history;
+mod prune;
 mod run;
 mod show;
 

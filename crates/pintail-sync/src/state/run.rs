@@ -302,7 +302,7 @@ impl State {
         })
     }
 
-    fn transaction(
+    pub(super) fn transaction(
         &mut self,
         action: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,

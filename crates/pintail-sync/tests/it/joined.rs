@@ -323,7 +323,7 @@ impl Advanced<'_> {
             spec: loaded.spec,
             source: pintail_connectors::registry::source(&from).expect("a connector"),
             destination: pintail_connectors::registry::destination(&to, &here.join("stage")).expect("a lake"),
-            data_dir: here.join("data"),
+            data: pintail_sync::DataFolders::below(here.join("data")),
             strategy: strategy.map(str::to_owned),
             partitions,
             parity: true,

@@ -57,7 +57,7 @@ impl Copy<'_> {
                 std::path::Path::new("stage"),
             )
             .expect("a lake"),
-            data_dir: here.join("data"),
+            data: pintail_sync::DataFolders::below(here.join("data")),
             strategy: None,
             partitions: self.partitions,
             parity: self.parity,

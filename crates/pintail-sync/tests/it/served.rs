@@ -71,7 +71,7 @@ impl Served {
             spec: self.spec.clone(),
             source: registry::source(&from.datastore).expect("a source of this release"),
             destination: Box::new(lake.clone()),
-            data_dir: self.place.folder.path().join("state"),
+            data: pintail_sync::DataFolders::below(self.place.folder.path().join("state")),
             strategy: strategy.map(str::to_owned),
             partitions: self.partitions,
             parity: true,

@@ -152,7 +152,7 @@ impl Shop {
             spec: self.spec.clone(),
             source: Box::new(self.source.clone()),
             destination: Box::new(self.location()),
-            data_dir: self.folder.path().join("state"),
+            data: pintail_sync::DataFolders::below(self.folder.path().join("state")),
             strategy: strategy.map(str::to_owned),
             partitions: self.partitions,
             parity: self.parity,

@@ -305,7 +305,7 @@ fn a_log_has_one_json_object_a_line_from_its_level_on() {
     let folder = folder();
     let clock: Arc<dyn Clock> = Arc::new(FixedClock::new(instant("2024-01-01T12:00:05Z")));
     let run = RunId::from_stored("20240101_120000_abc123");
-    let log = RunLog::open(folder.path(), "orders", &run, Level::Info, clock).expect("a log");
+    let log = RunLog::open(&folder.path().join("logs"), "orders", &run, Level::Info, clock).expect("a log");
     log.write(Level::Debug, "not shown", json!({}));
     log.info("partition read", json!({ "partition": "1-10000", "rows": 5000 }));
     let text = std::fs::read_to_string(folder.path().join("logs/orders/20240101_120000_abc123.log"))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use pintail_config::Location;
 use pintail_model::{ErrorKind, TableName};
+use pintail_sync::DataFolders;
 use pintail_sync::spec::{ColumnChoice, copy_spec};
 
 use super::Outcome;
@@ -74,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         spec,
         source: from.datastore,
         destination: to.datastore,
-        data_dir,
+        data: DataFolders::below(data_dir),
         strategy: None,
     };
     execution.perform(&arguments.options)

@@ -4,10 +4,13 @@ use std::process::ExitCode;
 
 use crate::diagnostics::Diagnostic;
 
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod init;
+pub(crate) mod lake;
 pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod state;

@@ -1,12 +1,14 @@
 //! `pintail run`: a pipeline from a file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Outcome, config};
+use super::Outcome;
+use super::config::Files;
 use crate::diagnostics::Diagnostic;
 use crate::execution::{Execution, Options};
+use crate::project::Project;
 
 /// Run a pipeline once: bring its table in the lake up to date
 ///
@@ -18,12 +20,11 @@ use crate::execution::{Execution, Options};
     after_help = "Example:\n  pintail run --config pipeline.yaml --strategy full --plan"
 )]
 pub(crate) struct Arguments {
-    /// The pipeline file; state, metrics and logs lie in `data/` beside it
+    /// The pipeline file; state, metrics and logs lie in `data/` beside it, or where `global_config.yaml` says
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// The datastores that the pipeline names [default: `datastores.yaml` beside it or in the folder above]
-    #[arg(long, value_name = "FILE")]
-    datastores: Option<PathBuf>,
+    #[command(flatten)]
+    files: Files,
     /// The strategy to run, by its name or type [default: chosen, and the report says why]
     #[arg(long, value_name = "NAME")]
     strategy: Option<String>,
@@ -32,7 +33,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let pipeline = config::load(&arguments.config, arguments.datastores.as_deref())?;
+    let files = &arguments.files;
+    let project = Project::of(&arguments.config, files.global_config.as_deref())?;
+    let pipeline = project.pipeline(&arguments.config, files.datastores.as_deref())?;
     // Without a name only what every strategy would need is checked; the plan checks the one that it chooses.
     let strategy = arguments.strategy.as_deref().unwrap_or_default();
     pipeline.check_built(strategy).map_err(|problems| {
@@ -41,16 +44,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     })?;
     let execution = Execution {
         label: pipeline.spec.name.clone(),
-        data_dir: data_dir(&arguments.config),
+        data: project.data(&arguments.config),
         spec: pipeline.spec,
         source: pipeline.source,
         destination: pipeline.destination,
         strategy: arguments.strategy.clone(),
     };
     execution.perform(&arguments.options)
-}
-
-/// Where the state of a pipeline file lies.
-pub(crate) fn data_dir(config: &Path) -> PathBuf {
-    config.parent().unwrap_or(Path::new("")).join("data")
 }

@@ -1,19 +1,23 @@
 //! `pintail state`: what pipelines remember, and how to make one forget.
 
-use std::io::{BufRead, IsTerminal};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use pintail_config::nearest::did_you_mean;
 use pintail_config::{Document, Value};
 use pintail_model::{ErrorKind, SystemClock};
-use pintail_sync::State;
+use pintail_sync::{CleanedUp, Cleanup, DataFolders, State};
 
-use super::{Outcome, copy, run as pipeline_run};
+use super::config::list::pipeline_files;
+use super::{Outcome, copy};
+use crate::confirm::confirmed;
 use crate::diagnostics::Diagnostic;
-use crate::numbers;
+use crate::project::Project;
 use crate::terminal;
+use crate::{ages, numbers};
 
 /// Show what a pipeline remembers between runs, or make it forget.
 #[derive(Debug, Args)]
@@ -41,6 +45,43 @@ enum Action {
         #[arg(long)]
         yes: bool,
     },
+    /// Prune what is old: runs, metrics, logs and what dead runs spilled; what a live run holds is left alone
+    #[command(
+        after_help = "Examples:\n  pintail state cleanup --older-than 30d --dry-run\n  pintail state cleanup --gone-from pipelines --yes"
+    )]
+    Cleanup(Prune),
+}
+
+impl Arguments {
+    pub(crate) fn json(&self) -> bool {
+        matches!(&self.action, Action::Cleanup(prune) if prune.json)
+    }
+}
+
+/// What may go.
+#[derive(Debug, Args)]
+struct Prune {
+    /// Forget runs that are older, with their metrics and logs, and remove spilled files that are
+    #[arg(long, value_name = "AGE", default_value = "30d", value_parser = ages::parse)]
+    older_than: Duration,
+    /// Forget pipelines whose file is not in this folder any more
+    #[arg(long, value_name = "FOLDER")]
+    gone_from: Option<PathBuf>,
+    /// Say in numbers what would go, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Where the state lies [default: `data` here, or where `global_config.yaml` says]
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+    /// The settings of the project [default: `global_config.yaml` here]
+    #[arg(long, value_name = "FILE")]
+    global_config: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Do not ask before pipelines are forgotten
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -57,12 +98,16 @@ struct Which {
     /// Where the state lies, if elsewhere
     #[arg(long, value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
+    /// The settings of the project [default: `global_config.yaml` here, or beside the pipeline or in the folder above]
+    #[arg(long, value_name = "FILE")]
+    global_config: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     match &arguments.action {
         Action::Show { which } => show(which),
         Action::Reset { which, yes } => reset(which, *yes),
+        Action::Cleanup(prune) => prune.run(),
     }
 }
 
@@ -108,7 +153,12 @@ fn reset(which: &Which, yes: bool) -> Outcome {
         Some(strategy) => format!("strategy `{strategy}` of pipeline `{pipeline}`"),
         None => format!("pipeline `{pipeline}`"),
     };
-    if !yes && !confirmed(&format!("forget {what}, so that its next run is a full load?"))? {
+    if !yes
+        && !confirmed(
+            "a reset",
+            &format!("forget {what}, so that its next run is a full load?"),
+        )?
+    {
         terminal::say("nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }
@@ -123,16 +173,68 @@ fn reset(which: &Which, yes: bool) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks on a terminal; elsewhere nobody can answer.
-fn confirmed(question: &str) -> Result<bool, Diagnostic> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Diagnostic::new(ErrorKind::Invalid, "a reset has to be confirmed").hint("Add `--yes`."));
+impl Prune {
+    fn run(&self) -> Outcome {
+        let project = Project::here(self.global_config.as_deref())?;
+        let data = match &self.state_dir {
+            Some(folder) => DataFolders::below(folder),
+            None => project.data(Path::new("")),
+        };
+        let pipelines = self.gone_from.as_deref().map(names_below).transpose()?;
+        let mut asked = Cleanup {
+            older_than: self.older_than,
+            pipelines,
+            dry_run: true,
+        };
+        let planned = pintail_sync::clean_up(&data, &asked, &SystemClock)?;
+        if self.dry_run {
+            return self.show(&planned);
+        }
+        let question = format!(
+            "forget `{}`, whose files are gone?",
+            planned.forgotten.join("`, `")
+        );
+        if !planned.forgotten.is_empty() && !self.yes && !confirmed("forgetting pipelines", &question)? {
+            terminal::say("nothing was changed");
+            return Ok(ExitCode::SUCCESS);
+        }
+        asked.dry_run = false;
+        self.show(&pintail_sync::clean_up(&data, &asked, &SystemClock)?)
     }
-    terminal::say(format_args!("{question} [y/N]"));
-    let mut answer = String::new();
-    // Without an answer nothing is done.
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+
+    fn show(&self, report: &CleanedUp) -> Outcome {
+        if self.json {
+            terminal::json(report)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let head = if self.dry_run {
+            "would clean up"
+        } else {
+            "cleaned up"
+        };
+        let mut parts = vec![
+            numbers::counted(report.runs, "run"),
+            format!(
+                "{}, {}",
+                numbers::counted(report.files, "file"),
+                numbers::bytes(report.bytes)
+            ),
+        ];
+        if !report.forgotten.is_empty() {
+            parts.push(format!("pipelines {}", report.forgotten.join(", ")));
+        }
+        terminal::data(format_args!("{head}  {}", parts.join(" · ")))?;
+        for pipeline in &report.running {
+            terminal::say(format_args!("left alone: pipeline `{pipeline}` runs"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The names of the pipelines in a folder. One that cannot be told would be forgotten by mistake.
+fn names_below(folder: &Path) -> Result<BTreeSet<String>, Diagnostic> {
+    let files = pipeline_files(folder)?;
+    files.iter().map(|file| name_in(file)).collect()
 }
 
 /// A state, and the pipelines in it that are meant.
@@ -196,10 +298,14 @@ impl Which {
 
     /// The folders in which the state may lie.
     fn places(&self) -> Result<Vec<PathBuf>, Diagnostic> {
+        let given = self.global_config.as_deref();
         Ok(match (&self.state_dir, &self.config) {
             (Some(folder), _) => vec![folder.clone()],
-            (None, Some(file)) => vec![pipeline_run::data_dir(file)],
-            (None, None) => vec![PathBuf::from("data"), copy::state_home()?],
+            (None, Some(file)) => vec![Project::of(file, given)?.data(file).state],
+            (None, None) => vec![
+                Project::here(given)?.data(Path::new("")).state,
+                copy::state_home()?,
+            ],
         })
     }
 }

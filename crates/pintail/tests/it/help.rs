@@ -14,14 +14,17 @@ fn the_overview_lists_commands_and_exit_codes() {
     Usage: pintail <COMMAND>
 
     Commands:
-      run     Run a pipeline once: bring its table in the lake up to date
-      copy    Copy a table into a lake, and follow it with every further call
-      config  Check configuration files
-      state   Show what a pipeline remembers between runs, or make it forget
-      sql     Run one query against a lake, a Postgres database or a SQLite file, which it cannot change
-      doctor  Show what was found on this machine, where, and what to do about the rest
-      demo    See it work on a sample shop: full load, delta, a worker that is killed and resumed, and both sides compared
-      help    Print this message or the help of the given subcommand(s)
+      init         Write a project for a database: `datastores.yaml`, and a pipeline for each of its tables
+      run          Run a pipeline once: bring its table in the lake up to date
+      copy         Copy a table into a lake, and follow it with every further call
+      config       Check, show and list configuration files
+      state        Show what a pipeline remembers between runs, or make it forget
+      lake         Look after a lake
+      sql          Run one query against a lake, a Postgres database or a SQLite file, which it cannot change
+      doctor       Show what was found on this machine, where, and what to do about the rest
+      completions  Print the completions of a shell
+      demo         See it work on a sample shop: full load, delta, a worker that is killed and resumed, and both sides compared
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help
@@ -68,10 +71,13 @@ fn the_commands_of_a_sync_explain_themselves() {
 
     Options:
           --config <FILE>
-              The pipeline file; state, metrics and logs lie in `data/` beside it
+              The pipeline file; state, metrics and logs lie in `data/` beside it, or where `global_config.yaml` says
 
           --datastores <FILE>
-              The datastores that the pipeline names [default: `datastores.yaml` beside it or in the folder above]
+              The datastores that pipelines name [default: `datastores.yaml` beside them or in the folder above]
+
+          --global-config <FILE>
+              The settings of the project [default: `global_config.yaml` beside the pipeline or in the folder above]
 
           --strategy <NAME>
               The strategy to run, by its name or type [default: chosen, and the report says why]

@@ -2,17 +2,23 @@
 //! The binary as its users see it: what it prints, what it leaves, and the code with which it ends.
 
 mod buckets;
+mod completions;
 mod configuration;
 mod crash;
 mod demo;
 mod doctor;
 mod examples;
+mod global;
 mod help;
+mod init;
+mod maintenance;
 mod places;
 mod project;
 mod runs;
+mod schema;
 mod secrecy;
 mod seed;
+mod showing;
 mod signals;
 mod sources;
 mod sql;

@@ -148,3 +148,74 @@ fn a_reset_asks_and_makes_the_next_run_a_full_load() {
         (&"full".into(), &"the state was reset".into())
     );
 }
+
+#[test]
+fn a_cleanup_forgets_what_is_old_and_keeps_what_the_next_run_needs() {
+    let project = Project::with_shop(100);
+    for change in 1..=3 {
+        project.succeed(&RUN);
+        project.execute(&format!(
+            "update orders set change_number = {change} * 1000 + id where id <= 10"
+        ));
+    }
+    let files = |kind: &str| {
+        std::fs::read_dir(project.path(&format!("data/{kind}/orders")))
+            .expect(kind)
+            .count()
+    };
+    assert_eq!((files("metrics"), files("logs")), (4, 3));
+    std::fs::create_dir_all(project.path("data/spill")).expect("a folder");
+    project.write("data/spill/left.tmp", "spilled");
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"[\d.]+ (KiB|B)\b", "[SIZE]");
+    let _filters = settings.bind_to_scope();
+    assert_snapshot!(project.pintail(&["state", "cleanup"]), @"
+    exit code 0
+    --- stdout
+    cleaned up  0 runs · 0 files, [SIZE]
+    ");
+    assert_snapshot!(project.pintail(&["state", "cleanup", "--older-than", "0s", "--dry-run"]), @"
+    exit code 0
+    --- stdout
+    would clean up  1 run · 3 files, [SIZE]
+    ");
+    assert_eq!((files("metrics"), files("logs")), (4, 3));
+    assert_snapshot!(project.pintail(&["state", "cleanup", "--older-than", "0s"]), @"
+    exit code 0
+    --- stdout
+    cleaned up  1 run · 3 files, [SIZE]
+    ");
+    // The newest of each strategy stays, and what a delta goes on from.
+    assert_eq!((files("metrics"), files("logs")), (3, 2));
+    assert!(!project.path("data/spill/left.tmp").exists());
+    let seen = project.succeed(&RUN);
+    assert!(seen.stdout.contains("10 rows"), "{seen}");
+}
+
+#[test]
+fn a_pipeline_whose_file_is_gone_is_forgotten_on_request() {
+    let project = Project::with_shop(10);
+    project.succeed(&RUN);
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"[\d.]+ (KiB|B)\b", "[SIZE]");
+    let _filters = settings.bind_to_scope();
+    std::fs::create_dir(project.path("pipelines")).expect("a folder");
+    assert_snapshot!(project.pintail(&["state", "cleanup", "--gone-from", "pipelines"]), @"
+    exit code 2
+    --- stderr
+    error: forgetting pipelines has to be confirmed
+    hint: Add `--yes`.
+    ");
+    assert_snapshot!(project.pintail(&["state", "cleanup", "--gone-from", "pipelines", "--yes"]), @"
+    exit code 0
+    --- stdout
+    cleaned up  1 run · 3 files, [SIZE] · pipelines orders
+    ");
+    assert!(!project.path("data/metrics/orders").exists());
+    assert_snapshot!(project.pintail(&["state", "cleanup", "--state-dir", "nowhere"]), @"
+    exit code 3
+    --- stderr
+    error: there is no state in `nowhere`
+    hint: Name the folder with `--state-dir`.
+    ");
+}

@@ -63,7 +63,7 @@ impl Pair {
             spec,
             source: registry::source(&from.datastore).expect("a connector"),
             destination: registry::destination(&to.datastore, &here.join("stage")).expect("a destination"),
-            data_dir: here.join("data"),
+            data: pintail_sync::DataFolders::below(here.join("data")),
             strategy: strategy.map(str::to_owned),
             partitions: None,
             parity: true,

@@ -455,7 +455,7 @@ impl Case<'_> {
             },
             source: self.world.source.connector(),
             destination: self.scene.target.place(),
-            data_dir: self.scene.target.data_dir(),
+            data: pintail_sync::DataFolders::below(self.scene.target.data_dir()),
             strategy: step.strategy.map(str::to_owned),
             partitions: step.partitions,
             parity: !step.without_parity,

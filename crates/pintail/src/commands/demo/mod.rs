@@ -30,12 +30,13 @@ use self::folder::Folder;
 use self::proof::Proof;
 use self::shop::{Open, Shop};
 use self::worker::Ending;
-use super::{Outcome, config, run as pipeline_run};
+use super::Outcome;
 use crate::diagnostics::Diagnostic;
 use crate::execution::{self, Execution, Options};
 use crate::interrupt::Interrupt;
 use crate::numbers;
 use crate::progress::Audience;
+use crate::project::Project;
 
 /// See it work on a sample shop: full load, delta, a worker that is killed and resumed, and both sides compared.
 #[derive(Debug, Args)]
@@ -181,10 +182,10 @@ impl Demo {
 
     fn request(&self, strategy: Option<&str>) -> Result<SyncRequest, Diagnostic> {
         let file = self.folder.pipeline();
-        let pipeline = config::load(&file, None)?;
+        let pipeline = Project::default().pipeline(&file, None)?;
         let execution = Execution {
             label: pipeline.spec.name.clone(),
-            data_dir: pipeline_run::data_dir(&file),
+            data: Project::default().data(&file),
             spec: pipeline.spec,
             source: pipeline.source,
             destination: pipeline.destination,
@@ -195,7 +196,7 @@ impl Demo {
 
     fn kill_a_worker(&self) -> Result<(), Diagnostic> {
         let pipeline: &Path = &self.folder.pipeline();
-        let spec = config::load(pipeline, None)?.spec;
+        let spec = Project::default().pipeline(pipeline, None)?.spec;
         match worker::kill_in_the_middle(pipeline, &spec.name, folder::DELTA, &self.stop)? {
             Ending::Killed {
                 process,

@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use pintail_model::ErrorKind;
 use pintail_sync::{State, StopSignal};
 
-use crate::commands::run as pipeline_run;
 use crate::diagnostics::Diagnostic;
 use crate::progress::PARTITION;
+use crate::project::Project;
 
 /// Partitions that are in when the worker dies.
 const COMMITTED: usize = 2;
@@ -46,7 +46,7 @@ pub(super) fn kill_in_the_middle(
     if committed == COMMITTED {
         let process = worker.0.id();
         worker.kill();
-        let data_dir = pipeline_run::data_dir(pipeline);
+        let data_dir = Project::default().data(pipeline).state;
         let states = State::look(&data_dir)?
             .map(|state| state.show(name, Some(strategy)))
             .transpose()?;

@@ -1,59 +1,23 @@
-//! `pintail config`: looks at configuration files without touching what they name.
+//! `pintail config validate`: a file, and every mistake in it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
-use pintail_config::{Datastores, Document};
+use pintail_config::{Datastores, Document, GlobalConfig};
 use pintail_sync::spec::{LoadedPipeline, PipelineSpec, StrategySpec};
 use serde_json::{Value, json};
 
-use super::Outcome;
-use crate::diagnostics::Diagnostic;
+use crate::commands::Outcome;
+use crate::project::{Project, variable};
 use crate::terminal::{self, Palette, Tone};
 
-/// Check configuration files.
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Check a pipeline file, or a `datastores.yaml`, and show every mistake at once
-    #[command(after_help = "Example:\n  pintail config validate pipeline.yaml --datastores datastores.yaml")]
-    Validate {
-        /// The pipeline file, or a `datastores.yaml`
-        file: PathBuf,
-        /// The datastores that the pipeline names [default: `datastores.yaml` beside it or in the folder above]
-        #[arg(long, value_name = "FILE")]
-        datastores: Option<PathBuf>,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-impl Arguments {
-    pub(crate) fn json(&self) -> bool {
-        let Action::Validate { json, .. } = self.action;
-        json
-    }
-}
-
-pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let Action::Validate {
-        file,
-        datastores,
-        json,
-    } = &arguments.action;
-    let found = if names_datastores(file) {
-        Found::Datastores(Datastores::load(file, &variable)?)
-    } else {
-        Found::Pipeline(Box::new(load(file, datastores.as_deref())?))
+pub(super) fn run(project: &Project, file: &Path, datastores: Option<&Path>, json: bool) -> Outcome {
+    let found = match Kind::of(file) {
+        Kind::Datastores => Found::Datastores(Datastores::load(file, &variable)?),
+        Kind::Global => Found::Global(Box::new(GlobalConfig::load(file, &variable)?)),
+        Kind::Pipeline => Found::Pipeline(Box::new(project.pipeline(file, datastores)?)),
     };
-    if *json {
+    if json {
         terminal::data(format_args!("{:#}", found.as_json()))?;
     } else {
         terminal::data(found.describe(Palette::stdout()))?;
@@ -61,29 +25,36 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Loads a pipeline with the variables of this process.
-pub(crate) fn load(file: &Path, datastores: Option<&Path>) -> Result<LoadedPipeline, Diagnostic> {
-    if !file.exists() {
-        // Nothing beside a missing file matters: the reader sees one problem and not two.
-        Document::read(file, &variable)?;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Datastores,
+    Global,
+    Pipeline,
+}
+
+impl Kind {
+    /// What a file holds, told by its keys. One that cannot be read is taken for a pipeline, whose loading says what is
+    /// wrong.
+    fn of(file: &Path) -> Self {
+        const SECTIONS: [&str; 5] = ["redis", "scheduler", "worker", "storage", "build_system"];
+        let anything = |_: &str| Some(String::new());
+        let Ok(document) = Document::read(file, &anything) else {
+            return Self::Pipeline;
+        };
+        let has = |key: &str| document.root.get(key).is_some();
+        if has("datastores") {
+            Self::Datastores
+        } else if SECTIONS.into_iter().any(has) && !has("strategies") {
+            Self::Global
+        } else {
+            Self::Pipeline
+        }
     }
-    Ok(pintail_sync::spec::load(file, datastores, &variable)?)
-}
-
-/// The variables that `${…}` stands for.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// Whether a file holds datastores and not a pipeline. One that cannot be read is taken for a pipeline, whose
-/// loading says what is wrong.
-fn names_datastores(file: &Path) -> bool {
-    let anything = |_: &str| Some(String::new());
-    Document::read(file, &anything).is_ok_and(|document| document.root.get("datastores").is_some())
 }
 
 enum Found {
     Datastores(Datastores),
+    Global(Box<GlobalConfig>),
     Pipeline(Box<LoadedPipeline>),
 }
 
@@ -95,6 +66,18 @@ impl Found {
                 let mut text = format!("{valid}  {}", datastores.file.display());
                 for datastore in all(datastores) {
                     text.push_str(&format!("\n  {:<12} {datastore}", datastore.name));
+                }
+                text
+            }
+            Self::Global(global) => {
+                let mut text = format!("{valid}  {}", global.file.display());
+                let later = palette.paint(Tone::Careful, "not used");
+                for part in global.not_used() {
+                    let line = part.position.line;
+                    text.push_str(&format!(
+                        "\n  {later}     this release does not use `{}` yet (line {line})",
+                        part.what
+                    ));
                 }
                 text
             }
@@ -123,6 +106,10 @@ impl Found {
                     .map(|datastore| json!({ "name": datastore.name, "address": datastore.to_string() }))
                     .collect();
                 json!({ "valid": true, "datastores": datastores })
+            }
+            Self::Global(global) => {
+                let not_used: Vec<&str> = global.not_used().iter().map(|part| part.what.as_str()).collect();
+                json!({ "valid": true, "not_used": not_used })
             }
             Self::Pipeline(pipeline) => {
                 let spec = &pipeline.spec;
