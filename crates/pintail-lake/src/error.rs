@@ -228,7 +228,11 @@ impl FaultClass {
             _ => return class,
         };
         let has = |part: &str| reason.contains(part);
-        if has("No space left on device") || has("disk full") || has("database or disk is full") {
+        if has("No space left on device")
+            || has("File too large")
+            || has("disk full")
+            || has("database or disk is full")
+        {
             return Self::Full;
         }
         if has("Permission denied") || has("Read-only file system") || has("readonly database") {

@@ -68,7 +68,8 @@ impl<'a> Retries<'a> {
             return Err(error);
         };
         let (phase, kind) = (self.progress.now(), error.kind());
-        tracing::warn!(
+        // Whoever watches is told by the progress.
+        tracing::info!(
             pipeline = self.pipeline,
             phase = phase.as_str(),
             %error,

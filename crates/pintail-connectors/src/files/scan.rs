@@ -2,12 +2,13 @@
 
 use pintail_config::FileFormat;
 use pintail_lake::connector::{Scan, ScanRequest, SourceColumn};
-use pintail_lake::quote::identifier;
-use pintail_model::{CursorType, CursorValue, LogicalType, Range, TableName};
+use pintail_lake::quote::{self, identifier};
+use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType, Range, TableName};
 
 use super::listing::Listing;
 use super::relation::{footer_count, view};
 use crate::guard::Guards;
+use crate::keys::{Compared, Form, Keys};
 use crate::text;
 
 pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
@@ -107,8 +108,45 @@ fn condition(range: &Range, guards: &mut Guards) -> Option<String> {
             Some(format!("coalesce({low}{value} < {}, false)", literal(*high)))
         }
         Range::CursorNull { column: name } => Some(format!("{} is null", column(name))),
-        // Ranges of texts and of several columns need bounds, which files do not tell.
-        Range::Keys { .. } => Some("error('ranges of several keys cannot be read from files')".to_owned()),
+        Range::Keys {
+            columns,
+            low,
+            high,
+            with_null,
+        } => {
+            let bounds = low.iter().chain(high).flat_map(|bound| columns.iter().zip(bound));
+            for (name, value) in bounds {
+                if let KeyValue::Number(number) = value {
+                    typed_cursor(name, number.cursor_type(), guards);
+                }
+            }
+            let keys = Keys {
+                columns,
+                low: low.as_deref(),
+                high: high.as_deref(),
+                with_null: *with_null,
+            };
+            keys.condition(Form::Steps, &compared, &column)
+        }
+    }
+}
+
+/// A column beside a bound, as the engine compares them: texts by their bytes.
+fn compared(name: &str, value: &KeyValue) -> Compared {
+    let column = format!("t.{}", identifier(name));
+    match value {
+        KeyValue::Number(number) => Compared {
+            column: format!("try_cast({column} as {})", cursor_type(number.cursor_type())),
+            value: literal(*number),
+        },
+        KeyValue::Text(text) => Compared {
+            column: format!("{column}::varchar"),
+            value: quote::literal(text),
+        },
+        KeyValue::Uuid(uuid) => Compared {
+            column: format!("try_cast({column} as uuid)"),
+            value: format!("{}::uuid", quote::literal(uuid)),
+        },
     }
 }
 

@@ -33,6 +33,8 @@ fn a_refused_connection_says_where() {
         "postgres://sync:canary-77aa@127.0.0.1:9/shop",
         "orders",
         LAKE,
+        "--retries",
+        "0",
     ]);
     assert_no_canary(&seen.to_string(), &["canary-77aa"]);
     assert_snapshot!(seen, @r#"
