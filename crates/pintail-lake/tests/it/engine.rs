@@ -238,11 +238,11 @@ fn values_are_not_shown_in_errors() {
         ("select error(note) from notes".to_owned(), ErrorKind::Data),
         (
             format!("call postgres_execute('source', 'insert into notes {twice}')"),
-            ErrorKind::Internal,
+            ErrorKind::Conflict,
         ),
         (
             format!("insert into source.notes values ('{value}'), ('{value}')"),
-            ErrorKind::Internal,
+            ErrorKind::Conflict,
         ),
     ] {
         let error = session.query(Call::new("read notes"), &sql).unwrap_err();

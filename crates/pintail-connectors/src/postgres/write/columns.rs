@@ -7,11 +7,11 @@ use pintail_lake::connector::SourceColumn;
 use pintail_lake::database::{DatabaseWriter, Incoming};
 use pintail_lake::quote::{self, identifier, identifiers};
 use pintail_lake::{Call, Result};
-use pintail_model::{Column, LogicalType, NativeType, TableName};
+use pintail_model::{Column, Element, LogicalType, NativeType, TableName};
 
 use super::super::scan::{qualified, query};
 use super::super::types;
-use super::execute;
+use super::{array, execute};
 
 /// The type of a new column.
 pub(super) fn column_type(system: &str, column: &Column) -> String {
@@ -111,6 +111,8 @@ pub(super) struct Load {
     pub(super) native: String,
     /// The type in which the engine loads it, if that is another one: text.
     pub(super) through_text: bool,
+    /// What is staged.
+    staged: LogicalType,
     pub(super) nullable: bool,
 }
 
@@ -132,6 +134,7 @@ impl Loads {
                 name: column.name.clone(),
                 native,
                 through_text: false,
+                staged: column.logical_type,
                 nullable: column.nullable,
             });
         }
@@ -156,6 +159,20 @@ impl Loads {
 
     pub(super) fn names(&self) -> Vec<&str> {
         self.0.iter().map(|load| load.name.as_str()).collect()
+    }
+
+    /// The staged columns, as the engine copies them.
+    fn copied(&self) -> Vec<String> {
+        let copied = |load: &Load| {
+            let name = identifier(&load.name);
+            match load.staged {
+                LogicalType::List { element, depth } if load.through_text => {
+                    array::literal(&name, element, depth)
+                }
+                _ => name,
+            }
+        };
+        self.0.iter().map(copied).collect()
     }
 
     /// Whether all values can be copied straight into the table.
@@ -223,6 +240,11 @@ fn known_type(incoming: &Incoming<'_>, writer: &dyn DatabaseWriter, column: &Col
 
 /// Whether the engine writes a staged value of that type into a column that it knows as `known`, without a change.
 fn is_known_as(staged: LogicalType, known: &str) -> bool {
+    // The engine writes the text `NULL` in a list as if it were no value.
+    let of_texts = |element| matches!(element, Element::Text | Element::Bytes);
+    if matches!(staged, LogicalType::List { element, .. } if of_texts(element)) {
+        return false;
+    }
     let known = known.to_ascii_lowercase();
     let integer = staged.is_integer() || staged == LogicalType::UInt64;
     known == staged.to_string()
@@ -232,17 +254,12 @@ fn is_known_as(staged: LogicalType, known: &str) -> bool {
         || matches!(staged, LogicalType::Decimal { .. }) && known.starts_with("decimal")
 }
 
-/// Copies staged files into a table.
-pub(super) fn copy(alias: &str, table: &TableName, names: &[&str], from: &str) -> String {
-    let from = if from.starts_with("read_parquet") {
-        from.to_owned()
-    } else {
-        quote::parquet([std::path::Path::new(from)])
-    };
+/// Copies staged rows into a table.
+pub(super) fn copy(alias: &str, table: &TableName, names: &[&str], values: &str, from: &str) -> String {
     format!(
-        "insert into {} ({names}) select {names} from {from}",
+        "insert into {} ({}) select {values} from {from}",
         quote::table(alias, table, "public"),
-        names = identifiers(names)
+        identifiers(names)
     )
 }
 
@@ -268,7 +285,8 @@ pub(super) fn load(incoming: &Incoming<'_>, loads: &Loads, into: &TableName) -> 
         return Ok(());
     }
     let label = format!("copy rows into table \"{}\"", incoming.table);
-    let sql = copy(incoming.alias, into, &loads.names(), &incoming.staged());
+    let values = loads.copied().join(", ");
+    let sql = copy(incoming.alias, into, &loads.names(), &values, &incoming.staged());
     let copied = incoming.session.execute(Call::new(&label), &sql)?;
     debug_assert_eq!(copied, incoming.rows(), "COPY takes all rows or fails");
     Ok(())

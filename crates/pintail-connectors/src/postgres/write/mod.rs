@@ -8,16 +8,19 @@
 //!
 //! Rows travel as binary COPY, written by the engine. Helping tables lie in the schema `pintail`, beside the ledger.
 
+mod array;
 mod columns;
 mod ledger;
 mod replace;
 mod upsert;
 
+use std::path::Path;
+
 use pintail_config::Datastore;
 use pintail_lake::commit::Change;
 use pintail_lake::connector::{Attachment, Connector, SourceColumn};
 use pintail_lake::database::{Brought, DatabaseWriter, Incoming};
-use pintail_lake::quote::{identifier, literal};
+use pintail_lake::quote::{self, identifier, identifiers, literal};
 use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::checksum::bytes_word;
 use pintail_model::{Column, ErrorKind, LogicalType, NativeType, TableName};
@@ -125,7 +128,9 @@ impl DatabaseWriter for PostgresDestination {
         file: &str,
     ) -> Vec<String> {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        let copy = |into: &str| columns::copy(alias, &TableName::new(OWN_SCHEMA, into), &names, file);
+        let (values, from) = (identifiers(&names), quote::parquet([Path::new(file)]));
+        let copy_into = |table: &TableName| columns::copy(alias, table, &names, &values, &from);
+        let copy = |into: &str| copy_into(&TableName::new(OWN_SCHEMA, into));
         let mut statements = vec!["begin transaction".to_owned()];
         match change {
             Change::ReplaceAll => statements.extend([
@@ -136,7 +141,7 @@ impl DatabaseWriter for PostgresDestination {
                     identifier(&table.table)
                 ),
             ]),
-            Change::Append => statements.push(columns::copy(alias, table, &names, file)),
+            Change::Append => statements.push(copy_into(table)),
             Change::Upsert { key, newer } => {
                 let stage = TableName::new(OWN_SCHEMA, "stage_<n>");
                 statements.push(copy("stage_<n>"));
