@@ -153,6 +153,15 @@ impl Inner<'_, '_> {
 }
 
 impl Progress for Watcher<'_, '_> {
+    fn started(&self, _: Option<u64>, _: usize, _: usize) {
+        let mut inner = self.inner();
+        // A load that starts again opens another snapshot.
+        if inner.snapshot.is_some() {
+            inner.happen(false);
+            inner.snapshot = Some(inner.world.model.visible.clone());
+        }
+    }
+
     fn partition_done(&self, _: &str, _: u64) {
         let mut inner = self.inner();
         inner.partitions += 1;
