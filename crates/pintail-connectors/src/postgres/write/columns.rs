@@ -6,8 +6,8 @@
 use pintail_lake::connector::SourceColumn;
 use pintail_lake::database::{DatabaseWriter, Incoming};
 use pintail_lake::quote::{self, identifier, identifiers};
-use pintail_lake::{Call, Result};
-use pintail_model::{Column, Element, LogicalType, NativeType, TableName};
+use pintail_lake::{Call, Error, Result};
+use pintail_model::{Column, Element, ErrorKind, LogicalType, NativeType, TableName};
 
 use super::super::scan::{qualified, query};
 use super::super::types;
@@ -288,8 +288,18 @@ pub(super) fn load(incoming: &Incoming<'_>, loads: &Loads, into: &TableName) -> 
     let values = loads.copied().join(", ");
     let sql = copy(incoming.alias, into, &loads.names(), &values, &incoming.staged());
     let copied = incoming.session.execute(Call::new(&label), &sql)?;
-    debug_assert_eq!(copied, incoming.rows(), "COPY takes all rows or fails");
-    Ok(())
+    if copied == incoming.rows() {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        kind: ErrorKind::Internal,
+        message: format!(
+            "{} rows were staged for table \"{}\", and {copied} were copied",
+            incoming.rows(),
+            incoming.table
+        ),
+        hint: None,
+    })
 }
 
 /// Statements of the server for a helping table that is not needed any more.
