@@ -194,6 +194,12 @@ impl MariaDbServer {
         running.as_ref().map(Running::log).unwrap_or_default()
     }
 
+    /// The server's first process, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        let running = self.running.lock().expect("no holder panics");
+        running.as_ref().map(Running::process_id)
+    }
+
     /// Ends the server at once, as a crash does, and removes its folder. Connections break. A second call does nothing.
     pub fn stop(&self) {
         drop(self.running.lock().expect("no holder panics").take());

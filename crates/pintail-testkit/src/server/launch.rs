@@ -79,6 +79,10 @@ impl Running {
         &self.home
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.lock().expect("no holder panics").id()
+    }
+
     pub(crate) fn log(&self) -> String {
         read_log(&self.home)
     }
