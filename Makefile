@@ -28,7 +28,7 @@ demo: ## sync a sample shop into a local lake, and show what happened (ROWS=1000
 test: ## install what the tests need, run all of them (ARGS= goes to cargo test)
 	@scripts/test $(ARGS)
 
-bench: ## compare Pintail with the wire and with DuckDB's own insert (ROWS=5000000)
+bench: ## compare Pintail with the wire and with DuckDB alone (ROWS=5000000 ARGS='--only postgres,hard')
 	@scripts/setup --tests
 	@scripts/bench $(rows) $(ARGS)
 
