@@ -1,5 +1,6 @@
 //! MariaDB as a source.
 
+mod compression;
 mod describe;
 mod fixture;
 mod read_point;
