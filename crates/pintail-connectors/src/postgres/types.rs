@@ -83,6 +83,34 @@ pub(super) fn plain_home(source_type: &str, home: Option<LogicalType>) -> Option
     home.filter(|home| *home != LogicalType::Text || plain_text(source_type))
 }
 
+/// Whether the engine copies values into a column of that type in binary, as it does if every column is of such a type.
+pub(super) fn copied_in_binary(source_type: &str) -> bool {
+    let (name, modifiers) = split_modifiers(source_type);
+    match name.as_str() {
+        // Without a precision it is a double to the engine.
+        "numeric" => !modifiers.is_empty(),
+        "json" | "text" | "character varying" => true,
+        name => {
+            let element = name.strip_suffix("[]").unwrap_or(name);
+            matches!(
+                element,
+                "smallint"
+                    | "integer"
+                    | "bigint"
+                    | "real"
+                    | "double precision"
+                    | "boolean"
+                    | "bytea"
+                    | "date"
+                    | "time without time zone"
+                    | "timestamp without time zone"
+                    | "timestamp with time zone"
+                    | "uuid"
+            )
+        }
+    }
+}
+
 /// Texts that DuckDB's scanner delivers as they are.
 fn plain_text(base_type: &str) -> bool {
     let (name, _) = split_modifiers(base_type);

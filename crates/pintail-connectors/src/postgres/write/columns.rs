@@ -11,7 +11,7 @@ use pintail_model::{Column, Element, ErrorKind, LogicalType, NativeType, TableNa
 
 use super::super::scan::{qualified, query};
 use super::super::types;
-use super::{array, execute};
+use super::{array, documents, execute};
 
 /// The type of a new column.
 pub(super) fn column_type(system: &str, column: &Column) -> String {
@@ -116,6 +116,17 @@ pub(super) struct Load {
     pub(super) nullable: bool,
 }
 
+impl Load {
+    fn is_document(&self) -> bool {
+        self.native == "jsonb" && !self.through_text
+    }
+
+    /// Whether the engine copies the column in binary, once documents are texts to it.
+    fn in_binary(&self) -> bool {
+        self.through_text || self.is_document() || types::copied_in_binary(&self.native)
+    }
+}
+
 /// All columns on their way.
 pub(super) struct Loads(pub(super) Vec<Load>);
 
@@ -161,14 +172,26 @@ impl Loads {
         self.0.iter().map(|load| load.name.as_str()).collect()
     }
 
+    /// The columns that the engine does not copy in binary unless it takes them for texts.
+    pub(super) fn documents(&self) -> impl Iterator<Item = &str> {
+        let documents = self.0.iter().filter(|load| load.is_document());
+        documents.map(|load| load.name.as_str())
+    }
+
+    /// Whether documents are all that keeps the engine from copying in binary.
+    fn documents_are_in_the_way(&self) -> bool {
+        self.documents().next().is_some() && self.0.iter().all(Load::in_binary)
+    }
+
     /// The staged columns, as the engine copies them.
-    fn copied(&self) -> Vec<String> {
+    fn copied(&self, documents_as_texts: bool) -> Vec<String> {
         let copied = |load: &Load| {
             let name = identifier(&load.name);
             match load.staged {
                 LogicalType::List { element, depth } if load.through_text => {
                     array::literal(&name, element, depth)
                 }
+                _ if documents_as_texts && load.is_document() => documents::in_binary(&load.name),
                 _ => name,
             }
         };
@@ -284,8 +307,21 @@ pub(super) fn load(incoming: &Incoming<'_>, loads: &Loads, into: &TableName) -> 
     if incoming.files.is_empty() {
         return Ok(());
     }
+    if loads.documents_are_in_the_way() {
+        let copy = |shown: &TableName| copy_all(incoming, loads, shown, true);
+        return documents::shown_as_texts(incoming, loads, into, copy);
+    }
+    copy_all(incoming, loads, into, false)
+}
+
+fn copy_all(
+    incoming: &Incoming<'_>,
+    loads: &Loads,
+    into: &TableName,
+    documents_as_texts: bool,
+) -> Result<()> {
     let label = format!("copy rows into table \"{}\"", incoming.table);
-    let values = loads.copied().join(", ");
+    let values = loads.copied(documents_as_texts).join(", ");
     let sql = copy(incoming.alias, into, &loads.names(), &values, &incoming.staged());
     let copied = incoming.session.execute(Call::new(&label), &sql)?;
     if copied == incoming.rows() {

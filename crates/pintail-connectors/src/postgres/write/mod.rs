@@ -6,10 +6,11 @@
 //!   Where others refer to the old table (views, foreign keys, grants, …) its rows are exchanged instead: [`replace`].
 //! - **A delta** copies the staged rows into a table of their own, and from there into the table by key: [`upsert`].
 //!
-//! Rows travel as binary COPY, written by the engine. Helping tables lie in the schema `pintail`, beside the ledger.
+//! Rows travel as binary COPY, written by the engine ([`documents`] says how those with `jsonb` do). Helping tables lie in the schema `pintail`, beside the ledger.
 
 mod array;
 mod columns;
+mod documents;
 mod ledger;
 mod replace;
 mod upsert;
