@@ -40,6 +40,17 @@ pub struct Capabilities {
     pub shared_snapshot: bool,
     /// The source can tell when its oldest open transaction began.
     pub oldest_transaction: bool,
+    /// The engine's own scanner reads a table over several threads at once.
+    pub parallel_scans: bool,
+}
+
+impl Capabilities {
+    /// Whether the engine reads a scan over several threads. If not, any further thread of the engine would keep the one that
+    /// reads waiting, and DuckDB waits without rest.
+    #[must_use]
+    pub fn reads_in_parallel(&self, scan: &Scan) -> bool {
+        self.parallel_scans && scan.pushed_down.is_none()
+    }
 }
 
 /// Where a system listens.

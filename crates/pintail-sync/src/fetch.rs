@@ -74,7 +74,14 @@ pub(crate) fn stage_all(
     };
     let (first, others, shared) = snapshot.parts();
     let others = others.iter_mut().take(positions.len().saturating_sub(1));
-    let _callers = work.destination.engine().callers(1 + others.len())?;
+    let capabilities = work.connector.capabilities();
+    let in_parallel =
+        |position: &usize| capabilities.reads_in_parallel(&work.plan.partitions[*position].scan);
+    let callers = match positions.iter().any(in_parallel) {
+        true => 1 + others.len(),
+        false => usize::MAX,
+    };
+    let _callers = work.destination.engine().callers(callers)?;
     let results: Vec<Result<Vec<Staged>>> = std::thread::scope(|scope| {
         let worker = &worker;
         let threads: Vec<_> = others

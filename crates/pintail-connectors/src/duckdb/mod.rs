@@ -85,6 +85,7 @@ impl Connector for DuckDbSource {
             range_pushdown: true,
             shared_snapshot: true,
             oldest_transaction: true,
+            parallel_scans: true,
         }
     }
 

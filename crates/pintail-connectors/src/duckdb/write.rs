@@ -90,6 +90,10 @@ impl DatabaseWriter for DuckDbDestination {
         self.path.exists()
     }
 
+    fn parallel(&self) -> bool {
+        true
+    }
+
     fn resolve(&self, table: &TableName) -> TableName {
         TableName {
             schema: Some(table.schema_or(SCHEMA).to_owned()),

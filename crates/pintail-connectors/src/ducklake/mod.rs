@@ -76,6 +76,7 @@ impl Connector for LakeSource {
             range_pushdown: true,
             shared_snapshot: false,
             oldest_transaction: false,
+            parallel_scans: true,
         }
     }
 

@@ -144,6 +144,7 @@ impl Connector for FilesSource {
             range_pushdown: false,
             shared_snapshot: false,
             oldest_transaction: false,
+            parallel_scans: true,
         }
     }
 

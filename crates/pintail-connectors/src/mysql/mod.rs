@@ -94,6 +94,7 @@ impl Connector for MySqlSource {
             range_pushdown: true,
             shared_snapshot: false,
             oldest_transaction: true,
+            parallel_scans: false,
         }
     }
 

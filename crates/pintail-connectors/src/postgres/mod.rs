@@ -87,6 +87,7 @@ impl Connector for PostgresSource {
             range_pushdown: true,
             shared_snapshot: true,
             oldest_transaction: true,
+            parallel_scans: true,
         }
     }
 

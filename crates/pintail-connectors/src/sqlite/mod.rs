@@ -95,6 +95,7 @@ impl Connector for SqliteSource {
             range_pushdown: false,
             shared_snapshot: false,
             oldest_transaction: false,
+            parallel_scans: true,
         }
     }
 

@@ -119,13 +119,16 @@ impl Attempt<'_> {
     fn run(&mut self) -> Result<CommitOutcome> {
         let (database, request, word) = (self.database, self.request, self.word.clone());
         let session = database.engine.session()?;
-        // Large statements get the engine's threads.
-        let _callers = database.engine.callers(1)?;
         let all: Vec<&CommitPart> = request.parts.iter().collect();
         let files = files_of(&all);
         if let Change::Upsert { key, .. } = &request.change {
+            let _callers = database.engine.callers(1)?;
             check_keys(&session, request.table, key, &files)?;
         }
+        // Where rows pass through one connection, the engine's own threads would keep the one that works waiting, which
+        // costs the server a core.
+        let parallel = database.writer().parallel();
+        let _callers = database.engine.callers(if parallel { 1 } else { usize::MAX })?;
         let found = database.describe(&session, self.table)?;
         let fits = self.fits(found.as_ref())?;
         let described = found.as_ref().filter(|_| fits);

@@ -119,6 +119,11 @@ pub trait DatabaseWriter: Send + Sync {
         true
     }
 
+    /// Whether the engine writes and reads it over several threads at once.
+    fn parallel(&self) -> bool {
+        false
+    }
+
     /// The table with its schema resolved.
     fn resolve(&self, table: &TableName) -> TableName;
 

@@ -18,6 +18,8 @@ use crate::spec::{FullSpec, PartitionSpec, PipelineSpec, Role};
 const LARGE_BYTES: u64 = 2 << 30;
 /// About the size of such a partition.
 const PARTITION_BYTES: u64 = 1 << 30;
+/// Tables from this size on are worth several connections.
+const SIDE_BY_SIDE_BYTES: u64 = 64 << 20;
 /// Columns of a key that are compared at most: more of them divide next to nothing.
 const COLUMNS_MAX: usize = 3;
 
@@ -111,6 +113,17 @@ impl<'a> Wish<'a> {
             }
             _ => sampled(bounds, parts),
         }
+    }
+
+    /// `parts` ranges of the source's pages in place of a whole table that the engine would read over one connection. None if
+    /// the table is small, or somebody said into how many parts it is to be cut.
+    pub(super) fn side_by_side(&self, parts: usize) -> Option<Cut> {
+        let nothing_said = self.forced.is_none() && self.declared.is_empty();
+        let large = self.table.bytes.is_some_and(|bytes| bytes > SIDE_BY_SIDE_BYTES);
+        let pages = self.pages().filter(|_| nothing_said && large && parts > 1)?;
+        let why = "ranges of the source's pages are read side by side";
+        let ranges = partition::pages(pages, parts as u64);
+        Some(Cut::new(ranges, self.unused_step(why)))
     }
 
     /// How many partitions there should be.

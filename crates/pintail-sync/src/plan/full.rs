@@ -23,7 +23,12 @@ pub(super) fn plan(
         reuse::plan(draft, &mut plan, run, since);
     } else {
         let wish = Wish::new(draft.spec, draft.asked, &plan.strategy, settings, &facts.table);
-        let Cut { ranges, notes } = wish.cut(&facts.bounds);
+        let mut cut = wish.cut(&facts.bounds);
+        let whole = draft.partition(Range::Whole, None).scan;
+        if cut.ranges == [Range::Whole] && !facts.capabilities.reads_in_parallel(&whole) {
+            cut = wish.side_by_side(plan.concurrency).unwrap_or(cut);
+        }
+        let Cut { ranges, notes } = cut;
         plan.notes.extend(notes);
         let parts = ranges.len() as u64;
         for range in ranges {

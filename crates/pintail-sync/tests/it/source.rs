@@ -42,6 +42,7 @@ impl Default for Script {
                 range_pushdown: true,
                 shared_snapshot: true,
                 oldest_transaction: true,
+                parallel_scans: true,
             },
             miscounts_by: 0,
             page_rows: 100,

@@ -6,7 +6,8 @@ use pintail_model::{PartitionKey, Range, RunId};
 use pintail_sync::spec::{DeltaSpec, FullSpec, NullCursor, PartitionSpec, StepUnit, StrategyKind};
 use pintail_sync::state::{FrozenPartition, UnfinishedRun};
 
-use super::{Setting, cursor, ids, instant};
+use super::{Setting, connector, cursor, ids, instant};
+use crate::source::FileSource;
 
 #[test]
 fn large_tables_are_cut_by_their_pages_and_small_ones_are_not() {
@@ -68,6 +69,38 @@ fn large_tables_are_cut_by_their_pages_and_small_ones_are_not() {
         "{:?}",
         plan.notes
     );
+}
+
+#[test]
+fn what_the_engine_reads_over_one_connection_is_read_over_as_many_as_are_allowed() {
+    let mut setting = Setting::new();
+    setting.connector = in_one_thread();
+    assert_eq!(ids(&setting.plan()), ["pages_0_5000", "pages_5000_"]);
+    setting.spec.max_concurrent_partitions = Some(4);
+    assert_eq!(ids(&setting.plan()).len(), 4);
+    let whole = |change: fn(&mut Setting)| {
+        let mut setting = Setting::new();
+        setting.connector = in_one_thread();
+        change(&mut setting);
+        assert_eq!(ids(&setting.plan()), ["all"]);
+    };
+    whole(|setting| setting.table.bytes = Some(64 << 20));
+    whole(|setting| setting.table.pages = None);
+    whole(|setting| setting.spec.max_concurrent_partitions = Some(1));
+    whole(|setting| setting.asked.partitions = Some(1));
+    whole(|setting| {
+        let mut script = setting.connector.script.lock().expect("no holder panics");
+        script.capabilities.shared_snapshot = false;
+    });
+}
+
+/// A source that the engine reads over one connection.
+fn in_one_thread() -> FileSource {
+    let source = connector();
+    let mut script = source.script.lock().expect("no holder panics");
+    script.capabilities.parallel_scans = false;
+    drop(script);
+    source
 }
 
 #[test]
