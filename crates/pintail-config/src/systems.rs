@@ -88,6 +88,7 @@ pub(crate) const MYSQL: ServerForm = ServerForm {
         "password",
         "database",
         "socket",
+        "compression",
         "ssl_mode",
         "ssl_ca",
         "ssl_capath",
