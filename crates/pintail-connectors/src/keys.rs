@@ -59,6 +59,12 @@ impl Keys<'_> {
     }
 }
 
+/// Numbers as a list with commas.
+pub(crate) fn listed(values: &[i64]) -> String {
+    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    values.join(",")
+}
+
 fn bound(pairs: &[Compared], operator: &str, form: Form) -> String {
     match pairs {
         [] => "true".to_owned(),

@@ -292,6 +292,12 @@ pub trait Connector: Send + Sync {
     /// `NotFound` names the table, and near names if there are any.
     fn describe(&self, session: &Session, alias: &str, table: &TableName) -> Result<TableDescription>;
 
+    /// Why this user may not see all rows of a table, in words, as far as the source tells: then what is not seen is not
+    /// gone. `None` where everybody who may read a table sees all of it.
+    fn hides_rows(&self, _session: &Session, _alias: &str, _table: &TableName) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Whether `column` can be read as `wanted` without silent loss. A value that does not fit then fails the
     /// scan. Pure.
     fn reads_as(&self, column: &SourceColumn, wanted: LogicalType) -> bool;

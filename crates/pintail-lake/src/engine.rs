@@ -16,7 +16,7 @@ use crate::connector::Attachment;
 use crate::error::{Error, Fault, Result};
 use crate::extension::{Extension, Found};
 use crate::session::{Call, Session};
-use crate::tap::{Tap, TapRegistry};
+use crate::tap::{GivenKey, Tap, TapRegistry};
 use crate::watchdog::Watchdog;
 
 /// Settings of an engine.
@@ -278,6 +278,12 @@ impl Engine {
     #[must_use]
     pub fn tap(&self) -> Tap {
         Tap::new(&self.shared.taps)
+    }
+
+    /// A new tap that also keeps a sketch of what passed. `given` says what its filter is told of each row.
+    #[must_use]
+    pub fn sketching_tap(&self, given: GivenKey) -> Tap {
+        Tap::sketching(&self.shared.taps, given)
     }
 }
 

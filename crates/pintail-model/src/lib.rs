@@ -14,6 +14,7 @@ pub mod ids;
 pub mod name;
 pub mod partition;
 pub mod secret;
+pub mod sketch;
 pub mod types;
 
 pub use checksum::{Checksum, LeafChecksums};

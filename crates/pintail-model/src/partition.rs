@@ -57,6 +57,13 @@ pub enum Range {
         /// Whether rows with NULL in any of the columns belong to this range.
         with_null: bool,
     },
+    /// Rows whose integer `column` has one of these values. Never empty.
+    Listed {
+        /// Column that is compared.
+        column: String,
+        /// The values, each of them once.
+        values: Vec<i64>,
+    },
 }
 
 /// One value of a bound. What it is compared with has its type.
@@ -107,6 +114,10 @@ impl Range {
                     with_null: *with_null,
                 }
             }
+            Self::Listed { column, .. } => Self::Listed {
+                column: column.clone(),
+                values: Vec::new(),
+            },
             other => other.clone(),
         }
     }
@@ -134,6 +145,8 @@ impl fmt::Display for Range {
                 let bound = |values: &Option<Vec<KeyValue>>| values.as_deref().map(list).unwrap_or_default();
                 write!(f, "{} {}..{}", list(columns), bound(low), bound(high))
             }
+            // Values of rows are never shown.
+            Self::Listed { column, values } => write!(f, "{} values of {column}", values.len()),
         }
     }
 }

@@ -5,13 +5,13 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pintail_lake::{Destination, SweepPolicy};
+use pintail_lake::{Destination, StageFolder, SweepPolicy};
 use pintail_model::{ErrorKind, RunId};
 use serde_json::json;
 
 use crate::error::Result;
 use crate::log::RunLog;
-use crate::plan::{Facts, PipelinePlan};
+use crate::plan::{Facts, PipelinePlan, PlanKind};
 use crate::progress::{Meter, Progress};
 use crate::report::{ParityStatus, SyncReport};
 use crate::retry::Retries;
@@ -43,6 +43,10 @@ impl Attempt<'_> {
     /// Writes the plan down before work starts.
     pub(crate) fn freeze(&self, state: &mut State, started_at: Timestamp) -> Result<()> {
         let plan = self.plan;
+        if plan.kind == PlanKind::Verify {
+            // It writes nothing, so it leaves nothing that a later run could go on with.
+            return Ok(());
+        }
         let partitions: Vec<NewPartition<'_>> = plan
             .partitions
             .iter()
@@ -104,7 +108,12 @@ impl Attempt<'_> {
     /// Carries the plan out, and cleans up.
     pub(crate) fn execute(&self, state: &Mutex<State>, tally: &mut Tally) -> Result<()> {
         let (meter, loose) = (Meter::default(), Mutex::default());
-        let stage = self.destination.stage(&self.plan.table, self.run)?;
+        let stage = match self.plan.kind {
+            PlanKind::Verify => StageFolder {
+                path: std::path::PathBuf::new(),
+            },
+            _ => self.destination.stage(&self.plan.table, self.run)?,
+        };
         let work = Work {
             connector: self.request.source.as_ref(),
             place: self.request.destination.as_ref(),
@@ -121,6 +130,7 @@ impl Attempt<'_> {
             clock: self.request.clock.as_ref(),
             until: self.until,
             source_identity: &self.facts.source_identity,
+            newest_key: self.facts.ledger.as_ref().map(|entry| &entry.key),
             loose: &loose,
         };
         let done = self
@@ -139,6 +149,9 @@ impl Attempt<'_> {
             drop(ended);
             result
         });
+        if self.plan.kind == PlanKind::Verify {
+            return result;
+        }
         work.discard_loose();
         result.and_then(|()| self.sweep(state, tally))
     }
@@ -227,6 +240,7 @@ impl Attempt<'_> {
             snapshot: tally.snapshot,
             commits: tally.commits,
             bytes_staged: tally.bytes_staged,
+            drift: tally.drift,
             partition_times: tally.partition_times,
             notes,
             status: if mismatch {

@@ -25,19 +25,39 @@ pub(crate) fn settle(
 ) -> Result<()> {
     for question in &partition.questions {
         if is_right(work, session, partition, path, question)? {
-            return Err(Error::Value {
-                table: work.plan.source_table.clone(),
-                column: Some(question.column.clone()),
-                partition: partition.id.clone(),
-                source: Box::new(LakeError::Refused {
-                    kind: ErrorKind::Data,
-                    message: question.reason.clone(),
-                    hint: None,
-                }),
-            });
+            return Err(refusal(work, partition, question));
         }
     }
     Ok(())
+}
+
+/// Asks the source whether the doubt is right for any row of the partition.
+///
+/// # Errors
+/// [`Error::Value`] if it is.
+pub(crate) fn ask_all(
+    work: &Work<'_>,
+    session: &Session,
+    partition: &PartitionPlan,
+    question: &Question,
+) -> Result<()> {
+    match ask(work, session, &question.all)? {
+        true => Err(refusal(work, partition, question)),
+        false => Ok(()),
+    }
+}
+
+fn refusal(work: &Work<'_>, partition: &PartitionPlan, question: &Question) -> Error {
+    Error::Value {
+        table: work.plan.source_table.clone(),
+        column: Some(question.column.clone()),
+        partition: partition.id.clone(),
+        source: Box::new(LakeError::Refused {
+            kind: ErrorKind::Data,
+            message: question.reason.clone(),
+            hint: None,
+        }),
+    }
 }
 
 fn is_right(
@@ -64,7 +84,11 @@ fn is_right(
         }
         _ => question.all.clone(),
     };
+    ask(work, session, &sql)
+}
+
+fn ask(work: &Work<'_>, session: &Session, sql: &str) -> Result<bool> {
     let label = format!("ask {} about rows in doubt", work.plan.source.address);
-    let found = session.query(Call::new(&label), &sql)?;
+    let found = session.query(Call::new(&label), sql)?;
     Ok(found.first().and_then(|row| row.integer(0)).unwrap_or(0) > 0)
 }

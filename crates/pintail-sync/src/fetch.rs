@@ -145,8 +145,17 @@ fn stage_again(
 
 /// Stages one partition.
 fn stage(work: &Work<'_>, session: &Session, position: usize) -> Result<Staged> {
+    stage_rows(work, session, position, &work.plan.partitions[position])
+}
+
+/// Stages the rows of `partition` as those of the plan's partition at `position`.
+pub(crate) fn stage_rows(
+    work: &Work<'_>,
+    session: &Session,
+    position: usize,
+    partition: &PartitionPlan,
+) -> Result<Staged> {
     let (plan, began) = (work.plan, Instant::now());
-    let partition = &plan.partitions[position];
     let attempt = work.state().attempt(&plan.pipeline, work.run, position)?;
     let path = work.stage.file(&partition.id, attempt);
     work.loosen(&path);
@@ -259,7 +268,7 @@ fn check_nulls(work: &Work<'_>, session: &Session, partition: &PartitionPlan, pa
 }
 
 /// Names the column of a value that could not be carried.
-fn explain(work: &Work<'_>, partition: &PartitionPlan, error: pintail_lake::Error) -> Error {
+pub(crate) fn explain(work: &Work<'_>, partition: &PartitionPlan, error: pintail_lake::Error) -> Error {
     if !Error::value_fault(&error) {
         return error.into();
     }

@@ -16,11 +16,13 @@
 mod attempt;
 pub mod cleanup;
 pub mod columns;
+mod compare;
 mod doubt;
 pub mod error;
 mod fetch;
 mod file_name;
 pub mod folders;
+mod guard;
 mod keys;
 pub mod lock;
 pub mod log;

@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use pintail_lake::{Call, Session, quote};
+use pintail_lake::{Call, Session, StagedFile, quote};
 use pintail_model::{Checksum, LeafChecksums};
 use serde_json::json;
 
@@ -62,6 +62,14 @@ impl Parity {
         mismatches.is_empty()
     }
 
+    /// Adds leaves of both sides that are equal but for rows which nobody expects to be on both.
+    pub(crate) fn add_equal(&mut self, read: &LeafChecksums, kept: &LeafChecksums) {
+        self.begin();
+        self.leaves += union(read, kept);
+        self.rows_read += read.total().rows;
+        self.rows_committed += kept.total().rows;
+    }
+
     /// Sets the checksum of everything that was read.
     pub(crate) fn set_checksum(&mut self, total: Checksum) {
         self.checksum = Some(total.digest());
@@ -96,6 +104,26 @@ fn union(one: &LeafChecksums, other: &LeafChecksums) -> u64 {
 /// The leaves of the whole table of the lake at a snapshot.
 pub(crate) fn table_leaves(work: &Work<'_>, snapshot: Option<i64>) -> Result<LeafChecksums> {
     leaves(work, |filter| statement::all_of(&rows(work, snapshot), filter))
+}
+
+/// The leaves of the whole table over the columns that are compared, but for rows that have a staged key of `without`.
+pub(crate) fn compared_leaves(
+    work: &Work<'_>,
+    snapshot: Option<i64>,
+    without: Option<&StagedFile>,
+) -> Result<LeafChecksums> {
+    let rows = rows(work, snapshot);
+    let rows = match without {
+        None => rows,
+        Some(file) => {
+            let key = quote::identifiers(&work.plan.shape.key);
+            let staged = statement::parquet(&[&file.path]);
+            format!("(from {rows} as kept anti join {staged} as staged using ({key}))")
+        }
+    };
+    leaves_of(work, &work.plan.compared, |filter| {
+        statement::all_of(&rows, filter)
+    })
 }
 
 /// The rows of the destination's table, as a relation.
@@ -211,10 +239,18 @@ pub(crate) fn reading<T>(session: &Session, read: impl FnOnce() -> Result<T>) ->
 }
 
 fn leaves(work: &Work<'_>, statement: impl FnOnce(&str) -> String) -> Result<LeafChecksums> {
+    leaves_of(work, &work.plan.shape.names(), statement)
+}
+
+fn leaves_of<S: AsRef<str>>(
+    work: &Work<'_>,
+    columns: &[S],
+    statement: impl FnOnce(&str) -> String,
+) -> Result<LeafChecksums> {
     work.progress.phase(Phase::Comparing);
     let tap = work.destination.engine().tap();
     let leaf = work.plan.shape.leaf.as_ref().map(Leaf::sql);
-    let filter = tap.filter(leaf.as_deref(), &work.plan.shape.names());
+    let filter = tap.filter(leaf.as_deref(), columns);
     let label = format!(
         "read table \"{}\" of the {} again",
         work.plan.table,

@@ -296,6 +296,7 @@ pub fn id(range: &Range) -> String {
             };
             format!("{}_{}_{}", columns.join(","), bound(low), bound(high))
         }
+        Range::Listed { column, values } => format!("{column}_{}", values.len()),
     }
 }
 

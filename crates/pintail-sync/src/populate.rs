@@ -47,11 +47,23 @@ pub(crate) fn commit(
     change: Change,
     parts: Vec<CommitPart>,
 ) -> Result<(CommitOutcome, f64)> {
+    commit_without(work, tally, what, change, parts, Vec::new())
+}
+
+/// The same, and rows with the staged keys of `gone` go.
+pub(crate) fn commit_without(
+    work: &Work<'_>,
+    tally: &mut Tally,
+    what: &str,
+    change: Change,
+    parts: Vec<CommitPart>,
+    gone: Vec<StagedFile>,
+) -> Result<(CommitOutcome, f64)> {
     work.check_stop()?;
     work.progress.phase(Phase::Committing);
     let began = Instant::now();
     let columns = work.plan.shape.destination();
-    for file in parts.iter().flat_map(|part| &part.files) {
+    for file in parts.iter().flat_map(|part| &part.files).chain(&gone) {
         work.offer(&file.path);
     }
     let leaf = work.plan.shape.leaf.as_ref().map(Leaf::sql);
@@ -62,6 +74,7 @@ pub(crate) fn commit(
         key: &work.plan.shape.key,
         change,
         parts,
+        gone,
         author: AUTHOR,
         message: format!(
             "{} of pipeline {}, run {}: {what}",

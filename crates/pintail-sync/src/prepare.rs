@@ -4,7 +4,7 @@ use pintail_lake::{Access, Callers, Destination, Engine, SweepPolicy};
 use pintail_model::{ErrorKind, RunId};
 
 use crate::error::Result;
-use crate::plan::{self, Candidates, Facts, PipelinePlan};
+use crate::plan::{self, Candidates, Facts, PipelinePlan, Task};
 use crate::run::SyncRequest;
 use crate::state::{RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
@@ -34,19 +34,28 @@ pub(crate) fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSigna
     stop.reaches(engine.stopper());
     // Most statements are look-ups; those that are not ask for the engine's threads.
     let alone = engine.callers(usize::MAX)?;
-    let survey = survey(request, &asked, &engine, Access::ReadWrite, history)?;
+    let verifies = matches!(asked.task, Task::Verify { .. });
+    let access = if verifies {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    };
+    let survey = survey(request, &asked, &engine, access, history)?;
     let mut facts = survey.facts;
-    let destination = survey
-        .destination
-        .expect("a destination that is written to is made where it is missing");
+    let destination = match survey.destination {
+        Some(destination) => destination,
+        // The error says what is missing.
+        None => request.destination.attach(&engine, access)?,
+    };
     let mut notes = Vec::new();
-    let settled = facts.settle(pipeline);
+    // Whoever only compares leaves an earlier run as it is.
+    let settled = if verifies { None } else { facts.settle(pipeline) };
     if let Some(over) = &settled {
         sweep_after(destination.as_ref(), request, &over.run)?;
         state.finish_run(pipeline, &over.run, RunStatus::Completed, facts.now, None)?;
         notes.push(brought_in(over));
     }
-    if asked.parity {
+    if asked.parity && !verifies {
         notes.extend(facts.require_checksums());
     }
     if survey.repaired > 0 {

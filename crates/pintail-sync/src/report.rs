@@ -17,9 +17,13 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::file_name::file_name;
+use crate::plan::PlanKind;
 use crate::progress::Phase;
 use crate::resources::Resources;
 use crate::state::RunStatus;
+
+/// The newest report of a run that compared both sides and changed neither, beside the others of its pipeline.
+pub const LATEST_PROOF: &str = "latest_proof.json";
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -78,6 +82,9 @@ pub struct SyncReport {
     pub retries: Retried,
     /// Bytes of the files that it staged.
     pub bytes_staged: u64,
+    /// In what both sides differ, after they were only compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// What each partition took.
     pub partition_times: Vec<PartitionTime>,
     /// What one should know about it.
@@ -143,6 +150,31 @@ pub enum ParitySource {
     Streamed,
     /// Some or all of them from the rows that an earlier attempt had staged, read again.
     Rescanned,
+}
+
+/// In what both sides differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    /// Keys that the source has and the destination has not.
+    pub missing: u64,
+    /// Keys of both whose rows are not the same.
+    pub changed: u64,
+    /// Keys that the destination has and the source has not.
+    pub extra: u64,
+    /// Rows of the source that changed after it was last read: they are for the next run, and no drift.
+    pub pending: u64,
+    /// The first of the keys, if they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<DriftingKey>,
+}
+
+/// A key whose rows differ. Never more than the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DriftingKey {
+    /// How: `missing`, `changed` or `extra`.
+    pub what: &'static str,
+    /// The values of the key's columns, in their order.
+    pub key: Vec<Option<String>>,
 }
 
 /// What the commits of a run needed.
@@ -276,7 +308,9 @@ impl SyncReport {
             }
             _ => {}
         }
-        for path in [&path, &folder.join("latest_run.json")] {
+        let proves = self.kind == PlanKind::Verify.as_str() && self.error.is_none();
+        let proof = proves.then(|| folder.join(LATEST_PROOF));
+        for path in [&path, &folder.join("latest_run.json")].into_iter().chain(&proof) {
             // A reader sees the old report or the new one.
             let fresh = path.with_extension("json.new");
             std::fs::write(&fresh, &text)

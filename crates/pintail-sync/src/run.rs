@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::folders::DataFolders;
 use crate::lock::PipelineLock;
 use crate::log::{Level, RunLog};
-use crate::plan::{self, Asked, Candidates, PartitionPlan, PipelinePlan, PlanKind};
+use crate::plan::{self, Asked, Candidates, PartitionPlan, PipelinePlan, PlanKind, Task};
 use crate::prepare::{Prepared, prepare};
 use crate::progress::{Phase, Progress, Watched};
 use crate::report::{Commits, Endpoint, Failure, Parity, ParityStatus, Retried, SyncReport};
@@ -50,6 +50,10 @@ pub struct SyncRequest {
     pub partitions: Option<u32>,
     /// Whether both sides are compared.
     pub parity: bool,
+    /// Whether somebody looked at what would be deleted, and turns the guard off for this run.
+    pub allow_deletes: bool,
+    /// What the run is for.
+    pub task: Task,
     /// What the engine may use.
     pub engine: EngineSettings,
     /// How much the run's log says.
@@ -97,6 +101,7 @@ impl SyncRequest {
             commits: Commits::default(),
             retries: Retried::default(),
             bytes_staged: 0,
+            drift: None,
             partition_times: Vec::new(),
             notes: Vec::new(),
             error: None,
@@ -108,6 +113,8 @@ impl SyncRequest {
             strategy: self.strategy.clone(),
             partitions: self.partitions,
             parity: self.parity,
+            allow_deletes: self.allow_deletes,
+            task: self.task,
         }
     }
 }
@@ -125,7 +132,9 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
     let engine = Engine::open(&request.engine)?;
     let _alone = engine.callers(usize::MAX)?;
     let mut survey = survey(request, &asked, &engine, Access::ReadOnly, history)?;
-    survey.facts.settle(&request.spec.name);
+    if !matches!(asked.task, Task::Verify { .. }) {
+        survey.facts.settle(&request.spec.name);
+    }
     let unproven = asked.parity.then(|| survey.facts.require_checksums()).flatten();
     let candidates = Candidates::of(&request.spec, &asked)?;
     let mut plan = plan::make(
@@ -371,7 +380,7 @@ fn paused(report: SyncReport, plan: &PipelinePlan) -> SyncReport {
         (PlanKind::Full, true) => {
             "the time of the run was up before the load was complete: the next one goes on with what is staged".to_owned()
         }
-        (PlanKind::Full, false) => {
+        (PlanKind::Full, false) | (PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify, _) => {
             "the time of the run was up before the load was complete, and without a cursor the next one begins anew: give it \
              more time"
                 .to_owned()

@@ -16,6 +16,8 @@ pub struct Shape {
     pub columns: Vec<ColumnRead>,
     /// Names of the key's columns in the destination; empty if rows cannot be recognised.
     pub key: Vec<String>,
+    /// Names of the columns that are compared where rows are: all of them, but for those that are told not to count.
+    pub compared: Vec<String>,
     /// The cursor, or why there is none.
     pub cursor: Result<Cursor, String>,
     /// How rows are grouped for comparison; `None` groups them by their own hash.
@@ -82,11 +84,28 @@ impl Shape {
             Some(DeltaSpec { column: None, .. }) => chosen_cursor(&key, &columns),
         };
         let leaf = leaf(&key, &columns);
+        let counts = |name: &String| {
+            let told = spec.columns.iter().find(|column| column.dest == *name);
+            key.contains(name) || told.is_none_or(|column| column.hash_column)
+        };
+        let names = columns.iter().map(|read| read.column.name.clone());
+        let compared = names.filter(counts).collect();
         Self {
             columns,
+            compared,
             key,
             cursor,
             leaf,
+        }
+    }
+
+    /// The same with those columns only.
+    #[must_use]
+    pub fn only(&self, names: &[String]) -> Self {
+        let wanted = |read: &&ColumnRead| names.contains(&read.column.name);
+        Self {
+            columns: self.columns.iter().filter(wanted).cloned().collect(),
+            ..self.clone()
         }
     }
 

@@ -56,6 +56,10 @@ pub(crate) fn survey(
     let layout = lay_out(spec, connector, &session)?;
     let columns = columns::resolve(spec, &layout, connector, request.destination.as_ref())?;
     let shape = Shape::new(spec, &layout.table, columns, candidates.delta_spec());
+    let hidden = match candidates.may_delete() {
+        true => hidden(connector, &session, &layout)?,
+        false => None,
+    };
     let source_identity = layout.identity(&connector.identity());
     let Layout { relation, table, .. } = layout;
     let bounds = bounds(request, asked, &candidates, &session, &relation, &table, &history)?;
@@ -84,6 +88,7 @@ pub(crate) fn survey(
         read_point,
         relation,
         table,
+        hidden,
         bounds,
         noun: request.destination.noun(),
         destination_address: request.destination.address(),
@@ -123,6 +128,21 @@ fn lay_out(spec: &PipelineSpec, connector: &dyn Connector, session: &Session) ->
         layout.learn(connector.expression_types(session, SOURCE, &layout.relation)?);
     }
     Ok(layout)
+}
+
+/// Why the source may not show all rows, if that is so for any of the tables.
+fn hidden(connector: &dyn Connector, session: &Session, layout: &Layout) -> Result<Option<String>> {
+    let query = layout.relation.query.as_ref();
+    let joined = query
+        .iter()
+        .flat_map(|query| &query.joins)
+        .map(|join| &join.table);
+    for table in std::iter::once(&layout.relation.table).chain(joined) {
+        if let Some(why) = connector.hides_rows(session, SOURCE, table)? {
+            return Ok(Some(why));
+        }
+    }
+    Ok(None)
 }
 
 /// Asks the source where it would cut the table, if a full load is likely and would need to know.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::log::RunLog;
 use crate::plan::{PartitionPlan, PipelinePlan, PlanKind};
 use crate::progress::{Meter, Progress};
-use crate::report::{Commits, Parity, PartitionTime};
+use crate::report::{Commits, Drift, Parity, PartitionTime};
 use crate::retry::Retries;
 use crate::state::{State, StoredWatermark};
 use crate::stop::StopSignal;
@@ -36,6 +36,8 @@ pub(crate) struct Work<'a> {
     pub(crate) until: Option<Timestamp>,
     /// The address and table of the source, as watermarks remember it.
     pub(crate) source_identity: &'a str,
+    /// The newest entry of the destination's ledger for the table, before this run.
+    pub(crate) newest_key: Option<&'a PartitionKey>,
     /// Files that no commit was offered yet: they go with a run that ends early.
     pub(crate) loose: &'a Mutex<Vec<PathBuf>>,
 }
@@ -52,6 +54,7 @@ pub(crate) struct Tally {
     pub(crate) snapshot: Option<i64>,
     pub(crate) commits: Commits,
     pub(crate) parity: Parity,
+    pub(crate) drift: Option<Drift>,
     pub(crate) partition_times: Vec<PartitionTime>,
     pub(crate) notes: Vec<String>,
     /// Partitions that are in the lake and were not compared.
@@ -64,11 +67,11 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// What of it holds for a run that goes on after its connections were made anew: all that a delta has committed,
-    /// and nothing of what a full load had read, which is read or taken up again.
+    /// and nothing of what a full load or a comparison had read, which is read or taken up again.
     pub(crate) fn carried(self, kind: PlanKind) -> Self {
         match kind {
             PlanKind::Delta => self,
-            PlanKind::Full => Self {
+            PlanKind::Full | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Self {
                 commits: self.commits,
                 bytes_staged: self.bytes_staged,
                 notes: self.notes,

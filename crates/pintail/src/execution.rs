@@ -11,7 +11,7 @@ use pintail_connectors::registry;
 use pintail_lake::EngineSettings;
 use pintail_model::error::EXIT_PARITY_MISMATCH;
 use pintail_model::{Clock, ErrorKind, SystemClock};
-use pintail_sync::plan::ASKED_FOR;
+use pintail_sync::plan::{ASKED_FOR, Task};
 use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::PipelineSpec;
 use pintail_sync::{DataFolders, State, StopSignal, SyncReport, SyncRequest};
@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Do not compare the two sides; the report then says `unproven`
     #[arg(long)]
     pub(crate) no_parity: bool,
+    /// Delete what is gone from the source, however much it is: for once, after a look at it
+    #[arg(long)]
+    pub(crate) allow_deletes: bool,
     /// Print the report (or the plan) as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -62,6 +65,8 @@ pub(crate) struct Execution {
     pub(crate) data: DataFolders,
     /// The strategy, by name; `None` lets the plan choose.
     pub(crate) strategy: Option<String>,
+    /// What the run is for.
+    pub(crate) task: Task,
 }
 
 impl Execution {
@@ -122,6 +127,8 @@ impl Execution {
             source: registry::source(&self.source)?,
             destination: registry::destination(&self.destination, &self.data.state.join("stage"))?,
             parity: self.spec.parity && !options.no_parity,
+            allow_deletes: options.allow_deletes,
+            task: self.task,
             spec: self.spec,
             data: self.data,
             strategy: self.strategy,
@@ -173,7 +180,7 @@ fn show_report(report: &SyncReport, label: &str, json: bool) -> Result<(), Diagn
             ..
         } = report;
         let note = palette.paint(Tone::Hint, "note:");
-        let kind = if kind == "full" { "full load" } else { "delta" };
+        let kind = if kind == "full" { "full load" } else { kind };
         terminal::say(format_args!("{note} {kind} by strategy `{strategy}`: {reason}"));
     }
     for note in &report.notes {
@@ -186,8 +193,25 @@ fn show_report(report: &SyncReport, label: &str, json: bool) -> Result<(), Diagn
             .mismatches
             .iter()
             .for_each(|leaf| terminal::say(format_args!("{word} {leaf}")));
+        for key in report.drift.iter().flat_map(|drift| &drift.keys) {
+            let parts: Vec<&str> = key
+                .key
+                .iter()
+                .map(|part| part.as_deref().unwrap_or("NULL"))
+                .collect();
+            terminal::say(format_args!(
+                "{} ({})",
+                palette.paint(Tone::Failed, key.what),
+                parts.join(", ")
+            ));
+        }
         let hint = palette.paint(Tone::Hint, "hint:");
         terminal::say(match report.commits.count {
+            _ if report.drift.is_some() => {
+                format!(
+                    "{hint} A run with a strategy of type `hash` brings in just what differs; a full load, everything."
+                )
+            }
             0 => {
                 format!("{hint} Run it again. A source that is read differently each time cannot be copied.")
             }

@@ -51,6 +51,17 @@ fn head(report: &SyncReport, label: &str, palette: Palette) -> String {
     if report.status == RunStatus::Paused {
         return format!("{} {label}", palette.paint(Tone::Careful, "paused"));
     }
+    if let Some(drift) = &report.drift {
+        let rows = drift.missing + drift.changed + drift.extra;
+        return match (report.parity.status, rows) {
+            (ParityStatus::Mismatch, 0) => format!("{} {label}", palette.paint(Tone::Failed, "differs")),
+            (ParityStatus::Mismatch, _) => {
+                let word = palette.paint(Tone::Failed, "differs");
+                format!("{word} {label} in {}", numbers::counted(rows, "row"))
+            }
+            _ => format!("{} {label}", palette.paint(Tone::Done, "verified")),
+        };
+    }
     let committed = changed(report) || report.commits.count > 0;
     let mismatch = report.parity.status == ParityStatus::Mismatch;
     let word = match (committed, mismatch) {
@@ -86,6 +97,9 @@ fn rows(report: &SyncReport) -> String {
         return numbers::counted(report.rows_processed.max(report.rows_inserted), "row");
     }
     let rows = numbers::counted(report.rows_processed, "row");
+    if report.kind == "hash" && !changed(report) || report.drift.is_some() {
+        return format!("{rows} compared");
+    }
     if !changed(report) {
         return format!("{rows} read again");
     }

@@ -7,7 +7,7 @@ use pintail_lake::relation::{Dialect, Relation};
 use pintail_model::{CursorType, CursorValue, KeyValue, Range, TableName};
 
 use super::types::read_as;
-use crate::keys::{Compared, Form, Keys};
+use crate::keys::{self, Compared, Form, Keys};
 
 pub(crate) fn scan(alias: &str, request: &ScanRequest) -> Scan {
     let outputs: Vec<String> = request
@@ -99,6 +99,9 @@ fn condition(range: &Range) -> Option<String> {
             keys.condition(Form::Steps, &compared, &name)
                 .into_iter()
                 .collect()
+        }
+        Range::Listed { column, values } => {
+            vec![format!("s.{} in ({})", identifier(column), keys::listed(values))]
         }
     };
     (!parts.is_empty()).then(|| parts.join(" and "))

@@ -8,7 +8,7 @@ use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType, Range, Table
 use super::listing::Listing;
 use super::relation::{footer_count, view};
 use crate::guard::Guards;
-use crate::keys::{Compared, Form, Keys};
+use crate::keys::{self, Compared, Form, Keys};
 use crate::text;
 
 pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
@@ -127,6 +127,10 @@ fn condition(range: &Range, guards: &mut Guards) -> Option<String> {
                 with_null: *with_null,
             };
             keys.condition(Form::Steps, &compared, &column)
+        }
+        Range::Listed { column: name, values } => {
+            let number = typed_cursor(name, CursorType::Integer, guards);
+            Some(format!("{number} in ({})", keys::listed(values)))
         }
     }
 }

@@ -70,6 +70,10 @@ pub(super) fn condition(range: &Range, reader: Reader, nullable: bool) -> Option
                 &name,
             )
         }
+        Range::Listed { column, values } => {
+            let values: Vec<String> = values.iter().map(|value| reader.integer(*value)).collect();
+            Some(format!("{} in ({})", reader.column(column), values.join(", ")))
+        }
     }
 }
 

@@ -124,7 +124,7 @@ fn by_scanner(request: &ScanRequest, reads: &[Read<'_>]) -> bool {
         .chain([table.as_str()])
         .chain(columns);
     let in_engine = match &request.range {
-        Range::CursorNull { .. } => false,
+        Range::CursorNull { .. } | Range::Listed { .. } => false,
         // Texts are not equal to MySQL as they are to the engine, and several columns no scanner compares.
         Range::Keys { low, high, .. } => [low, high]
             .into_iter()
@@ -146,9 +146,10 @@ fn is_quoted_right(name: &str) -> bool {
 fn column_of(range: &Range) -> Option<&str> {
     match range {
         Range::Whole | Range::Pages { .. } => None,
-        Range::Key { column, .. } | Range::Cursor { column, .. } | Range::CursorNull { column } => {
-            Some(column)
-        }
+        Range::Key { column, .. }
+        | Range::Cursor { column, .. }
+        | Range::CursorNull { column }
+        | Range::Listed { column, .. } => Some(column),
         Range::Keys { columns, .. } => columns.first().map(String::as_str),
     }
 }

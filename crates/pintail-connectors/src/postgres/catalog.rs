@@ -55,6 +55,17 @@ pub(super) struct IndexColumn {
 /// Kinds of relation that rows can be read from: tables, partitioned tables, views, materialized views, foreign ones.
 const READABLE: &str = "c.relkind in ('r', 'p', 'v', 'm', 'f')";
 
+/// Whether policies decide which rows of a table the user sees.
+pub(super) fn row_security(session: &Session, alias: &str, table: &TableName) -> Result<bool> {
+    let name = literal(&super::scan::qualified(table));
+    let sql = format!("select pg_catalog.row_security_active({name}) as hidden");
+    let rows = session.query(
+        Call::new("ask whether all rows of a table can be seen"),
+        &format!("from {}", query(alias, &sql)),
+    )?;
+    Ok(rows.first().is_some_and(|row| row.boolean(0)))
+}
+
 /// The relation of that name: in its schema, or else the first on the search path.
 pub(super) fn relation(session: &Session, alias: &str, table: &TableName) -> Result<Option<Relation>> {
     let place = match &table.schema {

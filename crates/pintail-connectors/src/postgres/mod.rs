@@ -123,6 +123,11 @@ impl Connector for PostgresSource {
         describe::describe(session, alias, &self.address, &table)
     }
 
+    fn hides_rows(&self, session: &Session, alias: &str, table: &TableName) -> Result<Option<String>> {
+        let hidden = catalog::row_security(session, alias, table)?;
+        Ok(hidden.then(|| format!("row-level security of table \"{table}\" applies to this user")))
+    }
+
     fn reads_as(&self, column: &SourceColumn, wanted: LogicalType) -> bool {
         types::route(column, wanted).is_some()
     }

@@ -4,7 +4,7 @@ use pintail_lake::quote::identifier;
 use pintail_model::{CursorType, CursorValue, KeyValue, Range};
 
 use super::quote::literal;
-use crate::keys::{Compared, Form, Keys};
+use crate::keys::{self, Compared, Form, Keys};
 
 /// The largest page number that a tuple id can hold.
 const PAGE_MAX: u64 = u32::MAX as u64;
@@ -65,6 +65,12 @@ pub(super) fn condition(range: &Range) -> Option<String> {
                 .into_iter()
                 .collect()
         }
+        // An array, and not a list of 2,000 constants, which the server would plan one by one.
+        Range::Listed { column, values } => vec![format!(
+            "{} = any('{{{}}}'::bigint[])",
+            identifier(column),
+            keys::listed(values)
+        )],
     };
     (!parts.is_empty()).then(|| parts.join(" and "))
 }

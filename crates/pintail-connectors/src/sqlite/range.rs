@@ -12,7 +12,7 @@ use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType, Range};
 
 use super::value::Value;
 use crate::guard::Guards;
-use crate::keys::{Compared, Form, Keys};
+use crate::keys::{self, Compared, Form, Keys};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// 0000-01-01 and 9999-12-31 in days since 1970: what four digits of a year can say.
@@ -87,6 +87,9 @@ pub(super) fn split(range: &Range) -> Split<'_> {
             }
         }
         Range::CursorNull { column } => plain(format!("t.{} is null", identifier(column))),
+        Range::Listed { column, values } => {
+            plain(format!("t.{} in ({})", identifier(column), keys::listed(values)))
+        }
         Range::Cursor { column, low, high } => {
             let wanted = match high.cursor_type() {
                 CursorType::Integer => LogicalType::Int64,

@@ -172,6 +172,7 @@ impl Attempt {
         let mut files: Vec<StagedFile> = parts.iter().flat_map(|part| part.files.iter().cloned()).collect();
         files.retain(|file| file.rows > 0);
         check_present(lake.depot(), request.table, &files)?;
+        check_present(lake.depot(), request.table, &request.gone)?;
         if let Change::Upsert { key, .. } = &request.change {
             check_keys(session, request.table, key, &files)?;
         }
@@ -290,14 +291,14 @@ impl Attempt {
                     deleted,
                 })
             }
-            Change::Upsert { .. } if files.is_empty() => Ok(Counts::default()),
+            Change::Upsert { .. } if files.is_empty() && request.gone.is_empty() => Ok(Counts::default()),
             Change::Upsert { key, newer } => {
                 let same_key = |left: &str, right: &str| {
                     let pair =
                         |column: &String| format!("{left}.{0} = {right}.{0}", quote::identifier(column));
                     key.iter().map(pair).collect::<Vec<_>>().join(" and ")
                 };
-                if let Some(newer) = newer {
+                if let Some(newer) = newer.as_ref().filter(|_| !files.is_empty()) {
                     let newer = quote::identifier(newer);
                     let stale = format!(
                         "select 1 from {table} as kept where {} and kept.{newer} > staged.{newer}",
@@ -305,19 +306,39 @@ impl Attempt {
                     );
                     drop_stale(lake.depot(), session, call, &stale, files)?;
                 }
-                if files.is_empty() {
+                if files.is_empty() && request.gone.is_empty() {
                     return Ok(Counts::default());
                 }
-                let staged = format!("select {} from {}", quote::identifiers(key), read_staged(files));
+                // One statement for all: of two in one transaction, DuckLake writes two delete files for one data file.
+                let keys = |files: &[StagedFile]| {
+                    format!("select {} from {}", quote::identifiers(key), read_staged(files))
+                };
+                let going = [files.as_slice(), &request.gone];
+                let going = going.into_iter().filter(|files| !files.is_empty()).map(keys);
+                let going: Vec<String> = going.collect();
                 let sql = format!(
-                    "delete from {table} as kept using ({staged}) as staged where {}",
+                    "delete from {table} as kept using ({}) as staged where {}",
+                    going.join(" union all "),
                     same_key("kept", "staged")
                 );
-                let updated = session.execute(call, &sql)?;
+                let found = match request.gone.as_slice() {
+                    [] => 0,
+                    gone => {
+                        let sql = format!(
+                            "select count(*) from {table} as kept semi join ({}) as staged on {}",
+                            keys(gone),
+                            same_key("kept", "staged")
+                        );
+                        let rows = session.query(call, &sql)?;
+                        let found = rows.first().and_then(|row| row.integer(0)).unwrap_or(0);
+                        u64::try_from(found).unwrap_or(0)
+                    }
+                };
+                let updated = session.execute(call, &sql)?.saturating_sub(found);
                 Ok(Counts {
                     inserted: brought(files).saturating_sub(updated),
                     updated,
-                    deleted: 0,
+                    deleted: found,
                 })
             }
         }

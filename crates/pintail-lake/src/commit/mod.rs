@@ -98,6 +98,9 @@ pub struct CommitRequest<'a> {
     pub change: Change,
     /// The partitions, in order.
     pub parts: Vec<CommitPart>,
+    /// Staged keys, in columns named as those of `key`: rows of the table that have one of them go without replacement.
+    /// Only beside an upsert, and never a key that a staged row has too.
+    pub gone: Vec<StagedFile>,
     /// Who commits, for the lake's history.
     pub author: &'a str,
     /// Why, for the lake's history. No cell values.

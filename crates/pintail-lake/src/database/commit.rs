@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pintail_model::checksum::bytes_word;
-use pintail_model::{ErrorKind, LeafChecksums, PartitionKey, TableName};
+use pintail_model::{Column, ErrorKind, LeafChecksums, PartitionKey, TableName};
 
 use super::{Brought, Database, Incoming, ledger};
 use crate::commit::{
@@ -243,7 +243,10 @@ impl Attempt<'_> {
             rows: incoming.rows,
             ..*incoming
         };
-        let brought = writer.bring_in(&incoming)?;
+        let mut brought = writer.bring_in(&incoming)?;
+        if !request.gone.is_empty() {
+            brought.deleted += self.remove(&incoming)?;
+        }
         let compared = request
             .compare
             .as_ref()
@@ -263,6 +266,22 @@ impl Attempt<'_> {
             asked: 0,
             repaired: 0,
             compared,
+        })
+    }
+
+    /// Takes the rows away that go without replacement.
+    fn remove(&self, incoming: &Incoming<'_>) -> Result<u64> {
+        let request = self.request;
+        let is_key = |column: &&Column| request.key.contains(&column.name);
+        let columns: Vec<Column> = request.columns.iter().filter(is_key).cloned().collect();
+        let word = format!("{}_gone", self.word);
+        self.database.writer().remove(&Incoming {
+            columns: &columns,
+            files: &request.gone,
+            attempt: &word,
+            session: incoming.session,
+            rows: incoming.rows,
+            ..*incoming
         })
     }
 

@@ -173,6 +173,28 @@ pub trait DatabaseWriter: Send + Sync {
     /// `Data` for staged rows without a key or with a key twice.
     fn bring_in(&self, incoming: &Incoming<'_>) -> Result<Brought>;
 
+    /// Takes away the rows of the table that have one of the staged keys: `incoming` has the columns of the key and no
+    /// others. Called after `bring_in`, in the same transaction. Returns how many rows went.
+    ///
+    /// As it stands here, the engine does it, where its scanner deletes rows by itself.
+    fn remove(&self, incoming: &Incoming<'_>) -> Result<u64> {
+        let same: Vec<String> = incoming
+            .key
+            .iter()
+            .map(|name| crate::quote::identifier(name))
+            .map(|name| format!("kept.{name} = staged.{name}"))
+            .collect();
+        let sql = format!(
+            "delete from {} as kept using (select {} from {}) as staged where {}",
+            crate::quote::table(incoming.alias, incoming.table, "main"),
+            crate::quote::identifiers(incoming.key),
+            incoming.staged(),
+            same.join(" and ")
+        );
+        let label = format!("remove rows of table \"{}\"", incoming.table);
+        incoming.session.execute(Call::new(&label), &sql)
+    }
+
     /// Makes them the table's rows, if `bring_in` did not yet, and takes helping tables away.
     fn finish(&self, _incoming: &Incoming<'_>, _brought: &Brought) -> Result<()> {
         Ok(())

@@ -10,60 +10,88 @@
 //!
 //! `leaf` groups rows so that a difference can be located: an integer expression over the key, or NULL, in which
 //! case the row's own hash picks one of 64 leaves.
+//!
+//! A *sketching* tap also keeps a [`Sketch`] of the rows, from which the rows that only one of two sides has can be read.
+//! Of a table with an integer key it is given the key instead of the leaf, and works out the leaf itself.
+//!
+//! [`row_hash`] is the same hash as an expression, for statements that join rows by it.
 
 #![expect(
     unsafe_code,
     reason = "a scalar function that sees NULLs and typed vectors exists in DuckDB's C interface only"
 )]
 
+mod function;
+mod sums;
 mod vector;
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use duckdb::ffi;
-use pintail_model::checksum::SEED;
-use pintail_model::{Checksum, LeafChecksums};
+use pintail_model::LeafChecksums;
+use pintail_model::sketch::Sketch;
 
-use self::vector::{Vector, fold_column};
+pub(crate) use self::function::register;
+use self::sums::Sums;
 use crate::quote;
 
-const FUNCTION: &std::ffi::CStr = c"pintail_tap";
+/// Ranges of an integer key, each of which is a leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyLeaves {
+    /// Keys of a leaf. At least 1.
+    pub width: i64,
+    /// First leaf; smaller keys belong to it too.
+    pub first: i64,
+    /// Last leaf; greater keys belong to it too.
+    pub last: i64,
+}
 
-/// Leaves of a table without an integer key.
-const HASH_LEAVES_BITS: u32 = 6;
+/// What the filter of a sketching tap is given of each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenKey {
+    /// The leaf, as any tap is.
+    Leaf,
+    /// Its integer key, and how leaves follow from it; without that, the row's own hash picks the leaf.
+    Integer(Option<KeyLeaves>),
+}
 
 /// A tap of one engine. Dropping it ends it; statements that still name it fail.
 pub struct Tap {
     id: i64,
-    state: Arc<TapState>,
-}
-
-#[derive(Default)]
-struct TapState {
-    leaves: Mutex<HashMap<i64, Checksum>>,
-    rows: AtomicU64,
+    sums: Arc<Sums>,
 }
 
 /// All taps of an engine, by number.
 #[derive(Default)]
 pub(crate) struct TapRegistry {
     next: AtomicI64,
-    taps: Mutex<HashMap<i64, Weak<TapState>>>,
+    taps: Mutex<HashMap<i64, Weak<Sums>>>,
+}
+
+impl TapRegistry {
+    fn find(&self, id: i64) -> Option<Arc<Sums>> {
+        let taps = self.taps.lock().expect("no holder of this lock panics");
+        taps.get(&id).and_then(Weak::upgrade)
+    }
 }
 
 impl Tap {
     pub(crate) fn new(registry: &Arc<TapRegistry>) -> Self {
+        Self::with(registry, Sums::default())
+    }
+
+    pub(crate) fn sketching(registry: &Arc<TapRegistry>, given: GivenKey) -> Self {
+        Self::with(registry, Sums::sketching(given))
+    }
+
+    fn with(registry: &Arc<TapRegistry>, sums: Sums) -> Self {
         let id = registry.next.fetch_add(1, Ordering::Relaxed);
-        let state = Arc::new(TapState::default());
+        let sums = Arc::new(sums);
         let mut taps = registry.taps.lock().expect("no holder of this lock panics");
         taps.retain(|_, tap| tap.strong_count() > 0);
-        taps.insert(id, Arc::downgrade(&state));
-        Self { id, state }
+        taps.insert(id, Arc::downgrade(&sums));
+        Self { id, sums }
     }
 
     /// The filter: SQL that is true for every row. `leaf` is an SQL expression of an integer, or `None`. It sees the
@@ -81,146 +109,25 @@ impl Tap {
     /// Rows that passed so far; can be asked while a statement runs.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.state.rows.load(Ordering::Relaxed)
+        self.sums.rows()
     }
 
     /// The checksums of what passed so far.
     #[must_use]
     pub fn checksums(&self) -> LeafChecksums {
-        let leaves = self.state.leaves.lock().expect("no holder of this lock panics");
-        LeafChecksums(leaves.iter().map(|(leaf, checksum)| (*leaf, *checksum)).collect())
+        self.sums.checksums()
+    }
+
+    /// The sketch of what passed so far; `None` unless it is a sketching tap, or if it was to be given keys and some row
+    /// had none.
+    #[must_use]
+    pub fn sketch(&self) -> Option<Sketch> {
+        self.sums.sketch()
     }
 }
 
-/// Makes the function known to the instance that `connection` belongs to. Returns whether that worked.
-pub(crate) fn register(connection: ffi::duckdb_connection, registry: &Arc<TapRegistry>) -> bool {
-    let extra = Box::into_raw(Box::new(Arc::clone(registry)));
-    // SAFETY: all handles are made here and destroyed here; DuckDB copies names and types, takes ownership of
-    // `extra` and frees it through `drop_registry`.
-    unsafe {
-        let mut function = ffi::duckdb_create_scalar_function();
-        ffi::duckdb_scalar_function_set_name(function, FUNCTION.as_ptr());
-        let mut bigint = ffi::duckdb_create_logical_type(ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT);
-        let mut any = ffi::duckdb_create_logical_type(ffi::DUCKDB_TYPE_DUCKDB_TYPE_ANY);
-        // Not a boolean: the cast from a wider type may fail, and DuckDB leaves a filter that may fail where it is. Any
-        // other it moves below joins and filters, where it would see rows that these take away.
-        let mut tinyint = ffi::duckdb_create_logical_type(ffi::DUCKDB_TYPE_DUCKDB_TYPE_TINYINT);
-        ffi::duckdb_scalar_function_add_parameter(function, bigint);
-        ffi::duckdb_scalar_function_add_parameter(function, bigint);
-        ffi::duckdb_scalar_function_set_varargs(function, any);
-        ffi::duckdb_scalar_function_set_return_type(function, tinyint);
-        // NULLs are part of a row, and every call counts: without these two, DuckDB would skip both.
-        ffi::duckdb_scalar_function_set_special_handling(function);
-        ffi::duckdb_scalar_function_set_volatile(function);
-        ffi::duckdb_scalar_function_set_extra_info(function, extra.cast(), Some(drop_registry));
-        ffi::duckdb_scalar_function_set_function(function, Some(call));
-        let registered = ffi::duckdb_register_scalar_function(connection, function);
-        ffi::duckdb_destroy_logical_type(&raw mut bigint);
-        ffi::duckdb_destroy_logical_type(&raw mut any);
-        ffi::duckdb_destroy_logical_type(&raw mut tinyint);
-        ffi::duckdb_destroy_scalar_function(&raw mut function);
-        registered == ffi::DuckDBSuccess
-    }
-}
-
-unsafe extern "C" fn drop_registry(extra: *mut c_void) {
-    // SAFETY: DuckDB hands back, once, the pointer that `register` made from a box.
-    drop(unsafe { Box::from_raw(extra.cast::<Arc<TapRegistry>>()) });
-}
-
-unsafe extern "C" fn call(
-    info: ffi::duckdb_function_info,
-    input: ffi::duckdb_data_chunk,
-    output: ffi::duckdb_vector,
-) {
-    // A panic must not unwind into C++.
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: DuckDB calls with valid handles; the extra info is the registry that `register` gave.
-        unsafe {
-            let registry = &*ffi::duckdb_scalar_function_get_extra_info(info).cast::<Arc<TapRegistry>>();
-            pass(registry, input, output)
-        }
-    }));
-    let message = match result {
-        Ok(Ok(())) => return,
-        Ok(Err(message)) => message,
-        Err(_) => c"the checksum function failed",
-    };
-    // SAFETY: `info` is valid and DuckDB copies the text.
-    unsafe { ffi::duckdb_scalar_function_set_error(info, message.as_ptr()) };
-}
-
-thread_local! {
-    /// Hashes of the chunk in work, kept between calls.
-    static HASHES: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Hashes all rows of a chunk and adds them to their tap.
-///
-/// # Safety
-/// `input` and `output` are live handles of one call of the function that [`register`] made: column 0 and 1 are
-/// flat BIGINT vectors, and DuckDB flattens all others before the call.
-unsafe fn pass(
-    registry: &TapRegistry,
-    input: ffi::duckdb_data_chunk,
-    output: ffi::duckdb_vector,
-) -> Result<(), &'static std::ffi::CStr> {
-    // SAFETY: as the contract of this function says; every vector has `rows` values.
-    unsafe {
-        let rows =
-            usize::try_from(ffi::duckdb_data_chunk_get_size(input)).expect("a chunk has at most 2048 rows");
-        let columns = ffi::duckdb_data_chunk_get_column_count(input);
-        if rows == 0 {
-            return Ok(());
-        }
-        let id = Vector::<i64>::of(ffi::duckdb_data_chunk_get_vector(input, 0), rows)
-            .get(0)
-            .ok_or(c"the checksum function was called without its number")?;
-        let tap = registry
-            .taps
-            .lock()
-            .expect("no holder of this lock panics")
-            .get(&id)
-            .and_then(Weak::upgrade);
-        let tap = tap.ok_or(c"the checksum of this statement was given up")?;
-        HASHES.with_borrow_mut(|hashes| {
-            hashes.clear();
-            hashes.resize(rows, SEED);
-            for column in 2..columns {
-                fold_column(hashes, ffi::duckdb_data_chunk_get_vector(input, column))?;
-            }
-            let leaves = Vector::<i64>::of(ffi::duckdb_data_chunk_get_vector(input, 1), rows);
-            tap.add(hashes, &leaves);
-            Ok(())
-        })?;
-        std::ptr::write_bytes(ffi::duckdb_vector_get_data(output).cast::<u8>(), 1, rows);
-    }
-    Ok(())
-}
-
-impl TapState {
-    fn add(&self, hashes: &[u64], leaves: &Vector<i64>) {
-        // Neighbours mostly share a leaf: sum up runs first, then take the lock once.
-        let mut runs: Vec<(i64, Checksum)> = Vec::new();
-        for (row, hash) in hashes.iter().enumerate() {
-            let leaf = match leaves.get(row) {
-                Some(leaf) => leaf,
-                None => i64::try_from(hash >> (64 - HASH_LEAVES_BITS)).expect("six bits fit"),
-            };
-            match runs.last_mut() {
-                Some((last, checksum)) if *last == leaf => checksum.add(*hash),
-                _ => {
-                    let mut checksum = Checksum::default();
-                    checksum.add(*hash);
-                    runs.push((leaf, checksum));
-                }
-            }
-        }
-        let mut sums = self.leaves.lock().expect("no holder of this lock panics");
-        for (leaf, checksum) in runs {
-            sums.entry(leaf).or_default().merge(checksum);
-        }
-        drop(sums);
-        self.rows.fetch_add(hashes.len() as u64, Ordering::Relaxed);
-    }
+/// The hash of a row, an unsigned 64-bit integer in the engine's SQL.
+#[must_use]
+pub fn row_hash<S: AsRef<str>>(columns: &[S]) -> String {
+    format!("pintail_hash({})", quote::identifiers(columns))
 }

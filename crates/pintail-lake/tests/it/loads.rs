@@ -54,6 +54,7 @@ impl<'a> Loads<'a> {
 
     pub(crate) fn try_commit(&self, change: Change, part: CommitPart) -> Result<CommitOutcome> {
         self.lake.commit(&CommitRequest {
+            gone: Vec::new(),
             table: &self.table,
             columns: &self.columns,
             change,

@@ -3,10 +3,10 @@
 use pintail_config::nearest::did_you_mean;
 use pintail_model::{CursorValue, ErrorKind};
 
-use super::facts::{Asked, Facts};
+use super::facts::{Asked, Facts, Task};
 use super::standing;
 use crate::error::{Error, Result};
-use crate::spec::{DeltaSpec, FullSpec, PipelineSpec, StrategyKind, StrategySpec};
+use crate::spec::{DeletePolicy, DeltaSpec, FullSpec, HashSpec, PipelineSpec, StrategyKind, StrategySpec};
 
 /// The name of a full load that the pipeline does not name.
 const FULL: &str = "full";
@@ -21,6 +21,8 @@ pub struct Candidates<'a> {
     pub asked: Option<Candidate<'a>>,
     /// The full load.
     pub full: Option<&'a StrategySpec>,
+    /// What the run is for.
+    pub task: Task,
     /// The delta whose cursor is followed, also by full loads, so that a delta can go on after them.
     pub delta: Option<&'a StrategySpec>,
 }
@@ -32,6 +34,8 @@ pub enum Candidate<'a> {
     Full(Option<&'a StrategySpec>),
     /// A delta.
     Delta(&'a StrategySpec),
+    /// A comparison.
+    Hash(&'a StrategySpec),
 }
 
 /// What runs.
@@ -57,6 +61,12 @@ pub enum Chosen {
         /// The watermark.
         low: CursorValue,
     },
+    /// Compares both sides and brings in what differs.
+    Hash(HashSpec),
+    /// Takes away what the source does not have any more.
+    Deletes,
+    /// Compares both sides.
+    Verify,
 }
 
 impl<'a> Candidates<'a> {
@@ -72,13 +82,15 @@ impl<'a> Candidates<'a> {
         };
         let full = enabled(|kind| matches!(kind, StrategyKind::Full(_)));
         let delta = enabled(|kind| matches!(kind, StrategyKind::Delta(_)));
+        let task = asked.task;
         let Some(name) = asked.strategy.as_deref() else {
             check_built(spec, None)?;
-            if full.is_none() && delta.is_none() && !spec.strategies.is_empty() {
+            if task == Task::Sync && full.is_none() && delta.is_none() && !spec.strategies.is_empty() {
                 return Err(nothing_to_choose(spec));
             }
             return Ok(Self {
                 asked: None,
+                task,
                 full,
                 delta,
             });
@@ -93,6 +105,7 @@ impl<'a> Candidates<'a> {
                 check_built(spec, None)?;
                 return Ok(Self {
                     asked: Some(Candidate::Full(None)),
+                    task,
                     full,
                     delta,
                 });
@@ -108,15 +121,23 @@ impl<'a> Candidates<'a> {
         Ok(match &strategy.kind {
             StrategyKind::Full(_) => Self {
                 asked: Some(Candidate::Full(Some(strategy))),
+                task,
                 full: Some(strategy),
                 delta,
             },
             StrategyKind::Delta(_) => Self {
                 asked: Some(Candidate::Delta(strategy)),
+                task,
                 full,
                 delta: Some(strategy),
             },
-            StrategyKind::Hash | StrategyKind::Aggregate => {
+            StrategyKind::Hash(_) => Self {
+                asked: Some(Candidate::Hash(strategy)),
+                task,
+                full,
+                delta,
+            },
+            StrategyKind::Aggregate => {
                 return Err(Error::refused(
                     ErrorKind::Invalid,
                     format!(
@@ -127,6 +148,13 @@ impl<'a> Candidates<'a> {
                 ));
             }
         })
+    }
+
+    /// Whether a strategy may run that deletes rows which it does not find in the source.
+    #[must_use]
+    pub fn may_delete(&self) -> bool {
+        self.task == Task::Deletes
+            || self.task == Task::Sync && matches!(self.asked, Some(Candidate::Hash(_)))
     }
 
     /// The delta's own settings.
@@ -142,13 +170,14 @@ impl<'a> Candidates<'a> {
 /// Says why none of the strategies can be chosen. A full load that nobody asked for would be a surprise.
 fn nothing_to_choose(spec: &PipelineSpec) -> Error {
     let why = |strategy: &StrategySpec| match &strategy.kind {
-        StrategyKind::Hash | StrategyKind::Aggregate => {
+        StrategyKind::Aggregate => {
             format!(
                 "`{}` is of type `{}`, which is not built yet",
                 strategy.name,
                 strategy.kind.word()
             )
         }
+        StrategyKind::Hash(_) => format!("`{}` has to be asked for", strategy.name),
         StrategyKind::Full(_) | StrategyKind::Delta(_) => format!("`{}` is not enabled", strategy.name),
     };
     let why: Vec<String> = spec.strategies.iter().map(why).collect();
@@ -203,8 +232,28 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
             kind: Chosen::Full(settings),
         })
     };
+    match candidates.task {
+        Task::Sync => {}
+        Task::Deletes => return deletes(spec, facts),
+        Task::Verify { .. } => return verify(facts),
+    }
     if let Some(Candidate::Full(_)) = candidates.asked {
         return full(ASKED_FOR.to_owned());
+    }
+    if let Some(Candidate::Hash(strategy)) = candidates.asked
+        && let StrategyKind::Hash(settings) = &strategy.kind
+    {
+        return match nothing_to_compare(facts) {
+            Some(reason) => full(format!(
+                "strategy `{}` has nothing to compare: {reason}",
+                strategy.name
+            )),
+            None => Ok(Choice {
+                strategy: strategy.name.clone(),
+                reason: ASKED_FOR.to_owned(),
+                kind: Chosen::Hash(settings.clone()),
+            }),
+        };
     }
     let (Some(delta), Some(settings)) = (candidates.delta, candidates.delta_spec()) else {
         return full("the pipeline has no other strategy that is enabled and built".to_owned());
@@ -258,6 +307,74 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         reason,
         kind,
     })
+}
+
+/// A comparison of both sides as they are.
+fn verify(facts: &Facts) -> Result<Choice> {
+    check_comparable(facts)?;
+    Ok(Choice {
+        strategy: "verify".to_owned(),
+        reason: ASKED_FOR.to_owned(),
+        kind: Chosen::Verify,
+    })
+}
+
+/// A pass that looks for deleted rows by their keys.
+fn deletes(spec: &PipelineSpec, facts: &Facts) -> Result<Choice> {
+    check_comparable(facts)?;
+    let table = &facts.table.name;
+    let refused = |message: String, hint: &str| Err(Error::refused(ErrorKind::Invalid, message, hint));
+    if facts.shape.key.is_empty() {
+        return refused(
+            format!("deleted rows of table \"{table}\" cannot be told: its rows have no key"),
+            "Name the key with `roles: [unique_column]` in `column_map`, or run `--strategy full`.",
+        );
+    }
+    if spec.deletes.policy == DeletePolicy::Ignore {
+        return refused(
+            format!("pipeline `{}` ignores deletes", spec.name),
+            "Change `policy` in `deletes` of the pipeline.",
+        );
+    }
+    Ok(Choice {
+        strategy: "deletes".to_owned(),
+        reason: ASKED_FOR.to_owned(),
+        kind: Chosen::Deletes,
+    })
+}
+
+fn check_comparable(facts: &Facts) -> Result<()> {
+    let (noun, table) = (facts.noun, &facts.table.name);
+    let refused = |kind, message: String, hint: &str| Err(Error::refused(kind, message, hint));
+    match &facts.found {
+        None => refused(
+            ErrorKind::NotFound,
+            format!("there is nothing to compare table \"{table}\" with: it is not in the {noun} yet"),
+            "Run the pipeline first.",
+        ),
+        Some(found) if !found.fits => refused(
+            ErrorKind::Conflict,
+            format!(
+                "table \"{table}\" cannot be compared: its columns differ from those of the {noun}'s table"
+            ),
+            "Run the pipeline first: a full load makes the table anew.",
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Why a comparison would not help: then everything is loaded.
+fn nothing_to_compare(facts: &Facts) -> Option<String> {
+    let noun = facts.noun;
+    match &facts.found {
+        None => Some(format!("the table is not in the {noun} yet")),
+        Some(table) if !table.fits => Some(format!("the columns differ from those of the {noun}'s table")),
+        Some(table) if table.rows == 0 => Some(format!("the {noun}'s table is empty")),
+        Some(_) if facts.shape.key.is_empty() => {
+            Some("the rows have no key by which they could be told apart".to_owned())
+        }
+        Some(_) => None,
+    }
 }
 
 fn can_follow(settings: &DeltaSpec, facts: &Facts) -> std::result::Result<(), String> {

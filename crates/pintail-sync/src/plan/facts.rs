@@ -19,6 +19,25 @@ pub struct Asked {
     pub partitions: Option<u32>,
     /// Whether both sides are compared.
     pub parity: bool,
+    /// Whether the guard of deletes is off.
+    pub allow_deletes: bool,
+    /// What is to be done.
+    pub task: Task,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Task {
+    /// To bring the destination up to date.
+    #[default]
+    Sync,
+    /// To take rows away that are gone from the source, and nothing else.
+    Deletes,
+    /// To compare both sides and change neither.
+    Verify {
+        /// How many keys of rows that differ are to be named.
+        keys_named: u64,
+    },
 }
 
 /// What is so.
@@ -36,6 +55,8 @@ pub struct Facts {
     pub relation: Relation,
     /// What the source says of it.
     pub table: TableDescription,
+    /// Why the source may not show all rows of it to this user, if that is so.
+    pub hidden: Option<String>,
     /// Where the source would cut it, if it was asked.
     pub bounds: Bounds,
     /// What is carried.

@@ -13,10 +13,13 @@ mod cut;
 mod delta;
 mod facts;
 mod full;
+mod hash;
+mod mark;
 mod reuse;
 mod show;
 mod standing;
 pub mod statement;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -27,7 +30,7 @@ use serde::Serialize;
 
 pub use choose::{ASKED_FOR, Candidate, Candidates, Choice, Chosen, choose};
 pub use cut::{Bounds, Wish};
-pub use facts::{Asked, Facts};
+pub use facts::{Asked, Facts, Task};
 pub use reuse::Reuse;
 pub use show::{Side, Statement};
 
@@ -35,7 +38,7 @@ use crate::error::{Error, Result};
 use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
-use crate::spec::{DeltaSpec, LimitsSpec, PipelineSpec};
+use crate::spec::{DeletesSpec, DeltaSpec, LimitsSpec, PipelineSpec};
 use crate::state::{StagedRecord, UnfinishedRun};
 
 /// The name under which a source is attached.
@@ -49,6 +52,12 @@ pub enum PlanKind {
     Full,
     /// Brings it up to date.
     Delta,
+    /// Compares it with the source, and brings in what differs.
+    Hash,
+    /// Compares the keys of both sides, and takes away what the source does not have.
+    Deletes,
+    /// Compares it with the source, and does nothing about it.
+    Verify,
 }
 
 impl PlanKind {
@@ -58,6 +67,9 @@ impl PlanKind {
         match self {
             Self::Full => "full",
             Self::Delta => "delta",
+            Self::Hash => "hash",
+            Self::Deletes => "deletes",
+            Self::Verify => "verify",
         }
     }
 }
@@ -89,6 +101,8 @@ pub struct PipelinePlan {
     pub table: TableName,
     /// Columns, key, cursor and leaves.
     pub shape: Shape,
+    /// The columns by which both sides are compared, where they are: the key at least.
+    pub compared: Vec<String>,
     /// Rows of the source, by its statistics.
     pub table_rows: Option<u64>,
     /// Where a delta begins.
@@ -107,6 +121,10 @@ pub struct PipelinePlan {
     pub reuse: Option<Reuse>,
     /// Whether rows of the destination may neither be changed nor removed.
     pub append_only: bool,
+    /// What becomes of rows that are gone from the source.
+    pub deletes: Deletes,
+    /// How many keys of rows that differ are to be named, where nothing but that is wanted.
+    pub keys_named: u64,
     /// Whether both sides are compared.
     pub parity: bool,
     /// Partitions that may be read at once.
@@ -143,6 +161,17 @@ impl Caps {
             run_for_seconds: limits.run_for.map(|time| time.as_secs()),
         }
     }
+}
+
+/// What becomes of rows that are gone from the source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deletes {
+    /// As the pipeline says.
+    pub spec: DeletesSpec,
+    /// Whether somebody looked and lets this run delete what it wants.
+    pub allowed_for_once: bool,
+    /// Why the source may not show all of its rows to this user.
+    pub hidden: Option<String>,
 }
 
 /// What a plan shows of its destination.
@@ -212,6 +241,70 @@ pub struct PartitionPlan {
     pub count: String,
 }
 
+impl PartitionPlan {
+    /// How `range` of a relation is read and counted.
+    pub(crate) fn new(
+        connector: &dyn Connector,
+        relation: &Relation,
+        shape: &Shape,
+        range: Range,
+        expected_rows: Option<u64>,
+    ) -> Self {
+        let request = ScanRequest {
+            relation: relation.clone(),
+            columns: shape.columns.clone(),
+            range,
+        };
+        let DoubtfulScan { scan, doubts } = connector.doubtful_scan(SOURCE, &request).unwrap_or_else(|| {
+            let scan = connector.scan(SOURCE, &request);
+            DoubtfulScan {
+                scan,
+                doubts: Vec::new(),
+            }
+        });
+        let questions = doubts.into_iter().map(|doubt| {
+            let read = request
+                .columns
+                .iter()
+                .find(|read| read.column.name == doubt.column)
+                .expect("a doubt is about a column of the request");
+            let column = read.source.name.clone();
+            let ask = |range: &Range| connector.confirm(SOURCE, &request.relation, range, &column, None);
+            Question {
+                all: ask(&request.range),
+                shown: ask(&request.range.shown()),
+                column: column.clone(),
+                suspicious: doubt.suspicious,
+                reason: doubt.reason,
+            }
+        });
+        let questions = questions.collect();
+        let count = connector.count(SOURCE, &request.relation, &request.range);
+        let shown = request.range.shown();
+        let shown_scan = (shown != request.range).then(|| {
+            let request = ScanRequest {
+                range: shown,
+                ..request.clone()
+            };
+            connector.scan(SOURCE, &request)
+        });
+        Self {
+            id: partition::id(&request.range),
+            range: request.range,
+            expected_rows,
+            watermark: None,
+            changed_only: false,
+            done: false,
+            compared: false,
+            staged: None,
+            scan,
+            shown_scan,
+            questions,
+            count,
+        }
+    }
+}
+
 /// What is asked of the source if staged rows met a [doubt](pintail_lake::connector::Doubt).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
@@ -252,6 +345,9 @@ pub fn make(
     let mut plan = match choice.kind.clone() {
         Chosen::Full(settings) => full::plan(&draft, choice, &settings, candidates.delta_spec()),
         Chosen::Delta { spec, low } => delta::plan(&draft, choice, &spec, low)?,
+        Chosen::Verify => verify::plan(&draft, choice, candidates.delta_spec()),
+        Chosen::Hash(settings) => hash::plan(&draft, choice, &settings, candidates.delta_spec()),
+        Chosen::Deletes => hash::plan_deletes(&draft, choice, candidates.delta_spec()),
     };
     if !connector.holds_snapshot() && !plan.partitions.is_empty() {
         let note = "the source has no snapshot: a row that changes while it is read arrives as it was before or after";
@@ -319,6 +415,19 @@ struct Draft<'a> {
 const CONCURRENCY: u32 = 2;
 
 impl Draft<'_> {
+    /// Gives a plan the one partition in which both sides are compared.
+    fn compare(&self, plan: &mut PipelinePlan) {
+        let (facts, shape) = (self.facts, plan.shape.only(&plan.compared));
+        let partition = PartitionPlan::new(
+            self.connector,
+            &facts.relation,
+            &shape,
+            Range::Whole,
+            facts.table.rows,
+        );
+        plan.partitions.push(partition);
+    }
+
     /// A plan without partitions.
     fn plan(&self, choice: Choice, kind: PlanKind, hash: String) -> PipelinePlan {
         let Self {
@@ -346,6 +455,7 @@ impl Draft<'_> {
             relation: facts.relation.clone(),
             table: spec.destination.table.clone(),
             shape: facts.shape.clone(),
+            compared: facts.shape.compared.clone(),
             table_rows: facts.table.rows,
             low: None,
             again: None,
@@ -355,7 +465,16 @@ impl Draft<'_> {
             whole_count: None,
             reuse: None,
             append_only: spec.destination.supports_update == Some(false),
-            parity: asked.parity,
+            deletes: Deletes {
+                spec: spec.deletes.clone(),
+                allowed_for_once: asked.allow_deletes,
+                hidden: facts.hidden.clone(),
+            },
+            keys_named: match asked.task {
+                Task::Verify { keys_named } => keys_named,
+                Task::Sync | Task::Deletes => 0,
+            },
+            parity: asked.parity || asked.task != Task::Sync,
             caps: Caps::of(&spec.limits),
             concurrency: if shared { wanted.max(1) as usize } else { 1 },
             partitions: Vec::new(),
@@ -365,62 +484,8 @@ impl Draft<'_> {
     }
 
     fn partition(&self, range: Range, expected_rows: Option<u64>) -> PartitionPlan {
-        let request = ScanRequest {
-            relation: self.facts.relation.clone(),
-            columns: self.facts.shape.columns.clone(),
-            range,
-        };
-        let DoubtfulScan { scan, doubts } =
-            self.connector.doubtful_scan(SOURCE, &request).unwrap_or_else(|| {
-                let scan = self.connector.scan(SOURCE, &request);
-                DoubtfulScan {
-                    scan,
-                    doubts: Vec::new(),
-                }
-            });
-        let questions = doubts.into_iter().map(|doubt| {
-            let read = request
-                .columns
-                .iter()
-                .find(|read| read.column.name == doubt.column)
-                .expect("a doubt is about a column of the request");
-            let column = read.source.name.clone();
-            let ask = |range: &Range| {
-                self.connector
-                    .confirm(SOURCE, &request.relation, range, &column, None)
-            };
-            Question {
-                all: ask(&request.range),
-                shown: ask(&request.range.shown()),
-                column: column.clone(),
-                suspicious: doubt.suspicious,
-                reason: doubt.reason,
-            }
-        });
-        let questions = questions.collect();
-        let count = self.connector.count(SOURCE, &request.relation, &request.range);
-        let shown = request.range.shown();
-        let shown_scan = (shown != request.range).then(|| {
-            let request = ScanRequest {
-                range: shown,
-                ..request.clone()
-            };
-            self.connector.scan(SOURCE, &request)
-        });
-        PartitionPlan {
-            id: partition::id(&request.range),
-            range: request.range,
-            expected_rows,
-            watermark: None,
-            changed_only: false,
-            done: false,
-            compared: false,
-            staged: None,
-            scan,
-            shown_scan,
-            questions,
-            count,
-        }
+        let (facts, connector) = (self.facts, self.connector);
+        PartitionPlan::new(connector, &facts.relation, &facts.shape, range, expected_rows)
     }
 
     /// A name for what a resumed run must find unchanged.

@@ -11,8 +11,9 @@ use pintail_model::CursorValue;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::{Caps, NullRows, PartitionPlan, PipelinePlan, PlanKind, Shown, statement};
+use super::{Caps, Deletes, NullRows, PartitionPlan, PipelinePlan, PlanKind, Shown, statement};
 use crate::shape::COUNTED_LEAF;
+use crate::spec::DeletePolicy;
 
 /// Where a statement runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -47,17 +48,47 @@ impl PipelinePlan {
         let counted = format!("pintail_tap(<n>, ({COUNTED_LEAF})::bigint, {counted})");
         let filter = self.shown_filter().or(Some(counted));
         let scan = partition.shown_scan.as_ref().unwrap_or(&partition.scan);
-        let stage = statement::stage(&scan.sql, &names, filter.as_deref(), &file);
-        let mut statements = vec![Statement {
-            side: Side::Engine,
-            purpose: "stage the rows",
-            sql: stage,
-        }];
+        let first = match self.kind {
+            PlanKind::Full | PlanKind::Delta => Statement {
+                side: Side::Engine,
+                purpose: "stage the rows",
+                sql: statement::stage(&scan.sql, &names, filter.as_deref(), &file),
+            },
+            PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Statement {
+                side: Side::Engine,
+                purpose: "sum up the rows of the source",
+                sql: statement::sum(&scan.sql, &[], &self.shown_sketching_filter()),
+            },
+        };
+        let mut statements = vec![first];
         if let Some(sql) = &scan.pushed_down {
             statements.push(Statement {
                 side: Side::Source,
                 purpose: "as part of it",
                 sql: sql.clone(),
+            });
+        }
+        if matches!(self.kind, PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify) {
+            statements.push(Statement {
+                side: Side::Destination,
+                purpose: "sum up the rows that are there",
+                sql: statement::all_of(&self.shown.rows, &self.shown_sketching_filter()),
+            });
+        }
+        if self.kind == PlanKind::Hash {
+            let rows = match self.shape.integer_key() {
+                Some((_, source)) => {
+                    format!("by `{source}`, while they are few, and else by another reading")
+                }
+                None => "by another reading".to_owned(),
+            };
+            statements.push(Statement {
+                side: Side::Engine,
+                purpose: "if the sums differ, stage the rows that do",
+                sql: format!(
+                    "-- {rows}\n{}",
+                    statement::stage("…", &names, filter.as_deref(), &file)
+                ),
             });
         }
         let key = self.shape.integer_key().map(|(staged, _)| staged);
@@ -139,7 +170,9 @@ impl PipelinePlan {
         if let Some(filter) = self.shown_filter() {
             let names = self.shape.names();
             let sql = match self.kind {
-                PlanKind::Full => statement::all_of(&self.shown.rows_after, &filter),
+                PlanKind::Full | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => {
+                    statement::all_of(&self.shown.rows_after, &filter)
+                }
                 PlanKind::Delta => {
                     statement::keys_of(&self.shown.rows_after, &names, &self.shape.key, &file, &filter)
                 }
@@ -173,6 +206,10 @@ impl PipelinePlan {
                 key: self.shape.key.clone(),
                 newer: self.shape.followed().map(|cursor| cursor.dest.clone()),
             },
+            PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Change::Upsert {
+                key: self.shape.key.clone(),
+                newer: None,
+            },
         };
         let mut shown = Shown {
             noun: place.noun(),
@@ -204,6 +241,14 @@ impl PipelinePlan {
         let names = pintail_lake::quote::identifiers(&self.shape.names());
         self.parity
             .then(|| format!("pintail_tap(<n>, ({leaf})::bigint, {names})"))
+    }
+
+    fn shown_sketching_filter(&self) -> String {
+        let leaf = crate::compare::given(&self.shape)
+            .1
+            .unwrap_or_else(|| "null".to_owned());
+        let names = pintail_lake::quote::identifiers(&self.compared);
+        format!("pintail_tap(<n>, ({leaf})::bigint, {names})")
     }
 
     /// Facts about the plan, as pairs of a word and a line.
@@ -258,6 +303,9 @@ impl PipelinePlan {
         }
         if self.kind == PlanKind::Delta {
             lines.extend(self.not_covered().into_iter().map(|line| ("not covered", line)));
+        }
+        if matches!(self.kind, PlanKind::Hash | PlanKind::Deletes) {
+            lines.push(("deletes", self.deletes.line()));
         }
         let parity = match (&self.shape.leaf, self.parity) {
             (_, false) => "unproven: no comparison".to_owned(),
@@ -353,7 +401,15 @@ impl fmt::Display for PipelinePlan {
         }
         match (self.kind, total) {
             (_, 0) => return writeln!(f, "\nnothing to read, nothing to commit"),
+            (PlanKind::Verify, _) => return writeln!(f, "\nand nothing else: neither side is changed"),
             (PlanKind::Full, _) => writeln!(f, "\nthen one commit for all partitions")?,
+            (PlanKind::Deletes, _) => {
+                writeln!(f, "\nthen one commit of the deletes; none if there are none")?
+            }
+            (PlanKind::Hash, _) => writeln!(
+                f,
+                "\nthen one commit of the rows that differ, and of the deletes; none if both sides are equal"
+            )?,
             (PlanKind::Delta, _) => writeln!(
                 f,
                 "\nthen one commit for each partition that has rows, in this order"
@@ -384,6 +440,26 @@ fn query_lines(query: &Query) -> Vec<(&'static str, String)> {
     let joins = query.joins.iter().map(|of| ("join", join(of)));
     let filters = query.filters.iter().map(|filter| ("filter", filter.clone()));
     joins.chain(filters).collect()
+}
+
+impl Deletes {
+    fn line(&self) -> String {
+        let guard = self.spec.guard;
+        let rows = match guard.rows {
+            0 => String::new(),
+            rows => format!(" and {} rows", grouped(rows)),
+        };
+        match (&self.spec.policy, self.allowed_for_once) {
+            (DeletePolicy::Ignore, _) => "none: rows that are gone from the source stay".to_owned(),
+            (DeletePolicy::Hard, true) => {
+                "rows that are gone from the source go, however many they are".to_owned()
+            }
+            (DeletePolicy::Hard, false) => format!(
+                "rows that are gone from the source go; more than {} %{rows} of them stop the run before it writes",
+                guard.share_percent
+            ),
+        }
+    }
 }
 
 impl Caps {
@@ -483,7 +559,7 @@ impl Serialize for PipelinePlan {
         plan.serialize_field("counts", &self.counts())?;
         plan.serialize_field(
             "commit",
-            &if partitions.is_empty() {
+            &if partitions.is_empty() || self.kind == PlanKind::Verify {
                 Vec::new()
             } else {
                 self.commit_statements()

@@ -24,6 +24,20 @@ pub fn stage(scan: &str, columns: &[&str], filter: Option<&str>, file: &str) -> 
     )
 }
 
+/// Sums the rows of a scan up, and counts those that meet each of `conditions`. `filter` is a tap's condition.
+#[must_use]
+pub fn sum(scan: &str, conditions: &[&str], filter: &str) -> String {
+    let counts: Vec<String> = conditions
+        .iter()
+        .map(|condition| format!(", count(*) filter (where {condition})"))
+        .collect();
+    format!(
+        "select count(*){}\nfrom (\n{}\n) as source\nwhere {filter}",
+        counts.concat(),
+        indent(scan, 2)
+    )
+}
+
 /// Rows in doubt that are named to the source at most: with more of them a pass over the partition is cheaper.
 pub const IN_DOUBT_MAX: usize = 2_000;
 
@@ -107,6 +121,12 @@ pub fn unchanged(staged: &Path, newer: &[&Path], key: &[String], cursor: &str, s
         quote::identifier(cursor),
         cursor_literal(since)
     )
+}
+
+/// Whether a row lies at or above a cursor.
+#[must_use]
+pub fn later(cursor: &str, low: CursorValue) -> String {
+    format!("{} >= {}", quote::identifier(cursor), cursor_literal(low))
 }
 
 /// Parquet files as a relation.

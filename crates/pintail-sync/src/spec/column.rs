@@ -20,6 +20,9 @@ pub struct ColumnSpec {
     pub length: Option<u32>,
     /// `nullable`: whether NULL may stand in it. Default: as in the source.
     pub nullable: Option<bool>,
+    /// `hash_column`: whether a change of it alone makes a hash strategy write the row. Default `true`. A column of the key
+    /// always does.
+    pub hash_column: bool,
 }
 
 /// What a column is read from.

@@ -124,6 +124,7 @@ fn read(
             .decoder()
             .problem(at, "key `dest` is missing: an expression has no name of its own");
     }
+    let hash_column = fields.with_default("hash_column", true, boolean);
     fields.finish();
     Some(ColumnSpec {
         source: column_source?,
@@ -132,6 +133,7 @@ fn read(
         data_type,
         length,
         nullable,
+        hash_column,
     })
 }
 

@@ -16,6 +16,7 @@ mod column;
 mod column_map;
 mod copy;
 mod declared_type;
+mod deletes;
 mod enrichment;
 mod load;
 mod partition;
@@ -31,10 +32,13 @@ pub use choice::{Choice, ColumnChoice};
 pub use column::{ColumnSource, ColumnSpec, Role};
 pub use copy::copy_spec;
 pub use declared_type::{DeclaredType, Precision};
+pub use deletes::{DeletePolicy, DeletesSpec, GuardSpec};
 pub use enrichment::{DimensionSpec, EnrichmentSpec, FieldSpec, TransformationSpec};
 pub use load::{LoadedPipeline, load, parse, shape};
 pub use partition::{PartitionSpec, StepUnit};
 pub use pipeline::{HashAlgorithm, LimitsSpec, PipelineSpec, SyncType};
 pub use retries::RetrySpec;
-pub use strategy::{DeltaSpec, FullSpec, NullCursor, StrategyKind, StrategySpec, TuningSpec};
+pub use strategy::{
+    Compare, DeltaSpec, FullSpec, HashSpec, NullCursor, StrategyKind, StrategySpec, TuningSpec,
+};
 pub use unbuilt::Unbuilt;

@@ -11,6 +11,7 @@ use super::backend::{self, BackendSpec, Side};
 use super::choice::ColumnChoice;
 use super::column::{self, ColumnSpec, Role};
 use super::column_map::Columns;
+use super::deletes::{self, DeletesSpec};
 use super::enrichment::{self, EnrichmentSpec};
 use super::retries::{self, RetrySpec};
 use super::strategies;
@@ -53,6 +54,8 @@ pub struct PipelineSpec {
     pub enrichment: Option<EnrichmentSpec>,
     /// `hash_algo`: the row hash of the original. Pintail's own hash replaces both; read so that files load.
     pub hash_algorithm: Option<HashAlgorithm>,
+    /// `deletes`: what becomes of rows that are no longer in the source.
+    pub deletes: DeletesSpec,
     /// `limits`: what a run may use.
     pub limits: LimitsSpec,
     /// `retries`: what becomes of broken connections.
@@ -206,6 +209,9 @@ pub(super) fn read(
         enrichment::read(node, decoder, unbuilt)
     });
     let hash_algorithm = fields.optional("hash_algo", one_of("a hash algorithm", HASH_ALGORITHMS));
+    let deletes = fields.with_default("deletes", DeletesSpec::default(), |node, decoder| {
+        deletes::read(node, decoder, &columns)
+    });
     let limits = fields.with_default("limits", LimitsSpec::default(), limits);
     let retries = fields.with_default("retries", RetrySpec::default(), retries::read);
     let parity = fields.with_default("parity", true, boolean);
@@ -225,6 +231,7 @@ pub(super) fn read(
         strategies: strategies?,
         enrichment,
         hash_algorithm,
+        deletes,
         limits,
         retries,
         parity,

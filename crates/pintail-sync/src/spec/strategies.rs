@@ -8,7 +8,9 @@ use pintail_config::decode::{Decoder, Fields, boolean, duration, list, one_of, s
 use super::column_map::Columns;
 use super::partition::{self, PartitionSpec};
 use super::pipeline::identifier;
-use super::strategy::{DeltaSpec, FullSpec, NullCursor, StrategyKind, StrategySpec, TuningSpec};
+use super::strategy::{
+    Compare, DeltaSpec, FullSpec, HashSpec, NullCursor, StrategyKind, StrategySpec, TuningSpec,
+};
 use super::unbuilt::Collected;
 use crate::partition::PARTITIONS_MAX;
 
@@ -26,6 +28,8 @@ const TYPES: &[(&str, Type)] = &[
     ("hash", Type::Hash),
     ("aggregate", Type::Aggregate),
 ];
+
+const COMPARISONS: &[(&str, Compare)] = &[("auto", Compare::Auto), ("stream", Compare::Stream)];
 
 pub(super) fn read(
     node: &Node,
@@ -49,13 +53,8 @@ pub(super) fn read(
     let strategy = name.clone().unwrap_or_default();
     let strategy_type = fields.required("type", |node, decoder| {
         let strategy_type = one_of("a strategy type", TYPES)(node, decoder)?;
-        if matches!(strategy_type, Type::Hash | Type::Aggregate) {
-            let word = if strategy_type == Type::Hash {
-                "hash"
-            } else {
-                "aggregate"
-            };
-            unbuilt.strategy(&strategy, format!("`{word}` strategies"), node.position);
+        if strategy_type == Type::Aggregate {
+            unbuilt.strategy(&strategy, "`aggregate` strategies", node.position);
         }
         Some(strategy_type)
     });
@@ -84,13 +83,23 @@ pub(super) fn read(
             whole_number(1_u32..=PARTITIONS_MAX),
         ),
     };
+    let compare = own(
+        Type::Hash,
+        strategy_type,
+        &mut fields,
+        "compare",
+        one_of("a way to compare", COMPARISONS),
+    );
+    let hash = HashSpec {
+        compare: compare.unwrap_or_default(),
+    };
     let delta = read_delta(column, &primary_partitions, strategy_type, &mut fields);
     let tuning = read_tuning(&mut fields);
     fields.finish();
     let kind = match strategy_type? {
         Type::Full => StrategyKind::Full(full),
         Type::Delta => StrategyKind::Delta(delta),
-        Type::Hash => StrategyKind::Hash,
+        Type::Hash => StrategyKind::Hash(hash),
         Type::Aggregate => StrategyKind::Aggregate,
     };
     Some(StrategySpec {
@@ -115,7 +124,10 @@ fn own<T>(
 ) -> Option<T> {
     match strategy_type {
         Some(strategy_type) if strategy_type != owner => {
-            let word = if owner == Type::Full { "full" } else { "delta" };
+            let word = TYPES
+                .iter()
+                .find(|(_, own)| *own == owner)
+                .map_or("", |(word, _)| *word);
             fields.refuse(key, &format!("belongs to a `{word}` strategy"));
             None
         }

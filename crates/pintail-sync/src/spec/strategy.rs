@@ -32,8 +32,8 @@ pub enum StrategyKind {
     Full(FullSpec),
     /// `delta`: the rows that changed since the last run, told by a column that grows with every change.
     Delta(DeltaSpec),
-    /// `hash`: the rows that differ, told by checksums. Not built yet.
-    Hash,
+    /// `hash`: the rows that differ, told by comparing both sides.
+    Hash(HashSpec),
     /// `aggregate`: the groups that changed. Not built yet.
     Aggregate,
 }
@@ -69,6 +69,23 @@ pub struct DeltaSpec {
     /// `time_zone`: the zone of a cursor that is stored without one, as `Europe/Berlin`. Default: the server's, or UTC
     /// where that is earlier; the report names it.
     pub time_zone: Option<String>,
+}
+
+/// What belongs to a hash strategy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HashSpec {
+    /// `compare`: how both sides are compared. Default `auto`.
+    pub compare: Compare,
+}
+
+/// How both sides are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compare {
+    /// `auto`: whatever costs least.
+    #[default]
+    Auto,
+    /// `stream`: both sides are read once, and the engine compares typed values.
+    Stream,
 }
 
 /// What happens to rows whose cursor is NULL.
@@ -124,7 +141,7 @@ impl StrategyKind {
         match self {
             Self::Full(_) => "full",
             Self::Delta(_) => "delta",
-            Self::Hash => "hash",
+            Self::Hash(_) => "hash",
             Self::Aggregate => "aggregate",
         }
     }

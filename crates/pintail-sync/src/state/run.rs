@@ -252,6 +252,18 @@ impl State {
         })
     }
 
+    /// Stores a watermark that did not move: the newest entry of the ledger is another one.
+    pub fn keep_watermark(
+        &mut self,
+        pipeline: &str,
+        watermark: &StoredWatermark,
+        at: Timestamp,
+    ) -> Result<()> {
+        self.transaction("write", |transaction| {
+            move_watermark(transaction, pipeline, watermark, at)
+        })
+    }
+
     /// Forgets the watermark: a full load is in that set none.
     pub fn forget_watermark(&mut self, pipeline: &str) -> Result<()> {
         self.transaction("write", |transaction| {

@@ -2,7 +2,9 @@
 
 pub(crate) mod delta;
 pub(crate) mod full;
+pub(crate) mod hash;
 mod reuse;
+mod verify;
 
 use crate::error::Result;
 use crate::plan::PlanKind;
@@ -14,6 +16,8 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     match work.plan.kind {
         PlanKind::Full => full::execute(work, tally)?,
         PlanKind::Delta => delta::execute(work, tally)?,
+        PlanKind::Hash | PlanKind::Deletes => hash::execute(work, tally)?,
+        PlanKind::Verify => verify::execute(work, tally)?,
     }
     let nothing_read =
         work.plan.kind == PlanKind::Delta && tally.rows_processed == 0 && tally.commits.count == 0;

@@ -194,6 +194,7 @@ fn a_declared_not_null_is_checked() {
 
 fn column(name: &str, data_type: Option<DeclaredType>) -> ColumnSpec {
     ColumnSpec {
+        hash_column: true,
         source: ColumnSource::Column(name.to_owned()),
         dest: name.to_owned(),
         roles: std::collections::BTreeSet::new(),

@@ -18,6 +18,7 @@ use crate::shop::Shop;
 
 fn column(source: ColumnSource, dest: &str) -> ColumnSpec {
     ColumnSpec {
+        hash_column: true,
         source,
         dest: dest.to_owned(),
         roles: [].into(),
@@ -62,6 +63,7 @@ fn shop() -> Shop {
         column(own("updated_at"), "updated_at"),
         column(of_customer("name"), "customer"),
         ColumnSpec {
+            hash_column: true,
             data_type: Some(DeclaredType::Integer),
             ..column(ColumnSource::Expression("o.id * 2".to_owned()), "twice")
         },
@@ -327,6 +329,8 @@ impl Advanced<'_> {
             strategy: strategy.map(str::to_owned),
             partitions,
             parity: true,
+            allow_deletes: false,
+            task: pintail_sync::plan::Task::Sync,
             engine: EngineSettings::default(),
             log_level: Level::Info,
             clock: Arc::new(SystemClock),

@@ -7,6 +7,7 @@ mod database;
 mod delta;
 mod difference;
 mod full;
+mod hash;
 mod joined;
 mod lakes;
 mod late_commit;

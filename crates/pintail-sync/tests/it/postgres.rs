@@ -61,6 +61,8 @@ impl Copy<'_> {
             strategy: None,
             partitions: self.partitions,
             parity: self.parity,
+            allow_deletes: false,
+            task: pintail_sync::plan::Task::Sync,
             engine: EngineSettings::default(),
             log_level: Level::Info,
             clock: Arc::new(SystemClock),

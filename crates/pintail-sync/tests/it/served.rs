@@ -75,6 +75,8 @@ impl Served {
             strategy: strategy.map(str::to_owned),
             partitions: self.partitions,
             parity: true,
+            allow_deletes: false,
+            task: pintail_sync::plan::Task::Sync,
             engine: EngineSettings {
                 threads: 2,
                 ..EngineSettings::default()

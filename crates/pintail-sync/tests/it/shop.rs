@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use pintail_lake::{Access, Call, Catalogue, Engine, EngineSettings, Lake, LakeLocation};
 use pintail_model::{FixedClock, TableName};
 use pintail_sync::log::Level;
+use pintail_sync::plan::Task;
 use pintail_sync::spec::{
     BackendSpec, DeltaSpec, FullSpec, LimitsSpec, PipelineSpec, RetrySpec, StrategyKind, StrategySpec,
     SyncType,
@@ -27,6 +28,8 @@ pub(crate) struct Shop {
     /// The folder of the lake's files.
     pub(crate) data: String,
     pub(crate) parity: bool,
+    pub(crate) allow_deletes: bool,
+    pub(crate) task: Task,
     pub(crate) partitions: Option<u32>,
     random: std::cell::Cell<u32>,
 }
@@ -62,6 +65,7 @@ pub(crate) fn spec(delta: DeltaSpec) -> PipelineSpec {
         ],
         enrichment: None,
         hash_algorithm: None,
+        deletes: pintail_sync::spec::DeletesSpec::default(),
         limits: LimitsSpec::default(),
         // What breaks is to be seen.
         retries: RetrySpec {
@@ -104,6 +108,8 @@ impl Shop {
             spec: spec(delta),
             data: "lake".to_owned(),
             parity: true,
+            allow_deletes: false,
+            task: Task::Sync,
             partitions: None,
             random: std::cell::Cell::new(1),
             folder,
@@ -156,6 +162,8 @@ impl Shop {
             strategy: strategy.map(str::to_owned),
             partitions: self.partitions,
             parity: self.parity,
+            allow_deletes: self.allow_deletes,
+            task: self.task,
             engine: EngineSettings {
                 threads: 2,
                 ..EngineSettings::default()
@@ -197,8 +205,27 @@ impl Shop {
             .rows
     }
 
+    /// Changes the lake behind Pintail's back.
+    pub(crate) fn in_lake(&self, sql: &str) {
+        let engine = Engine::open(&EngineSettings::default()).expect("an engine");
+        let lake = Lake::attach(&engine, &self.location(), Access::ReadWrite).expect("a lake");
+        let session = lake.session().expect("a session");
+        session
+            .batch(Call::new("change the lake"), sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
     pub(crate) fn ask_one(&self, sql: &str) -> String {
         self.ask(sql)[0][0].clone().unwrap_or_else(|| "NULL".to_owned())
+    }
+
+    /// The watermark, as the state has it.
+    pub(crate) fn state_watermark(&self) -> Option<String> {
+        let state = pintail_sync::State::look(&self.folder.path().join("state"))
+            .expect("a state")
+            .expect("some run wrote it");
+        let history = state.history(&self.spec.name).expect("a history");
+        history.watermark.map(|watermark| watermark.value.text())
     }
 
     /// Rows that only one side has.

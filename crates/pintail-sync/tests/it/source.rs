@@ -128,6 +128,10 @@ fn condition(range: &Range, page_rows: u64) -> String {
             format!("{low}{column} < {}", literal(*high))
         }
         Range::CursorNull { column } => format!("{} is null", quote::identifier(column)),
+        Range::Listed { column, values } => {
+            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            format!("{} in ({})", quote::identifier(column), values.join(", "))
+        }
         Range::Keys {
             columns,
             low,

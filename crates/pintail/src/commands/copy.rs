@@ -7,6 +7,7 @@ use clap::Args;
 use pintail_config::Location;
 use pintail_model::{ErrorKind, TableName};
 use pintail_sync::DataFolders;
+use pintail_sync::plan::Task;
 use pintail_sync::spec::{ColumnChoice, copy_spec};
 
 use super::Outcome;
@@ -77,6 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         destination: to.datastore,
         data: DataFolders::below(data_dir),
         strategy: None,
+        task: Task::Sync,
     };
     execution.perform(&arguments.options)
 }

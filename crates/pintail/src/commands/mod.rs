@@ -11,9 +11,11 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod lake;
+pub(crate) mod proof;
 pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod state;
+pub(crate) mod verify;
 
 /// How a command ends: with a code, or with something to say.
 pub(crate) type Outcome = Result<ExitCode, Diagnostic>;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use pintail_sync::plan::Task;
 
 use super::Outcome;
 use super::config::Files;
@@ -28,6 +29,9 @@ pub(crate) struct Arguments {
     /// The strategy to run, by its name or type [default: chosen, and the report says why]
     #[arg(long, value_name = "NAME")]
     strategy: Option<String>,
+    /// Only take rows away that are gone from the source: both sides are compared by their keys
+    #[arg(long, conflicts_with = "strategy")]
+    deletes: bool,
     #[command(flatten)]
     pub(crate) options: Options,
 }
@@ -49,6 +53,11 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         source: pipeline.source,
         destination: pipeline.destination,
         strategy: arguments.strategy.clone(),
+        task: if arguments.deletes {
+            Task::Deletes
+        } else {
+            Task::Sync
+        },
     };
     execution.perform(&arguments.options)
 }

@@ -204,7 +204,7 @@ fn what_is_not_built_loads_and_is_refused_when_chosen() {
     let project = Project::with_shop(0);
     project.change_pipeline(
         "  - {name: everything",
-        "  - {name: nightly, type: hash}\n  - {name: everything",
+        "  - {name: nightly, type: aggregate}\n  - {name: everything",
     );
     assert_snapshot!(project.pintail(&["config", "validate", "pipeline.yaml"]), @"
     exit code 0
@@ -213,13 +213,13 @@ fn what_is_not_built_loads_and_is_refused_when_chosen() {
       source       sqlite:shop.db, table orders
       destination  ducklake:sqlite:lake.sqlite?data_path=lake, table shop.orders
       columns      every column as it is
-      strategies   changes (delta), nightly (hash), everything (full)
-      not built    this release does not support `hash` strategies yet (line 11)
+      strategies   changes (delta), nightly (aggregate), everything (full)
+      not built    this release does not support `aggregate` strategies yet (line 11)
     ");
     assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml", "--strategy", "nightly"]), @"
     exit code 2
     --- stderr
-    error: pipeline.yaml:11:27: this release does not support `hash` strategies yet
+    error: pipeline.yaml:11:27: this release does not support `aggregate` strategies yet
     hint: It loads and is checked, so that files can name it before it arrives.
     ");
 }

@@ -17,6 +17,8 @@ fn the_overview_lists_commands_and_exit_codes() {
       init         Write a project for a database: `datastores.yaml`, and a pipeline for each of its tables
       run          Run a pipeline once: bring its table in the lake up to date
       copy         Copy a table into a lake, and follow it with every further call
+      verify       Compare both sides of a pipeline, row by row, and change neither
+      proof        Show what a comparison of both sides came to
       config       Check, show and list configuration files
       state        Show what a pipeline remembers between runs, or make it forget
       lake         Look after a lake
@@ -82,6 +84,9 @@ fn the_commands_of_a_sync_explain_themselves() {
           --strategy <NAME>
               The strategy to run, by its name or type [default: chosen, and the report says why]
 
+          --deletes
+              Only take rows away that are gone from the source: both sides are compared by their keys
+
           --plan
               Print what would be done, statement by statement, and change nothing
 
@@ -96,6 +101,9 @@ fn the_commands_of_a_sync_explain_themselves() {
 
           --no-parity
               Do not compare the two sides; the report then says `unproven`
+
+          --allow-deletes
+              Delete what is gone from the source, however much it is: for once, after a look at it
 
           --json
               Print the report (or the plan) as one JSON object

@@ -230,5 +230,5 @@ fn the_keys_of_a_pipeline_are_the_known_ones() {
         .filter(|key| key.matches('.').count() == 1 && !key.contains('['))
         .collect();
     let top: Vec<&str> = top.iter().map(|key| key.trim_start_matches('.')).collect();
-    assert_snapshot!(top.join(" "), @"name description enabled sync_type source_provider destination_provider column_map partition_column partition_step max_concurrent_partitions strategies enrichment hash_algo limits retries parity");
+    assert_snapshot!(top.join(" "), @"name description enabled sync_type source_provider destination_provider column_map partition_column partition_step max_concurrent_partitions strategies enrichment hash_algo deletes limits retries parity");
 }

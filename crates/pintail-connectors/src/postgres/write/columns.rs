@@ -230,6 +230,13 @@ impl Loads {
         }
     }
 
+    /// The same, under their names.
+    pub(super) fn named_values(&self) -> String {
+        let named = |name| format!("{} as {}", self.value(name), identifier(name));
+        let values: Vec<String> = self.names().into_iter().map(named).collect();
+        values.join(", ")
+    }
+
     /// All staged columns as values of the table's types.
     pub(super) fn values(&self) -> String {
         let values: Vec<String> = self.names().into_iter().map(|name| self.value(name)).collect();

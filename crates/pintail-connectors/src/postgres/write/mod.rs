@@ -112,6 +112,10 @@ impl DatabaseWriter for PostgresDestination {
         }
     }
 
+    fn remove(&self, incoming: &Incoming<'_>) -> Result<u64> {
+        upsert::remove(incoming, &columns::Loads::of(incoming, self)?)
+    }
+
     fn finish(&self, incoming: &Incoming<'_>, brought: &Brought) -> Result<()> {
         match incoming.change {
             Change::ReplaceAll => replace::finish(incoming, brought),

@@ -20,15 +20,10 @@ pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads, newer: Option<&st
     if !loads.direct() {
         // Values as the table has them, so that keys and cursors can be compared.
         typed = helper("typed", incoming);
-        let selected: Vec<String> = loads
-            .names()
-            .into_iter()
-            .map(|name| format!("{} as {}", loads.value(name), identifier(name)))
-            .collect();
         let sql = format!(
             "create unlogged table {} as select {} from {}; {}",
             qualified(&typed),
-            selected.join(", "),
+            loads.named_values(),
             qualified(&stage),
             columns::drop_table(&stage)
         );
@@ -82,6 +77,28 @@ pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads, newer: Option<&st
         under_keys: false,
         keys: query(alias, &keys),
     })
+}
+
+/// Deletes the rows that have a staged key.
+pub(super) fn remove(incoming: &Incoming<'_>, loads: &Loads) -> Result<u64> {
+    let (session, alias, table) = (incoming.session, incoming.alias, incoming.table);
+    let stage = helper("stage", incoming);
+    columns::stage(incoming, loads, &stage)?;
+    let typed = format!("(select {} from {})", loads.named_values(), qualified(&stage));
+    let same = same_key("kept", "staged", incoming.key);
+    let count = format!(
+        "select count(*) as rows from {} as kept join {typed} as staged on {same}",
+        qualified(table)
+    );
+    let rows = number(session, alias, "count the rows that go", &count)?;
+    let sql = format!(
+        "delete from {} as kept using {typed} as staged where {same}; {}",
+        qualified(table),
+        columns::drop_table(&stage)
+    );
+    let label = format!("remove rows of table \"{table}\"");
+    execute(session, alias, &label, &sql)?;
+    Ok(rows)
 }
 
 /// Takes helping tables away.

@@ -88,6 +88,7 @@ impl Shop {
 
     fn try_commit(&self, change: Change, parts: Vec<CommitPart>) -> Result<CommitOutcome> {
         self.attached.commit(&CommitRequest {
+            gone: Vec::new(),
             table: &orders(),
             columns: &columns(),
             change,
@@ -268,6 +269,7 @@ fn rows_without_a_key_and_other_columns_are_refused() {
     part.files.pop();
     let (table, narrow) = (orders(), &columns()[..1]);
     let request = |change| CommitRequest {
+        gone: Vec::new(),
         table: &table,
         columns: narrow,
         change,

@@ -68,6 +68,8 @@ impl Pair {
             strategy: strategy.map(str::to_owned),
             partitions: None,
             parity: true,
+            allow_deletes: false,
+            task: pintail_sync::plan::Task::Sync,
             engine: EngineSettings::default(),
             log_level: Level::Info,
             clock: Arc::new(SystemClock),

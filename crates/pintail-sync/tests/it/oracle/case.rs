@@ -459,6 +459,8 @@ impl Case<'_> {
             strategy: step.strategy.map(str::to_owned),
             partitions: step.partitions,
             parity: !step.without_parity,
+            allow_deletes: true,
+            task: pintail_sync::plan::Task::Sync,
             engine: EngineSettings {
                 threads: 2,
                 ..EngineSettings::default()

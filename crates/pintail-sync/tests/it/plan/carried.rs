@@ -19,6 +19,7 @@ fn all_columns_that_cannot_be_carried_are_named_at_once() {
     assert_snapshot!(error.hint().expect("a hint"), @"Choose for each such column: `text` keeps it exactly as the source writes it, `decimal` keeps exact numbers, or leave it out. For `pintail copy` that is `--type column=text`, `--type 'column=decimal(38,10)'` or `--skip column`; in the `column_map` of a pipeline file `data_type: text`, or `data_type: decimal` with `precision` and `scale`.");
 
     let map = |source: &str, data_type| ColumnSpec {
+        hash_column: true,
         source: ColumnSource::Column(source.to_owned()),
         dest: source.to_owned(),
         roles: std::collections::BTreeSet::new(),
@@ -47,6 +48,7 @@ fn declared_words_keep_the_width_of_the_source() {
         setting.table.columns.push(column("c", "c", Some(source)));
         setting.spec.columns = ["id", "c"]
             .map(|name| ColumnSpec {
+                hash_column: true,
                 source: ColumnSource::Column(name.to_owned()),
                 dest: name.to_owned(),
                 roles: std::collections::BTreeSet::from([Role::UniqueColumn]),

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use pintail_lake::LedgerEntry;
 use pintail_model::{CursorValue, ErrorKind, PartitionKey};
-use pintail_sync::spec::{DeltaSpec, StrategyKind, StrategySpec, Unbuilt};
+use pintail_sync::spec::{DeltaSpec, HashSpec, StrategyKind, StrategySpec, Unbuilt};
 use pintail_sync::state::StoredWatermark;
 
 use super::{Setting, cursor};
@@ -178,17 +178,17 @@ fn a_changed_type_of_the_cursor_leads_to_a_full_load() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let mut setting = Setting::new();
-    setting
-        .spec
-        .strategies
-        .push(StrategySpec::new("nightly", StrategyKind::Hash));
+    setting.spec.strategies.push(StrategySpec::new(
+        "nightly",
+        StrategyKind::Hash(HashSpec::default()),
+    ));
     setting.spec.unbuilt.push(Unbuilt {
         strategy: Some("nightly".to_owned()),
-        what: "`hash` strategies".to_owned(),
+        what: "`enrichment`".to_owned(),
         position: None,
     });
     setting.asked.strategy = Some("nightly".to_owned());
-    assert_snapshot!(setting.error(), @"this release does not support `hash` strategies yet");
+    assert_snapshot!(setting.error(), @"this release does not support `enrichment` yet");
     setting.asked.strategy = None;
     assert_eq!(setting.chosen().0, "everything");
     setting.spec.unbuilt.push(Unbuilt {
@@ -208,11 +208,11 @@ fn a_pipeline_without_a_strategy_to_choose_is_refused_by_name() {
         .strategies
         .iter_mut()
         .for_each(|strategy| strategy.enabled = false);
-    setting
-        .spec
-        .strategies
-        .push(StrategySpec::new("nightly", StrategyKind::Hash));
-    assert_snapshot!(setting.error(), @"pipeline `orders` has no strategy to choose: `everything` is not enabled, `changes` is not enabled, `nightly` is of type `hash`, which is not built yet");
+    setting.spec.strategies.push(StrategySpec::new(
+        "nightly",
+        StrategyKind::Hash(HashSpec::default()),
+    ));
+    assert_snapshot!(setting.error(), @"pipeline `orders` has no strategy to choose: `everything` is not enabled, `changes` is not enabled, `nightly` has to be asked for");
     assert_eq!(setting.error().kind(), ErrorKind::Invalid);
     setting.asked.strategy = Some("everything".to_owned());
     assert_eq!(setting.chosen().0, "everything", "by hand it runs");

@@ -113,6 +113,8 @@ impl Setting {
             spec: spec(delta),
             asked: Asked {
                 parity: true,
+                allow_deletes: false,
+                task: pintail_sync::plan::Task::Sync,
                 ..Asked::default()
             },
             table: table(),
@@ -158,6 +160,7 @@ impl Setting {
                 .expect("no holder panics")
                 .capabilities,
             relation: layout.relation,
+            hidden: None,
             bounds: self.bounds.clone(),
             table: layout.table,
             read_point: shape.followed().map(|_| ReadPoint {

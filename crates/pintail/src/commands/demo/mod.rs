@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use clap::Args;
 use pintail_model::ErrorKind;
+use pintail_sync::plan::Task;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::{StopSignal, SyncReport, SyncRequest};
 
@@ -190,6 +191,7 @@ impl Demo {
             source: pipeline.source,
             destination: pipeline.destination,
             strategy: strategy.map(str::to_owned),
+            task: Task::Sync,
         };
         execution.request(&Options::default())
     }

@@ -110,6 +110,7 @@ impl Refused {
 /// A column as it is.
 fn plain(name: &str) -> ColumnSpec {
     ColumnSpec {
+        hash_column: true,
         source: ColumnSource::Column(name.to_owned()),
         dest: name.to_owned(),
         roles: [].into(),

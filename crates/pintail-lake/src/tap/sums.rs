@@ -1,0 +1,116 @@
+//! What a tap keeps of the rows that passed.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use pintail_model::sketch::{Item, Sketch};
+use pintail_model::{Checksum, LeafChecksums};
+
+use super::vector::Vector;
+use super::{GivenKey, KeyLeaves};
+
+/// Leaves of a table without an integer key.
+const HASH_LEAVES_BITS: u32 = 6;
+
+/// Checksums by leaf, the number of rows, and a sketch where one is kept.
+#[derive(Default)]
+pub(super) struct Sums {
+    leaves: Mutex<HashMap<i64, Checksum>>,
+    rows: AtomicU64,
+    sketch: Option<Mutex<Sketch>>,
+    /// Rows come with their key instead of their leaf.
+    keys: Option<Keys>,
+}
+
+/// How keys become leaves.
+#[derive(Default)]
+struct Keys {
+    leaves: Option<KeyLeaves>,
+    /// Some row came without its key.
+    missing: AtomicBool,
+}
+
+impl KeyLeaves {
+    /// The leaf of a key. Rounds towards zero, as the engine does.
+    fn of(self, key: i64) -> i64 {
+        (key / self.width.max(1)).min(self.last).max(self.first)
+    }
+}
+
+impl Sums {
+    pub(super) fn sketching(given: GivenKey) -> Self {
+        let keys = match given {
+            GivenKey::Leaf => None,
+            GivenKey::Integer(leaves) => Some(Keys {
+                leaves,
+                missing: AtomicBool::default(),
+            }),
+        };
+        Self {
+            sketch: Some(Mutex::default()),
+            keys,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn checksums(&self) -> LeafChecksums {
+        let leaves = self.leaves.lock().expect("no holder of this lock panics");
+        LeafChecksums(leaves.iter().map(|(leaf, checksum)| (*leaf, *checksum)).collect())
+    }
+
+    pub(super) fn sketch(&self) -> Option<Sketch> {
+        let sketch = self.sketch.as_ref()?;
+        let keys = self.keys.as_ref();
+        if keys.is_some_and(|keys| keys.missing.load(Ordering::Relaxed)) {
+            return None;
+        }
+        Some(sketch.lock().expect("no holder of this lock panics").clone())
+    }
+
+    /// Adds the rows of a chunk: their hashes, and the leaf or the key of each.
+    pub(super) fn add(&self, hashes: &[u64], given: &Vector<i64>) {
+        // Neighbours mostly share a leaf: sum up runs first, then take the lock once.
+        let mut runs: Vec<(i64, Checksum)> = Vec::new();
+        for (row, hash) in hashes.iter().enumerate() {
+            let leaf = match (given.get(row), &self.keys) {
+                (Some(leaf), None) => Some(leaf),
+                (Some(key), Some(keys)) => keys.leaves.map(|leaves| leaves.of(key)),
+                (None, _) => None,
+            };
+            let leaf =
+                leaf.unwrap_or_else(|| i64::try_from(hash >> (64 - HASH_LEAVES_BITS)).expect("six bits fit"));
+            match runs.last_mut() {
+                Some((last, checksum)) if *last == leaf => checksum.add(*hash),
+                _ => {
+                    let mut checksum = Checksum::default();
+                    checksum.add(*hash);
+                    runs.push((leaf, checksum));
+                }
+            }
+        }
+        let mut sums = self.leaves.lock().expect("no holder of this lock panics");
+        for (leaf, checksum) in runs {
+            sums.entry(leaf).or_default().merge(checksum);
+        }
+        drop(sums);
+        if let Some(sketch) = &self.sketch {
+            let mut sketch = sketch.lock().expect("no holder of this lock panics");
+            for (row, hash) in hashes.iter().enumerate() {
+                let key = match &self.keys {
+                    None => 0,
+                    Some(keys) => given.get(row).unwrap_or_else(|| {
+                        keys.missing.store(true, Ordering::Relaxed);
+                        0
+                    }),
+                };
+                sketch.add(Item { key, hash: *hash });
+            }
+        }
+        self.rows.fetch_add(hashes.len() as u64, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,299 @@
+//! Comparing: in which rows two sides differ.
+//!
+//! ```text
+//! source ── scan ── tap ─┐ leaves, sketch
+//!                        ├─ equal? ─▶ nothing differs
+//! destination ─── tap ───┘ │ no
+//!                          ├─ the sketches tell the rows apart ─▶ their keys (or their hashes)
+//!                          └─ there are too many ─▶ both sides are read again and joined by key and hash
+//! ```
+//!
+//! Each side is read once, whatever the size of the table, and no row is kept: a leaf is a count and two sums, and a
+//! sketch has a fixed size. What differs is put into a temporary table of the session that holds the source's snapshot,
+//! so that the rows themselves can be read in the very same state.
+
+use pintail_lake::tap::{GivenKey, KeyLeaves, row_hash};
+use pintail_lake::{Call, Session, quote};
+use pintail_model::LeafChecksums;
+use pintail_model::sketch::{Difference, Item};
+
+use crate::doubt;
+use crate::error::Result;
+use crate::parity;
+use crate::plan::{PartitionPlan, statement};
+use crate::progress::Phase;
+use crate::shape::{Leaf, Shape};
+use crate::work::Work;
+
+/// The table of keys that differ: those of the destination's key, `here` (in the source), `there` (in the destination).
+pub(crate) const DIFFERING: &str = "pintail_differing";
+
+/// Keys that are named to the source at most: with more of them a scan is cheaper.
+const NAMED_MAX: usize = 20_000;
+
+/// Both sides, summed up.
+pub(crate) struct Sides {
+    /// The source, as it is in the snapshot.
+    pub(crate) source: LeafChecksums,
+    /// The destination, before anything is done about it.
+    pub(crate) kept: LeafChecksums,
+    /// The rows that only one side has, if they could be told; keys are those of the table, or 0 where it has no integer
+    /// key.
+    difference: Option<Difference>,
+}
+
+/// The rows that differ, by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Differing {
+    /// Keys that are in the source alone.
+    pub(crate) inserted: u64,
+    /// Keys that are on both sides, with other rows.
+    pub(crate) changed: u64,
+    /// Keys that are in the destination alone.
+    pub(crate) deleted: u64,
+    /// The integer keys that the source has, if they are few enough to be named to it.
+    pub(crate) named: Option<Vec<i64>>,
+}
+
+impl Sides {
+    pub(crate) fn equal(&self) -> bool {
+        self.source == self.kept
+    }
+}
+
+/// Reads both sides once. `session` holds the source's snapshot; `version` is that of the destination.
+pub(crate) fn read(
+    work: &Work<'_>,
+    session: &Session,
+    partition: &PartitionPlan,
+    version: Option<i64>,
+) -> Result<Sides> {
+    work.progress.phase(Phase::Comparing);
+    let engine = work.destination.engine();
+    let shape = &work.plan.shape;
+    let (given, leaf) = given(shape);
+    let tap = std::sync::Arc::new(engine.sketching_tap(given));
+    let filter = tap.filter(leaf.as_deref(), &work.plan.compared);
+    let doubts: Vec<&str> = partition
+        .questions
+        .iter()
+        .map(|question| question.suspicious.as_str())
+        .collect();
+    let sql = statement::sum(&partition.scan.sql, &doubts, &filter);
+    let label = format!(
+        "read table \"{}\" of {} to compare it",
+        work.plan.source_table, work.plan.source.address
+    );
+    work.meter.watch(&tap);
+    let rows = {
+        let _callers = engine.callers(1)?;
+        session.query(Call::new(&label), &sql)
+    };
+    work.meter.settle(&tap, tap.rows());
+    let rows = rows.map_err(|error| crate::fetch::explain(work, partition, error))?;
+    for (index, question) in partition.questions.iter().enumerate() {
+        let suspicious = rows.first().and_then(|row| row.integer(index + 1)).unwrap_or(0);
+        if suspicious > 0 {
+            doubt::ask_all(work, session, partition, question)?;
+        }
+    }
+    let kept = engine.sketching_tap(given);
+    let filter = kept.filter(leaf.as_deref(), &work.plan.compared);
+    let label = format!(
+        "read table \"{}\" of the {} to compare it",
+        work.plan.table,
+        work.place.noun()
+    );
+    let sql = statement::all_of(&parity::rows(work, version), &filter);
+    let reader = work.destination.session()?;
+    let _callers = engine.callers(1)?;
+    parity::reading(&reader, || Ok(reader.query(Call::new(&label), &sql)?))?;
+    Ok(Sides {
+        difference: difference(&tap, &kept),
+        source: tap.checksums(),
+        kept: kept.checksums(),
+    })
+}
+
+/// What a tap is given of each row, and the expression for it.
+pub(crate) fn given(shape: &Shape) -> (GivenKey, Option<String>) {
+    let Some((key, _)) = shape.integer_key() else {
+        return (GivenKey::Leaf, shape.leaf.as_ref().map(Leaf::sql));
+    };
+    let leaves = shape.leaf.as_ref().filter(|leaf| leaf.column == key);
+    let leaves = leaves.map(|leaf| KeyLeaves {
+        width: leaf.width,
+        first: leaf.first,
+        last: leaf.last,
+    });
+    (GivenKey::Integer(leaves), Some(quote::identifier(key)))
+}
+
+fn difference(source: &pintail_lake::Tap, kept: &pintail_lake::Tap) -> Option<Difference> {
+    source.sketch()?.difference(&kept.sketch()?)
+}
+
+/// Finds the keys that differ, and puts them into a table of `session`.
+pub(crate) fn locate(
+    work: &Work<'_>,
+    session: &Session,
+    partition: &PartitionPlan,
+    version: Option<i64>,
+    sides: &Sides,
+) -> Result<Differing> {
+    let key = &work.plan.shape.key;
+    let keyed = work.plan.shape.integer_key().is_some();
+    let mut named = None;
+    let differing = match &sides.difference {
+        Some(difference) if keyed => {
+            named = Some(keys_of(&difference.ours)).filter(|keys| keys.len() <= NAMED_MAX);
+            from_keys(work, difference)
+        }
+        Some(difference) => from_hashes(work, partition, version, difference),
+        None => by_join(work, partition, version),
+    };
+    let names = quote::identifiers(key);
+    let sql = format!(
+        "create or replace temporary table {DIFFERING} as\nselect {names}, bool_or(here) as here, bool_or(there) as there\n\
+         from (\n{}\n)\ngroup by {names}",
+        statement::indent(&differing, 2)
+    );
+    let _callers = work.destination.engine().callers(1)?;
+    let label = format!("look for the rows in which table \"{}\" differs", work.plan.table);
+    session.batch(Call::new(&label), &sql)?;
+    let rows = session.query(
+        Call::new("count the rows that differ"),
+        &format!(
+            "select count(*) filter (where here and not there), count(*) filter (where here and there), \
+             count(*) filter (where there and not here) from {DIFFERING}"
+        ),
+    )?;
+    let count = |index| {
+        let number = rows.first().and_then(|row| row.integer(index));
+        number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
+    };
+    let (inserted, changed, deleted) = (count(0), count(1), count(2));
+    Ok(Differing {
+        inserted,
+        changed,
+        deleted,
+        named,
+    })
+}
+
+fn keys_of(items: &[Item]) -> Vec<i64> {
+    let mut keys: Vec<i64> = items.iter().map(|item| item.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Integer keys that the sketches have told.
+fn from_keys(work: &Work<'_>, difference: &Difference) -> String {
+    let shape = &work.plan.shape;
+    let key = quote::identifiers(&shape.key);
+    let carried = shape
+        .columns
+        .iter()
+        .find(|read| shape.key.contains(&read.column.name))
+        .map_or_else(
+            || "bigint".to_owned(),
+            |read| read.column.logical_type.to_string(),
+        );
+    let side = |items: &[Item], here: bool| {
+        let keys: Vec<String> = keys_of(items).iter().map(|key| format!("'{key}'")).collect();
+        format!(
+            "select unnest([{}]::bigint[])::{carried} as {key}, {here} as here, {} as there",
+            keys.join(","),
+            !here
+        )
+    };
+    format!(
+        "{}\nunion all\n{}",
+        side(&difference.ours, true),
+        side(&difference.theirs, false)
+    )
+}
+
+/// Rows whose hashes the sketches have told: each side is read again for their keys.
+fn from_hashes(
+    work: &Work<'_>,
+    partition: &PartitionPlan,
+    version: Option<i64>,
+    difference: &Difference,
+) -> String {
+    let shape = &work.plan.shape;
+    let (names, hash) = (quote::identifiers(&shape.key), row_hash(&work.plan.compared));
+    let side = |rows: &str, items: &[Item], here: bool| {
+        let hashes: Vec<String> = items.iter().map(|item| item.hash.to_string()).collect();
+        format!(
+            "select {names}, {here} as here, {} as there\nfrom {rows} as side\n\
+             where {hash} in (select unnest([{}]::ubigint[]))",
+            !here,
+            hashes.join(",")
+        )
+    };
+    let source = format!("(\n{}\n)", statement::indent(&partition.scan.sql, 2));
+    let mut parts = Vec::new();
+    if !difference.ours.is_empty() {
+        parts.push(side(&source, &difference.ours, true));
+    }
+    if !difference.theirs.is_empty() {
+        parts.push(side(&parity::rows(work, version), &difference.theirs, false));
+    }
+    parts.join("\nunion all\n")
+}
+
+/// Both sides joined by key and hash: for any number of differences, at the price of another reading of both. The join
+/// spills where it has to.
+fn by_join(work: &Work<'_>, partition: &PartitionPlan, version: Option<i64>) -> String {
+    let shape = &work.plan.shape;
+    let (names, hash) = (quote::identifiers(&shape.key), row_hash(&work.plan.compared));
+    let side = |rows: &str| format!("select {names}, {hash} as hash from {rows} as side");
+    let source = format!("(\n{}\n)", statement::indent(&partition.scan.sql, 2));
+    format!(
+        "select {names}, source.hash is not null as here, kept.hash is not null as there\n\
+         from ({}) as source\nfull join ({}) as kept using ({names})\nwhere source.hash is distinct from kept.hash",
+        side(&source),
+        side(&parity::rows(work, version))
+    )
+}
+
+/// A scan of those rows whose keys differ and that the source has.
+pub(crate) fn differing_rows(work: &Work<'_>, scan: &str) -> String {
+    let names = quote::identifiers(&work.plan.shape.key);
+    format!(
+        "select side.*\nfrom (\n{}\n) as side\nsemi join (select {names} from {DIFFERING} where here) as differing using ({names})",
+        statement::indent(scan, 2)
+    )
+}
+
+/// The keys that the destination alone has.
+pub(crate) fn gone_keys(work: &Work<'_>) -> String {
+    let names = quote::identifiers(&work.plan.shape.key);
+    format!("select {names} from {DIFFERING} where there and not here")
+}
+
+/// Takes those keys out of the table of differences whose row of the source meets `later`. `scan` yields at least the key
+/// and what `later` speaks of. Returns how many of them are new, and how many changed.
+pub(crate) fn drop_later(work: &Work<'_>, session: &Session, scan: &str, later: &str) -> Result<(u64, u64)> {
+    let names = quote::identifiers(&work.plan.shape.key);
+    let _callers = work.destination.engine().callers(1)?;
+    let sql = format!(
+        "create or replace temporary table pintail_later as\nselect {names}, there\nfrom {DIFFERING}\n\
+         semi join (select {names} from (\n{}\n) as side where {later}) as later using ({names})\nwhere here",
+        statement::indent(scan, 2)
+    );
+    session.batch(Call::new("look for rows that came after the last run"), &sql)?;
+    let rows = session.query(
+        Call::new("count the rows that came after the last run"),
+        "select count(*) filter (where not there), count(*) filter (where there) from pintail_later",
+    )?;
+    let count = |index| {
+        let number = rows.first().and_then(|row| row.integer(index));
+        number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
+    };
+    let sql = format!("delete from {DIFFERING} where ({names}) in (select ({names}) from pintail_later)");
+    session.batch(Call::new("leave later rows out"), &sql)?;
+    Ok((count(0), count(1)))
+}

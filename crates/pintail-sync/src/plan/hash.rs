@@ -1,0 +1,32 @@
+//! The plan of a comparison: every row of both sides, one change that makes them equal.
+//!
+//! What will differ is not known, so the plan has one partition, the whole table, and says how differences are looked for.
+//! A pass that looks for deleted rows is the same by keys alone.
+
+use super::{Choice, Draft, PipelinePlan, PlanKind, mark, standing};
+use crate::spec::{DeltaSpec, HashSpec};
+
+pub(super) fn plan(
+    draft: &Draft<'_>,
+    choice: Choice,
+    _settings: &HashSpec,
+    delta: Option<&DeltaSpec>,
+) -> PipelinePlan {
+    let hash = draft.hash(PlanKind::Hash, &choice.strategy, None);
+    let mut plan = draft.plan(choice, PlanKind::Hash, hash);
+    draft.compare(&mut plan);
+    mark::set(draft, &mut plan, delta);
+    plan
+}
+
+pub(super) fn plan_deletes(draft: &Draft<'_>, choice: Choice, delta: Option<&DeltaSpec>) -> PipelinePlan {
+    let hash = draft.hash(PlanKind::Deletes, &choice.strategy, None);
+    let mut plan = draft.plan(choice, PlanKind::Deletes, hash);
+    plan.compared.clone_from(&plan.shape.key);
+    draft.compare(&mut plan);
+    // It stays where it is.
+    plan.low = delta
+        .and_then(|delta| standing::of_source(&plan.pipeline, draft.facts, delta).ok())
+        .map(|standing| standing.value);
+    plan
+}

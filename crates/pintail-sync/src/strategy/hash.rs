@@ -1,0 +1,362 @@
+//! A comparison: both sides are read, and what differs is brought in by one commit, deletes included. A pass that looks for
+//! deletes alone compares keys, and brings no rows.
+//!
+//! The source is read in one snapshot, and the rows that differ are fetched in the very same. Nothing is written before
+//! all of them are staged and the guard has seen how many rows would go. A run that ends early begins again: reading is
+//! all that it had done.
+
+use std::time::Instant;
+
+use pintail_lake::{Call, Change, Session, StagedFile};
+use pintail_model::{ErrorKind, LeafChecksums, Range};
+
+use crate::compare::{self, Differing, Sides};
+use crate::error::{Error, Result};
+use crate::fetch::{self, Staged};
+use crate::guard::{self, Intent};
+use crate::keys;
+use crate::parity;
+use crate::plan::{PartitionPlan, PlanKind, statement};
+use crate::populate;
+use crate::progress::Phase;
+use crate::report::PartitionTime;
+use crate::snapshot::Snapshot;
+use crate::spec::DeletePolicy;
+use crate::state::{CommittedRecord, StoredWatermark};
+use crate::work::{Tally, Work};
+
+/// The plan's only partition.
+const POSITION: usize = 0;
+
+/// The whole table, in reports.
+const WHOLE: &str = "the whole table";
+
+pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
+    let plan = work.plan;
+    let partition = &plan.partitions[POSITION];
+    let began = Instant::now();
+    let version = work.destination.version(&work.destination.session()?)?;
+    let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1)?;
+    let session = &snapshot.sessions()[0];
+    let sides = compare::read(work, session, partition, version)?;
+    tally.rows_processed = sides.source.total().rows;
+    tally.partitions_processed = 1;
+    tally.parity.set_checksum(sides.source.total());
+    if sides.equal() {
+        snapshot.check(work.connector)?;
+        time(work, tally, began, None);
+        record(work, tally, &sides, Outcome::Equal)?;
+        return settle(work, tally, &sides, &sides.kept, 0).map(drop);
+    }
+    let differing = compare::locate(work, session, partition, version, &sides)?;
+    let change = take_up(work, tally, session, &sides, differing)?;
+    snapshot.check(work.connector)?;
+    drop(snapshot);
+    if change.staged.file.rows == 0 && change.going.is_empty() {
+        time(work, tally, began, None);
+        let kept = parity::compared_leaves(work, version, change.staying.first())?;
+        record(work, tally, &sides, Outcome::Equal)?;
+        return settle(work, tally, &sides, &kept, change.left).map(drop);
+    }
+    bring_in(work, tally, &sides, change, version, began)
+}
+
+/// What a run is about to do.
+struct Taken {
+    /// Rows of the source that differ and are to come in.
+    staged: Staged,
+    /// Rows of the source that are missing and are left to another run.
+    left: u64,
+    /// Keys of rows that go.
+    going: Vec<StagedFile>,
+    /// Keys of rows that stay although the source does not have them.
+    staying: Vec<StagedFile>,
+}
+
+/// Asks the guard, and stages what differs.
+fn take_up(
+    work: &Work<'_>,
+    tally: &mut Tally,
+    session: &Session,
+    sides: &Sides,
+    differing: Differing,
+) -> Result<Taken> {
+    let plan = work.plan;
+    let deletes = match plan.deletes.spec.policy {
+        DeletePolicy::Hard => true,
+        DeletePolicy::Ignore => false,
+    };
+    if deletes {
+        guard::check(
+            work,
+            &Intent {
+                differing: &differing,
+                there: sides.kept.total().rows,
+                here: sides.source.total().rows,
+            },
+        )?;
+    }
+    tally.notes.push(found(work, &differing));
+    if plan.append_only {
+        refuse_changes(work, &differing)?;
+    }
+    let staged = stage(work, session, &plan.partitions[POSITION], &differing)?;
+    let gone = stage_gone(work, session, &differing)?;
+    tally.bytes_staged += staged.file.bytes + gone.iter().map(|file| file.bytes).sum::<u64>();
+    let left = match plan.kind {
+        PlanKind::Deletes => differing.inserted,
+        _ => 0,
+    };
+    let (going, staying) = if deletes {
+        (gone, Vec::new())
+    } else {
+        (Vec::new(), gone)
+    };
+    Ok(Taken {
+        staged,
+        left,
+        going,
+        staying,
+    })
+}
+
+/// Commits, and compares the whole table once more.
+fn bring_in(
+    work: &Work<'_>,
+    tally: &mut Tally,
+    sides: &Sides,
+    taken: Taken,
+    version: Option<i64>,
+    began: Instant,
+) -> Result<()> {
+    let plan = work.plan;
+    let Taken {
+        staged,
+        left,
+        going,
+        staying,
+    } = taken;
+    let read_seconds = began.elapsed().as_secs_f64();
+    let files: Vec<StagedFile> = Some(staged.file.clone())
+        .filter(|file| file.rows > 0)
+        .into_iter()
+        .collect();
+    keys::check_joined(
+        work,
+        &files.iter().map(|file| file.path.as_path()).collect::<Vec<_>>(),
+    )?;
+    let change = Change::Upsert {
+        key: plan.shape.key.clone(),
+        newer: None,
+    };
+    // The newest entry of the ledger says how far the source was read, also one that does not move that.
+    let standing = tally.watermark.as_ref().map(|watermark| watermark.value);
+    let watermark = plan.watermark.or(standing);
+    let part = populate::part(work, &staged, files, staged.leaves.total(), watermark);
+    let (outcome, seconds) = populate::commit_without(work, tally, WHOLE, change, vec![part], going)?;
+    tally.partition_times.push(PartitionTime {
+        partition_id: plan.partitions[POSITION].id.clone(),
+        rows: tally.rows_processed,
+        read_seconds,
+        commit_seconds: Some(seconds),
+    });
+    record(work, tally, sides, Outcome::Repaired)?;
+    if !plan.parity {
+        return Ok(());
+    }
+    if outcome.snapshot.is_none() {
+        tally.uncompared += 1;
+        let note = "another process had committed this run, and it was not compared";
+        tally.notes.push(note.to_owned());
+        return Ok(());
+    }
+    let version = outcome.snapshot.filter(|_| version.is_some());
+    let kept = parity::compared_leaves(work, version, staying.first())?;
+    if settle(work, tally, sides, &kept, left)? {
+        work.state().compared(&plan.pipeline, work.run, POSITION)?;
+    }
+    Ok(())
+}
+
+/// Writes down how both sides compare in the end, where `left` rows of the source are expected to be missing; returns
+/// whether that is as it should be.
+fn settle(
+    work: &Work<'_>,
+    tally: &mut Tally,
+    sides: &Sides,
+    kept: &LeafChecksums,
+    left: u64,
+) -> Result<bool> {
+    if left > 0 && kept.total().rows + left == sides.source.total().rows {
+        tally.parity.add_equal(&sides.source, kept);
+        tally.uncompared += 1;
+        return Ok(true);
+    }
+    let equal = tally
+        .parity
+        .add_leaves(WHOLE, &sides.source, work.place.noun(), kept);
+    if !equal {
+        parity::differs(work, &tally.parity)?;
+    }
+    Ok(equal)
+}
+
+/// What a comparison led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Equal,
+    Repaired,
+}
+
+fn time(work: &Work<'_>, tally: &mut Tally, began: Instant, commit_seconds: Option<f64>) {
+    tally.partition_times.push(PartitionTime {
+        partition_id: work.plan.partitions[POSITION].id.clone(),
+        rows: tally.rows_processed,
+        read_seconds: began.elapsed().as_secs_f64(),
+        commit_seconds,
+    });
+}
+
+/// What differs, for people.
+fn found(work: &Work<'_>, differing: &Differing) -> String {
+    let noun = work.place.noun();
+    let Differing {
+        inserted,
+        changed,
+        deleted,
+        ..
+    } = differing;
+    match work.plan.kind {
+        PlanKind::Deletes if *inserted > 0 => format!(
+            "{deleted} rows of the {noun} are not in the source; {inserted} rows of the source are for the next run to bring"
+        ),
+        PlanKind::Deletes => format!("{deleted} rows of the {noun} are not in the source"),
+        _ => format!(
+            "the {noun} differed in {} rows: {inserted} were missing, {changed} were not as in the source, {deleted} are not in \
+             the source",
+            inserted + changed + deleted
+        ),
+    }
+}
+
+fn refuse_changes(work: &Work<'_>, differing: &Differing) -> Result<()> {
+    match differing.changed + differing.deleted {
+        0 => Ok(()),
+        rows => Err(Error::Update {
+            table: work.plan.table.clone(),
+            partition: work.plan.partitions[POSITION].id.clone(),
+            rows,
+        }),
+    }
+}
+
+/// Stages the rows of the source that differ: by their keys where they are few, and by another reading where not.
+fn stage(
+    work: &Work<'_>,
+    session: &Session,
+    partition: &PartitionPlan,
+    differing: &Differing,
+) -> Result<Staged> {
+    work.progress.phase(Phase::Reading);
+    let plan = work.plan;
+    let wanted = differing.inserted + differing.changed;
+    if plan.kind == PlanKind::Deletes || wanted == 0 {
+        return Ok(Staged {
+            position: POSITION,
+            file: StagedFile {
+                path: work.stage.file(&partition.id, 0),
+                rows: 0,
+                bytes: 0,
+            },
+            leaves: LeafChecksums::default(),
+            seconds: 0.0,
+        });
+    }
+    let mut rows = match (&differing.named, plan.shape.integer_key()) {
+        (Some(values), Some((_, source))) => {
+            let range = Range::Listed {
+                column: source.to_owned(),
+                values: values.clone(),
+            };
+            PartitionPlan::new(work.connector, &plan.relation, &plan.shape, range, None)
+        }
+        _ => {
+            let mut all = PartitionPlan::new(work.connector, &plan.relation, &plan.shape, Range::Whole, None);
+            all.scan.sql = compare::differing_rows(work, &all.scan.sql);
+            all
+        }
+    };
+    rows.id.clone_from(&partition.id);
+    let _callers = work.destination.engine().callers(1)?;
+    let staged = fetch::stage_rows(work, session, POSITION, &rows)?;
+    if staged.file.rows < wanted {
+        return Err(Error::Refused {
+            kind: ErrorKind::Internal,
+            message: format!(
+                "{wanted} keys of table \"{}\" differ, and {} rows of them were read",
+                plan.source_table, staged.file.rows
+            ),
+            hint: None,
+        });
+    }
+    Ok(staged)
+}
+
+/// Stages the keys of rows that are to go.
+fn stage_gone(work: &Work<'_>, session: &Session, differing: &Differing) -> Result<Vec<StagedFile>> {
+    if differing.deleted == 0 {
+        return Ok(Vec::new());
+    }
+    let plan = work.plan;
+    let attempt = work.state().attempt_of(&plan.pipeline, work.run, POSITION)?;
+    let path = work
+        .stage
+        .file(&format!("{}-gone", plan.partitions[POSITION].id), attempt);
+    work.loosen(&path);
+    let names: Vec<&str> = plan.shape.key.iter().map(String::as_str).collect();
+    let sql = statement::stage(&compare::gone_keys(work), &names, None, &path.to_string_lossy());
+    let rows = session.execute(Call::new("stage the keys of rows that go"), &sql)?;
+    let bytes = work.destination.secure(&path)?;
+    Ok(vec![StagedFile { path, rows, bytes }])
+}
+
+/// Writes down that both sides are the same now, and where a delta may go on.
+fn record(work: &Work<'_>, tally: &mut Tally, sides: &Sides, outcome: Outcome) -> Result<()> {
+    let plan = work.plan;
+    let session = work.destination.session()?;
+    let table_id = work.destination.table_id(&session, &plan.table)?;
+    let key = match outcome {
+        Outcome::Repaired => Some(work.key(&plan.partitions[POSITION])),
+        Outcome::Equal => work.newest_key.cloned(),
+    };
+    let at = work.clock.now();
+    let record = CommittedRecord {
+        rows: sides.source.total().rows,
+        empty: outcome == Outcome::Equal,
+        at,
+    };
+    let mut state = work.state();
+    state.committed(&plan.pipeline, work.run, POSITION, record, None)?;
+    let Some(cursor) = plan.shape.followed() else {
+        return Ok(());
+    };
+    let standing = tally.watermark.as_ref().map(|watermark| watermark.value);
+    let Some(value) = plan.watermark.or(standing) else {
+        return Ok(());
+    };
+    let watermark = StoredWatermark {
+        value,
+        column: cursor.source.clone(),
+        strategy: plan.strategy.clone(),
+        last_key: key,
+        table_id,
+        source: work.source_identity.to_owned(),
+    };
+    match plan.kind {
+        // Deleted rows say nothing of those that changed.
+        PlanKind::Deletes => state.keep_watermark(&plan.pipeline, &watermark, at)?,
+        _ => state.set_watermark(&plan.pipeline, &watermark, at)?,
+    }
+    tally.watermark = Some(watermark);
+    Ok(())
+}
