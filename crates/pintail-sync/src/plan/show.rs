@@ -404,7 +404,7 @@ impl fmt::Display for PipelinePlan {
             (PlanKind::Verify, _) => return writeln!(f, "\nand nothing else: neither side is changed"),
             (PlanKind::Full, _) => writeln!(f, "\nthen one commit for all partitions")?,
             (PlanKind::Deletes, _) => {
-                writeln!(f, "\nthen one commit of the deletes; none if there are none")?
+                writeln!(f, "\nthen one commit of the deletes; none if there are none")?;
             }
             (PlanKind::Hash, _) => writeln!(
                 f,

@@ -159,6 +159,9 @@ fn the_commands_of_a_sync_explain_themselves() {
           --no-parity
               Do not compare the two sides; the report then says `unproven`
 
+          --allow-deletes
+              Delete what is gone from the source, however much it is: for once, after a look at it
+
           --json
               Print the report (or the plan) as one JSON object
 
