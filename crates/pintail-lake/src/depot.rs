@@ -169,6 +169,21 @@ impl Depot {
         }
     }
 
+    /// Removes the folders between `folder` and a file that is gone, as far as they hold nothing. In a bucket there are
+    /// none.
+    pub fn remove_empty_folders(&self, folder: &Path, file: &Path) {
+        if !matches!(self, Self::Folder) {
+            return;
+        }
+        let between = file.ancestors().skip(1);
+        for path in between.take_while(|path| path.starts_with(folder) && *path != folder) {
+            // The system refuses those that hold something.
+            if std::fs::remove_dir(path).is_err() {
+                return;
+            }
+        }
+    }
+
     /// Writes a small file under a name that nobody has; `false` if somebody has it. Whoever finds it finds all of it.
     ///
     /// # Errors
@@ -176,13 +191,8 @@ impl Depot {
     pub fn create(&self, file: &Path, content: &[u8]) -> Result<bool> {
         match self {
             Self::Folder => {
-                let mut name = file.as_os_str().to_owned();
-                name.push(format!(".{}.part", std::process::id()));
-                let part = PathBuf::from(name);
-                let written = File::create(&part).and_then(|mut file| {
-                    file.write_all(content)?;
-                    file.sync_all()
-                });
+                let (part, mut begun) = begin(file)?;
+                let written = begun.write_all(content).and_then(|()| begun.sync_all());
                 let linked = written.and_then(|()| std::fs::hard_link(&part, file));
                 let _ = std::fs::remove_file(&part);
                 match linked {
@@ -228,6 +238,21 @@ impl Depot {
         copy_whole(file, copy).map_err(failed("copy", copy))?;
         Ok(true)
     }
+}
+
+/// Makes a file beside `file` that nobody else writes, in whatever thread, process or container they are.
+fn begin(file: &Path) -> Result<(PathBuf, File)> {
+    for number in 0_u32.. {
+        let mut name = file.as_os_str().to_owned();
+        name.push(format!(".{}-{number}.part", std::process::id()));
+        let part = PathBuf::from(name);
+        match File::options().write(true).create_new(true).open(&part) {
+            Ok(begun) => return Ok((part, begun)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed("create", &part)(error)),
+        }
+    }
+    unreachable!("a folder does not hold so many files")
 }
 
 fn copy_whole(file: &Path, copy: &Path) -> std::io::Result<()> {
