@@ -111,6 +111,10 @@ fn write_files(system: &str, files: &Files, f: &mut fmt::Formatter<'_>) -> fmt::
     if let Some(delimiter) = &delimiter {
         parameters.push(("delimiter", delimiter));
     }
+    let partition_by = files.partition_by.join(",");
+    if !partition_by.is_empty() {
+        parameters.push(("partition_by", &partition_by));
+    }
     write_parameters(&parameters, '?', f)
 }
 

@@ -96,6 +96,15 @@ impl Datastore {
         }
     }
 
+    /// The same files, with tables that are written in folders by the values of `columns`. Anything else stays as it is.
+    #[must_use]
+    pub fn partitioned_by(mut self, columns: &[String]) -> Self {
+        if let Connection::Files(files) = &mut self.connection {
+            files.partition_by = columns.to_vec();
+        }
+        self
+    }
+
     /// A path as this datastore means it.
     #[must_use]
     pub fn resolve_path(&self, path: &str) -> PathBuf {

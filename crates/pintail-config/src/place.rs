@@ -48,6 +48,9 @@ pub struct Files {
     pub format: Option<FileFormat>,
     /// What stands between the fields of CSV, if it is not told by the names either.
     pub delimiter: Option<char>,
+    /// Columns whose values become folders of tables that are written: `order_date=2026-11-21/`. Reading tells such
+    /// folders by their names.
+    pub partition_by: Vec<String>,
 }
 
 /// An option of a bucket, and the words for it.
@@ -118,6 +121,19 @@ pub(crate) fn delimiter(text: &str) -> Result<char, Reason> {
         _ => Err(Reason::new(
             "`delimiter` is neither one letter of ASCII nor `tab`",
         )),
+    }
+}
+
+/// Checks a `partition_by`: names of columns, each once.
+pub(crate) fn partition_by(columns: Vec<String>) -> Result<Vec<String>, Reason> {
+    let named = columns.iter().filter(|column| !column.is_empty());
+    if named.count() < columns.len() {
+        return Err(Reason::new("`partition_by` names a column without a name"));
+    }
+    let twice = |(place, column): &(usize, &String)| columns[..*place].contains(column);
+    match columns.iter().enumerate().find(twice) {
+        Some((_, column)) => Err(Reason::new(format!("`partition_by` names `{column}` twice"))),
+        None => Ok(columns),
     }
 }
 

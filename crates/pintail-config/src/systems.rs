@@ -26,9 +26,9 @@ pub(crate) enum Form {
     Database,
     /// `catalog`, `data_path`, `metadata_schema`, `schema`, and for a bucket its options with `s3_` before them.
     Lake,
-    /// `path`, `format` and `delimiter`.
+    /// `path`, `format`, `delimiter` and `partition_by`.
     Folder,
-    /// `bucket`, `prefix`, `format`, `delimiter` and the options of a bucket.
+    /// `bucket`, `prefix`, `format`, `delimiter`, `partition_by` and the options of a bucket.
     Bucket(Endpoint),
     /// Not built: any keys are taken, so that a configuration can be checked before its system arrives.
     Open,

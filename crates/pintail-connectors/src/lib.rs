@@ -16,6 +16,7 @@ mod distribution;
 pub mod duckdb;
 pub mod ducklake;
 mod engine_tables;
+mod expressions;
 pub mod files;
 mod guard;
 mod keys;

@@ -78,6 +78,11 @@ pub trait DestinationPlace: Send + Sync {
         None
     }
 
+    /// Columns that a table has to have to be laid out there.
+    fn needs(&self) -> &[String] {
+        &[]
+    }
+
     /// Whether two names of columns that differ only in case can stand in one table.
     fn tells_case_apart(&self) -> bool {
         false

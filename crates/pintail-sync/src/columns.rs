@@ -61,6 +61,9 @@ pub fn resolve(
         problems.extend(equal_names(&columns, place.noun()));
     }
     problems.extend(refused(&columns, place));
+    if problems.is_empty() {
+        problems.extend(missing(&columns, place));
+    }
     if columns.is_empty() && problems.is_empty() {
         problems.push(ColumnProblem {
             column: String::new(),
@@ -334,6 +337,26 @@ fn refused(columns: &[ColumnRead], place: &dyn DestinationPlace) -> Vec<ColumnPr
         })
     };
     columns.iter().filter_map(problem).collect()
+}
+
+/// Columns that the destination lays tables out by, and that are not written.
+fn missing(columns: &[ColumnRead], place: &dyn DestinationPlace) -> Vec<ColumnProblem> {
+    let written = || columns.iter().map(|read| read.column.name.as_str());
+    let needed = place
+        .needs()
+        .iter()
+        .filter(|needed| !written().any(|name| name == *needed));
+    needed
+        .map(|needed| ColumnProblem {
+            column: needed.clone(),
+            message: format!(
+                "the {} is partitioned by a column `{needed}`, which the table does not have there",
+                place.noun()
+            ),
+            hint: did_you_mean(needed, written()),
+            unknown: false,
+        })
+        .collect()
 }
 
 /// Where a destination does not tell names apart by case.

@@ -3,29 +3,33 @@
 use std::path::Path;
 
 use crate::datastore::Connection;
-use crate::decode::{Decoder, Fields, one_of, scalar, text};
+use crate::decode::{Decoder, Fields, list, one_of, scalar, text};
 use crate::location::Reason;
 use crate::node::Node;
-use crate::place::{BUCKET_OPTIONS, Bucket, FORMATS, Files, Owner, Place, delimiter};
+use crate::place::{BUCKET_OPTIONS, Bucket, FORMATS, Files, Owner, Place, delimiter, partition_by};
 use crate::systems::Endpoint;
 
 use super::Parts;
 
-/// `path`, `format` and `delimiter`.
+/// `path`, `format`, `delimiter` and `partition_by`.
 pub(super) fn folder(base: &Path, fields: &mut Fields<'_, '_>) -> Option<Parts> {
     let path = fields.required("path", text);
     let format = fields.optional("format", one_of("a format", FORMATS));
     let delimiter = fields.optional("delimiter", read_delimiter);
+    let partition_by = fields
+        .optional("partition_by", partition_columns)
+        .unwrap_or_default();
     let place = Place::Local(base.join(path?));
     let files = Files {
         place,
         format,
         delimiter,
+        partition_by,
     };
     Some((Connection::Files(files), None))
 }
 
-/// `bucket`, `prefix`, `format` and the options of a bucket.
+/// `bucket`, `prefix`, `format`, `delimiter`, `partition_by` and the options of a bucket.
 pub(super) fn bucket(endpoint: Endpoint, fields: &mut Fields<'_, '_>) -> Option<Parts> {
     let prefix = fields.optional("prefix", text);
     let bucket = fields.required("bucket", |node, decoder| {
@@ -38,13 +42,23 @@ pub(super) fn bucket(endpoint: Endpoint, fields: &mut Fields<'_, '_>) -> Option<
         fields.required("endpoint", text);
     }
     let delimiter = fields.optional("delimiter", read_delimiter);
+    let partition_by = fields
+        .optional("partition_by", partition_columns)
+        .unwrap_or_default();
     let bucket = take_options(Owner::Datastore, bucket, fields)?;
     let files = Files {
         place: Place::Bucket(bucket),
         format,
         delimiter,
+        partition_by,
     };
     Some((Connection::Files(files), None))
+}
+
+/// Reads the value of `partition_by:`, names of columns.
+pub fn partition_columns(node: &Node, decoder: &mut Decoder) -> Option<Vec<String>> {
+    let columns = list(text)(node, decoder)?;
+    reported(partition_by(columns), node, decoder)
 }
 
 fn read_delimiter(node: &Node, decoder: &mut Decoder) -> Option<char> {

@@ -19,8 +19,8 @@
 //! | `mysql` | `host`, `port`, `user`, `password`, `database` (or `dbname`), `socket`, `ssl_mode`, `ssl_ca`, … and `schema` |
 //! | `sqlite`, `duckdb` | `path`; for `duckdb` also `schema` |
 //! | `ducklake` | `catalog` (as in a URL), `data_path`, `metadata_schema`, `schema`; for a `data_path` in a bucket the keys of `s3` with `s3_` before them |
-//! | `files` | `path` (a folder or a pattern), `format` (`parquet`, `csv`, `json`), `delimiter` |
-//! | `s3`, `minio` | `bucket`, `prefix`, `endpoint`, `region`, `access_key_id`, `secret_access_key`, `session_token`, `url_style`, `use_ssl`, `format`, `delimiter` |
+//! | `files` | `path` (a folder or a pattern), `format` (`parquet`, `csv`, `json`), `delimiter`, `partition_by` |
+//! | `s3`, `minio` | `bucket`, `prefix`, `endpoint`, `region`, `access_key_id`, `secret_access_key`, `session_token`, `url_style`, `use_ssl`, `format`, `delimiter`, `partition_by` |
 //!
 //! A bucket also takes the words of other tools: `access_key`, `secret_key`, `aws_access_key_id` and so on. What it
 //! is not given is taken from the usual variables of AWS.
@@ -28,6 +28,8 @@
 //! Systems that are not built yet load with any keys, so that a file can name them before they arrive.
 
 mod bucket;
+
+pub use self::bucket::partition_columns;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

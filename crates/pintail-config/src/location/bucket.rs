@@ -5,20 +5,24 @@ use std::path::Path;
 use crate::location::query::Query;
 use crate::location::{Reason, decode, parse_path};
 use crate::nearest::nearest;
-use crate::place::{BUCKET_OPTIONS, Bucket, FORMATS, FileFormat, Files, Owner, Place, delimiter};
+use crate::place::{
+    BUCKET_OPTIONS, Bucket, FORMATS, FileFormat, Files, Owner, Place, delimiter, partition_by,
+};
 
 /// What every address of files takes.
-const OWN: [&str; 4] = ["table", "schema", "format", "delimiter"];
+const OWN: [&str; 5] = ["table", "schema", "format", "delimiter", "partition_by"];
 
 /// `folder/`, `folder/*.csv`, `//` + absolute path.
 pub(super) fn parse_folder(body: &str, mut query: Query, base: &Path) -> Result<Files, Reason> {
     let format = take_format(&mut query)?;
     let delimiter = take_delimiter(&mut query)?;
+    let partition_by = take_partition_by(&mut query)?;
     query.finish(&OWN)?;
     Ok(Files {
         place: Place::Local(parse_path(body, base)?),
         format,
         delimiter,
+        partition_by,
     })
 }
 
@@ -29,12 +33,14 @@ pub(super) fn parse_bucket(body: &str, mut query: Query) -> Result<Files, Reason
     take_options(&mut query, Owner::Datastore, &mut bucket)?;
     let options = BUCKET_OPTIONS.iter().map(|option| option.name);
     let delimiter = take_delimiter(&mut query)?;
+    let partition_by = take_partition_by(&mut query)?;
     let known: Vec<&str> = OWN.into_iter().chain(options).collect();
     query.finish(&known)?;
     Ok(Files {
         place: Place::Bucket(bucket),
         format,
         delimiter,
+        partition_by,
     })
 }
 
@@ -63,6 +69,14 @@ pub(super) fn refuse_options(query: &Query) -> Result<(), Reason> {
 
 fn take_delimiter(query: &mut Query) -> Result<Option<char>, Reason> {
     query.take("delimiter")?.map(|text| delimiter(&text)).transpose()
+}
+
+/// Columns with commas between them. A name with a comma can be written in a file only.
+fn take_partition_by(query: &mut Query) -> Result<Vec<String>, Reason> {
+    let Some(text) = query.take("partition_by")? else {
+        return Ok(Vec::new());
+    };
+    partition_by(text.split(',').map(|column| column.trim().to_owned()).collect())
 }
 
 fn take_format(query: &mut Query) -> Result<Option<FileFormat>, Reason> {

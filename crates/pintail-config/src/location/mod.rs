@@ -13,8 +13,8 @@
 //! | `files:folder/`, `files:folder/*.parquet` | a folder whose entries are tables, or files that are one table |
 //! | `s3://bucket/prefix/?region=…&endpoint=…` | the same in a bucket; `minio://` is the same and needs `endpoint` |
 //!
-//! Pintail takes its own keys `table`, `schema`, `format`, `delimiter`, `data_path` and `metadata_schema` out of the query;
-//! the rest belongs to the system. Everything is percent-decoded. The Postgres form is the one of libpq: IPv6 in brackets,
+//! Pintail takes its own keys `table`, `schema`, `format`, `delimiter`, `partition_by`, `data_path` and `metadata_schema` out of the
+//! query; the rest belongs to the system. Everything is percent-decoded. The Postgres form is the one of libpq: IPv6 in brackets,
 //! several hosts with commas, a socket as `postgres:///dbname?host=/folder`; MySQL has a socket as
 //! `mysql:///database?socket=/file`.
 //!

@@ -129,7 +129,7 @@ datastores:
   shop: {type: mysql, connection: {host: x, port: 3306, user: u, password: y, dbname: shop, ssl_ca: ca.pem}}
   local: {type: mysql, connection: {socket: /run/mysqld.sock, user: u, database: shop, schema: shop}}
   mart: {type: duckdb, connection: {path: mart.duckdb, schema: marts}}
-  exports: {type: files, connection: {path: exports/, delimiter: ';'}}
+  exports: {type: files, connection: {path: exports/, delimiter: ';', partition_by: [day, region]}}
   lines: {type: files, connection: {path: '/srv/logs/*.log', format: json}}
   amazon: {type: s3, connection: {bucket: x, prefix: /raw/, region: eu-north-1, aws_secret_access_key: y}}
   minio: {type: minio, connection: {bucket: x, endpoint: 'http://minio:9000', access_key: a, secret_key: b}}
@@ -138,7 +138,7 @@ datastores:
     connection: {catalog: 'sqlite:x', data_path: 's3://bucket/lake', s3_endpoint: minio:9000, s3_use_ssl: false}
 "), @r"
     amazon = s3://x/raw/?region=eu-north-1
-    exports = files:conf/exports/?delimiter=;
+    exports = files:conf/exports/?delimiter=;&partition_by=day,region
     lake = ducklake:sqlite:conf/x?data_path=s3://bucket/lake&s3_endpoint=minio:9000&s3_use_ssl=false
     lines = files:/srv/logs/*.log?format=json
     local = mysql://u@/shop?socket=/run/mysqld.sock

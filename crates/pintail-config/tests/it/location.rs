@@ -97,6 +97,7 @@ fn files_lie_in_folders_and_buckets() {
     assert_snapshot!(check("files:export/"), @"files:export/");
     assert_snapshot!(check("files:export/*.csv.gz?format=csv&table=orders"), @"files:export/*.csv.gz?format=csv table=orders");
     assert_snapshot!(check("files:export/orders.csv?delimiter=;"), @"files:export/orders.csv?delimiter=;");
+    assert_snapshot!(check("files:out/?partition_by=day,größe&format=json"), @"files:out/?format=json&partition_by=day,größe");
     assert_snapshot!(check("files:///srv/export/2026-*/part-%3F.parquet"), @"files:/srv/export/2026-*/part-%3F.parquet");
     assert_snapshot!(check("s3://bucket"), @"s3://bucket/");
     assert_snapshot!(check("s3://bucket/a b/**/*.parquet?region=eu-north-1&access_key_id=hunter2&secret_access_key=hunter2"), @"s3://bucket/a%20b/**/*.parquet?region=eu-north-1");
@@ -111,6 +112,8 @@ fn mistakes_in_addresses_of_files_are_named() {
     cannot read the location `files:x?format=cvs`: `format` is none of `parquet`, `csv` and `json`
       hint: did you mean `csv`?
     ");
+    assert_snapshot!(check("files:x?partition_by=a,,b"), @"cannot read the location `files:x?partition_by=a,,b`: `partition_by` names a column without a name");
+    assert_snapshot!(check("s3://b/x?partition_by=a,b,a"), @"cannot read the location `s3://b/x?partition_by=a,b,a`: `partition_by` names `a` twice");
     assert_snapshot!(check("files:x?delimiter=%3B%3B"), @"cannot read the location `files:x?delimiter=%3B%3B`: `delimiter` is neither one letter of ASCII nor `tab`");
     assert_snapshot!(check("files:x?region=eu"), @"cannot read the location `files:x?region=eu`: parameter `region` is not known");
     assert_snapshot!(check("s3:bucket/x"), @r"

@@ -30,6 +30,7 @@ use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::{CursorType, ErrorKind, LogicalType, Range, Secret, TableName};
 
 use self::catalog::Catalog;
+use crate::expressions;
 
 /// A DuckDB file.
 #[derive(Debug)]
@@ -124,6 +125,15 @@ impl Connector for DuckDbSource {
 
     fn reads_queries(&self) -> bool {
         true
+    }
+
+    fn expression_types(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+    ) -> Result<Vec<(String, Option<LogicalType>)>> {
+        expressions::types(session, &scan::from(alias, relation), relation, types::home)
     }
 
     fn read_point(

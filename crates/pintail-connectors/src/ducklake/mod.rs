@@ -21,6 +21,7 @@ use pintail_model::{CursorType, ErrorKind, LogicalType, Range, TableName};
 
 use crate::duckdb::catalog::Catalog;
 use crate::duckdb::{begin, scan, types};
+use crate::expressions;
 
 /// The schema of Pintail's own tables in a lake.
 const OWN_SCHEMA: &str = "pintail";
@@ -106,6 +107,15 @@ impl Connector for LakeSource {
 
     fn reads_queries(&self) -> bool {
         true
+    }
+
+    fn expression_types(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+    ) -> Result<Vec<(String, Option<LogicalType>)>> {
+        expressions::types(session, &scan::from(alias, relation), relation, types::home)
     }
 
     fn read_point(

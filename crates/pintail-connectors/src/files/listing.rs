@@ -9,6 +9,8 @@ use pintail_lake::depot::Depot;
 use pintail_lake::{Error, Result};
 use pintail_storage::Store;
 
+use super::manifest::Manifest;
+
 /// Where files are looked for.
 pub(super) enum Shelf {
     /// A folder, a file or a pattern.
@@ -26,12 +28,14 @@ pub(super) struct Found {
 }
 
 /// The files of a table, by the name that the engine opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Listing {
     pub(super) format: FileFormat,
     /// What partitions in folders are relative to.
     pub(super) base: String,
     pub(super) files: BTreeMap<String, Found>,
+    /// What Pintail wrote down of them, if they are a table of its own.
+    pub(super) manifest: Option<Manifest>,
 }
 
 impl Shelf {
@@ -61,7 +65,7 @@ impl Shelf {
                 let prefix = folder.strip_prefix(&store.url("")).unwrap_or(folder);
                 for object in store.list(prefix)? {
                     let inside = object.key.strip_prefix(prefix).unwrap_or(&object.key);
-                    if object.bytes > 0 && !inside.split('/').any(hidden) {
+                    if object.bytes > 0 && !inside.split('/').any(left_out) {
                         let file = Found {
                             bytes: object.bytes,
                             tag: object.etag,
@@ -123,6 +127,11 @@ pub(super) fn hidden(part: &str) -> bool {
     part.starts_with(['.', '_'])
 }
 
+/// The same for a part of a path that was found: the folder of a value may be named after a column `_id`.
+fn left_out(part: &str) -> bool {
+    hidden(part) && !part.contains('=')
+}
+
 fn walk(folder: &Path, files: &mut BTreeMap<String, Found>) -> Result<()> {
     let failed = |source| Error::File {
         action: "list",
@@ -138,7 +147,7 @@ fn walk(folder: &Path, files: &mut BTreeMap<String, Found>) -> Result<()> {
         let path = entry.map_err(failed)?.path();
         if path
             .file_name()
-            .is_some_and(|name| hidden(&name.to_string_lossy()))
+            .is_some_and(|name| left_out(&name.to_string_lossy()))
         {
             continue;
         }

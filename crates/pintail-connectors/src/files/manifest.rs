@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! orders/part-20261121_003011_abc123-1.parquet      data; whatever a manifest does not name is no part of the table
+//! orders/day=2026-11-21/part-….csv                  the same in another layout
 //! orders/_pintail/manifest-000000000007.json        the table after its 7th commit
 //! orders/_pintail/stage/<run>/…                      what a run has staged
 //! ```
@@ -12,16 +13,19 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use pintail_lake::depot::Depot;
 use pintail_lake::{Error, LedgerEntry, Result};
-use pintail_model::{Checksum, Column, CursorValue, ErrorKind, PartitionKey, RunId};
+use pintail_model::{Checksum, Column, CursorValue, ErrorKind, PartitionKey, RunId, TableName};
 use serde::{Deserialize, Serialize};
+
+use super::layout::Layout;
 
 /// The folder of what is no data, below a table's folder.
 pub(super) const FOLDER: &str = "_pintail";
 
 /// What this release writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const PREFIX: &str = "manifest-";
 const SUFFIX: &str = ".json";
@@ -37,8 +41,14 @@ pub(super) struct Manifest {
     pub(super) version: i64,
     /// Its columns.
     pub(super) columns: Vec<Column>,
+    /// How its files are laid out.
+    #[serde(flatten)]
+    pub(super) layout: Layout,
     /// Its data.
     pub(super) files: Vec<DataFile>,
+    /// Files that were its data, and that stay for a while for whoever reads by an older manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) retired: Vec<Retired>,
     /// The ledger: every partition that was ever committed, the newest last.
     pub(super) committed: Vec<Entry>,
 }
@@ -50,6 +60,19 @@ pub(super) struct DataFile {
     pub(super) path: String,
     pub(super) rows: u64,
     pub(super) bytes: u64,
+    /// The values of its folders, as texts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) partition: Vec<Option<String>>,
+}
+
+/// A file that stays for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Retired {
+    /// Relative to the table's folder.
+    pub(super) path: String,
+    pub(super) bytes: u64,
+    /// When it may go.
+    pub(super) until: Timestamp,
 }
 
 /// An entry of the ledger.
@@ -68,13 +91,15 @@ pub(super) struct Entry {
 
 impl Manifest {
     /// A table that nothing was committed to yet.
-    pub(super) fn empty(table_id: i64, columns: &[Column]) -> Self {
+    pub(super) fn empty(table_id: i64, columns: &[Column], layout: &Layout) -> Self {
         Self {
             pintail_manifest: FORMAT,
             table_id,
             version: 0,
             columns: columns.to_vec(),
+            layout: layout.clone(),
             files: Vec::new(),
+            retired: Vec::new(),
             committed: Vec::new(),
         }
     }
@@ -134,6 +159,11 @@ impl Manifest {
         self.committed.iter().any(|entry| entry.key == *key)
     }
 
+    /// Whether a file is of the table, or stays for a while.
+    pub(super) fn keeps(&self, path: &str) -> bool {
+        self.files.iter().any(|file| file.path == path) || self.retired.iter().any(|file| file.path == path)
+    }
+
     pub(super) fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
     }
@@ -175,6 +205,21 @@ pub(super) fn remove_old(depot: &Depot, table_folder: &Path, newest: i64, kept: 
         .into_iter()
         .filter(|(number, _)| *number + kept <= newest);
     old.into_iter().try_for_each(|(_, path)| depot.remove(&path))
+}
+
+/// The table whose manifest that is, of those below the folder `above`.
+pub(super) fn table_of(above: &Path, file: &Path) -> Option<TableName> {
+    let name = file.file_name()?.to_str()?;
+    let folder = file.parent()?;
+    if !name.starts_with(PREFIX) || folder.file_name()? != FOLDER {
+        return None;
+    }
+    let inside = folder.parent()?.strip_prefix(above).ok()?.to_str()?;
+    match inside.split('/').collect::<Vec<_>>().as_slice() {
+        [table] if !table.is_empty() => Some(TableName::bare(*table)),
+        [schema, table] => Some(TableName::new(*schema, *table)),
+        _ => None,
+    }
 }
 
 fn newest_path(depot: &Depot, table_folder: &Path) -> Result<Option<PathBuf>> {

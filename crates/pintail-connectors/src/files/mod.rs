@@ -14,15 +14,20 @@
 //! is text as it stands there, unless the pipeline declares what it is, and a value that does not fit then fails the
 //! scan. JSON has a few: see [`json`].
 //!
-//! A folder that Pintail wrote is read by its [manifest].
+//! A folder that Pintail wrote is read by its [manifest], in the types that were written.
+//!
+//! **Joins, filters and expressions** are SQL of the engine, over tables of the same folder. Columns of CSV are texts there.
 //!
 //! **Limits.** No key can be told, so a delta needs `unique_column`. A range costs a pass over the files.
 
+mod codec;
 mod destination;
 mod json;
+mod layout;
 mod listing;
 mod manifest;
 mod relation;
+mod rows;
 mod scan;
 mod table;
 mod types;
@@ -44,9 +49,10 @@ use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::{CursorType, ErrorKind, LogicalType, Range, Secret, TableName, checksum};
 use pintail_storage::{BucketSettings, Store};
 
-pub use self::destination::FilesPlace;
+pub use self::destination::{FilesMaintenance, FilesPlace};
 use self::listing::{Listing, Shelf};
 use crate::bucket::settings;
+use crate::expressions;
 
 /// Files in a folder or in a bucket.
 #[derive(Debug)]
@@ -194,6 +200,19 @@ impl Connector for FilesSource {
         types::reads_as(column.logical_type, wanted)
     }
 
+    fn reads_queries(&self) -> bool {
+        true
+    }
+
+    fn expression_types(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+    ) -> Result<Vec<(String, Option<LogicalType>)>> {
+        expressions::types(session, &relation::from(alias, relation), relation, types::home)
+    }
+
     fn read_point(
         &self,
         session: &Session,
@@ -204,7 +223,7 @@ impl Connector for FilesSource {
     ) -> Result<ReadPoint> {
         let cursor_max = match cursor_type {
             CursorType::Integer => {
-                let sql = scan::largest(alias, &relation.table, cursor);
+                let sql = scan::largest(alias, relation, cursor);
                 let rows = session.query(Call::new("read the largest value of the cursor"), &sql)?;
                 rows.first().and_then(|row| row.integer(0))
             }
@@ -241,9 +260,8 @@ impl Connector for FilesSource {
     }
 
     fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {
-        let table = &relation.table;
-        let listing = self.remembered(table);
-        scan::count(alias, table, range, listing.as_ref())
+        let listing = self.remembered(&relation.table);
+        scan::count(alias, relation, range, listing.as_ref())
     }
 }
 

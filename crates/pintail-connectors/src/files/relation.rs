@@ -1,17 +1,34 @@
 //! The files of a table as a view of the engine: exactly those that were listed, by name.
 //!
 //! The view holds values in the types that the files have: those of Parquet, text for CSV, and for JSON what
-//! [`json`](super::json) found in it.
+//! [`json`](super::json) found in it; of a table that Pintail wrote, in the types that were written.
+
+use std::path::Path;
 
 use pintail_config::FileFormat;
 use pintail_lake::connector::SourceColumn;
 use pintail_lake::quote::{identifier, literal, plain_path};
+use pintail_lake::relation::{Dialect, Relation};
 use pintail_lake::{Call, Error, Result, Session};
-use pintail_model::{ErrorKind, TableName};
+use pintail_model::{Column, ErrorKind, TableName};
 
 use super::json;
 use super::listing::Listing;
+use super::manifest::Manifest;
+use super::rows::{LINES, Rows};
 use super::types::home;
+
+/// A table as a part of a statement: its view, or a query over it.
+pub(super) fn from(alias: &str, relation: &Relation) -> String {
+    let name = |table: &TableName| view(alias, table);
+    let dialect = Dialect {
+        identifier: &identifier,
+        table: &name,
+    };
+    relation
+        .derived(&dialect, &[])
+        .unwrap_or_else(|| name(&relation.table))
+}
 
 /// The name of a table's view.
 pub(super) fn view(alias: &str, table: &TableName) -> String {
@@ -29,6 +46,9 @@ pub(super) fn install(
 ) -> Result<Vec<SourceColumn>> {
     let label = format!("read the files of table \"{table}\"");
     let call = Call::new(&label);
+    if let Some(manifest) = &listing.manifest {
+        return install_own(session, call, &view(alias, table), listing, manifest);
+    }
     if listing.format == FileFormat::Parquet {
         check_types(session, table, listing)?;
     }
@@ -58,8 +78,37 @@ pub(super) fn install(
     Ok(rows.iter().map(column).collect())
 }
 
+/// The same for a table that Pintail wrote: its columns are those that were written, whatever a format makes of them.
+fn install_own(
+    session: &Session,
+    call: Call<'_>,
+    view: &str,
+    listing: &Listing,
+    manifest: &Manifest,
+) -> Result<Vec<SourceColumn>> {
+    let rows = Rows::of(Path::new(&listing.base), manifest).relation();
+    session.batch(
+        call,
+        &format!("create or replace view {view} as select * from {rows}"),
+    )?;
+    let column = |column: &Column| SourceColumn {
+        name: column.name.clone(),
+        source_type: column.logical_type.to_string(),
+        logical_type: Some(column.logical_type),
+        carrier: None,
+        origin: column.origin.clone(),
+        nullable: column.nullable,
+        identity: None,
+        histogram: Vec::new(),
+    };
+    Ok(manifest.columns.iter().map(column).collect())
+}
+
 /// How many rows there are, where the files say so.
 pub(super) fn rows(session: &Session, listing: &Listing) -> Result<Option<u64>> {
+    if let Some(manifest) = &listing.manifest {
+        return Ok(Some(manifest.rows()));
+    }
     if listing.format != FileFormat::Parquet {
         return Ok(None);
     }
@@ -90,7 +139,7 @@ fn source(session: &Session, listing: &Listing, delimiter: Option<char>) -> Resu
         // empty is NULL, and one in quotes is an empty text.
         FileFormat::Csv => format!(
             "read_csv({names}, all_varchar = true, header = true, delim = {}, quote = '\"', escape = '\"', skip = 0, \
-             nullstr = '', allow_quoted_nulls = false, union_by_name = true, {})",
+             nullstr = '', allow_quoted_nulls = false, union_by_name = true, {LINES}, {})",
             literal(&delimiter.unwrap_or_else(|| usual_delimiter(listing)).to_string()),
             hive(listing)
         ),

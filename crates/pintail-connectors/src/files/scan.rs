@@ -1,12 +1,13 @@
-//! The SELECT that reads a range of a view over files.
+//! The SELECT that reads a range of a view over files, or of a query over such views.
 
 use pintail_config::FileFormat;
 use pintail_lake::connector::{Scan, ScanRequest, SourceColumn};
 use pintail_lake::quote::{self, identifier};
-use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType, Range, TableName};
+use pintail_lake::relation::Relation;
+use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType, Range};
 
 use super::listing::Listing;
-use super::relation::{footer_count, view};
+use super::relation::{footer_count, from};
 use crate::guard::Guards;
 use crate::keys::{self, Compared, Form, Keys};
 use crate::text;
@@ -30,32 +31,43 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
         sql: format!(
             "select\n  {}\nfrom {} as t{clause}",
             columns.join(",\n  "),
-            view(alias, &request.relation.table)
+            from(alias, &request.relation)
         ),
         pushed_down: None,
     }
 }
 
-/// A count of its own: for whole tables of Parquet, what the files themselves say.
-pub(super) fn count(alias: &str, table: &TableName, range: &Range, listing: Option<&Listing>) -> String {
-    let parquet = listing.filter(|listing| listing.format == FileFormat::Parquet);
-    if let (Range::Whole, Some(listing)) = (range, parquet) {
-        return footer_count(listing);
+/// A count of its own: for whole tables of Parquet, what the files themselves say, and for tables that Pintail wrote, what
+/// it wrote down.
+pub(super) fn count(alias: &str, relation: &Relation, range: &Range, listing: Option<&Listing>) -> String {
+    let listing = listing.filter(|_| *range == Range::Whole && relation.query.is_none());
+    match listing {
+        Some(listing) if listing.format == FileFormat::Parquet && !listing.files.is_empty() => {
+            return footer_count(listing);
+        }
+        Some(Listing {
+            manifest: Some(manifest),
+            ..
+        }) => return format!("select {}::bigint as rows", manifest.rows()),
+        _ => {}
     }
     let mut guards = Guards::default();
     let clause = match condition(range, &mut guards) {
         Some(condition) => guards.clause_with(&condition),
         None => String::new(),
     };
-    format!("select count(*) as rows from {} as t{clause}", view(alias, table))
+    format!(
+        "select count(*) as rows from {} as t{clause}",
+        from(alias, relation)
+    )
 }
 
 /// The largest value of a column of integers.
-pub(super) fn largest(alias: &str, table: &TableName, column: &str) -> String {
+pub(super) fn largest(alias: &str, relation: &Relation, column: &str) -> String {
     format!(
         "select max(try_cast(t.{} as bigint)) from {} as t",
         identifier(column),
-        view(alias, table)
+        from(alias, relation)
     )
 }
 

@@ -17,7 +17,7 @@ use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::{ErrorKind, TableName};
 
 use super::listing::{Found, Listing, Shelf, hidden};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, table_of};
 use crate::missing::missing_table;
 
 /// Ends of names, and the format that they stand for. Each may be followed by one of [`PACKED`].
@@ -45,14 +45,34 @@ pub(super) fn list(
     address: &str,
 ) -> Result<Listing> {
     let place = shelf.text();
-    let (base, mut files) = if pattern(&place) {
-        (literal_folder(&place), matching(session, shelf, &place)?)
+    let (base, mut files, manifest) = if pattern(&place) {
+        (literal_folder(&place), matching(session, shelf, &place)?, None)
     } else if let Some(file) = shelf.file(place.trim_end_matches('/'))? {
         let name = place.trim_end_matches('/').to_owned();
-        (literal_folder(&name), BTreeMap::from([(name, file)]))
+        (literal_folder(&name), BTreeMap::from([(name, file)]), None)
     } else {
         in_folder(shelf, &place, format, table)?
     };
+    if let Some(manifest) = manifest {
+        let written = manifest.layout.format;
+        if let Some(asked) = format.filter(|asked| *asked != written) {
+            return Err(Error::refused(
+                ErrorKind::Invalid,
+                format!(
+                    "the files of table \"{table}\" are `{}`, and `format` says `{}`",
+                    written.word(),
+                    asked.word()
+                ),
+                "Leave `format` out: Pintail wrote down what it wrote.",
+            ));
+        }
+        return Ok(Listing {
+            format: written,
+            base,
+            files,
+            manifest: Some(manifest),
+        });
+    }
     if files.is_empty() {
         let known: Vec<TableName> = tables(shelf, format)?
             .into_iter()
@@ -64,7 +84,12 @@ pub(super) fn list(
         Some(format) => format,
         None => one_format(table, &mut files)?,
     };
-    Ok(Listing { format, base, files })
+    Ok(Listing {
+        format,
+        base,
+        files,
+        manifest: None,
+    })
 }
 
 /// Lists the tables.
@@ -72,40 +97,55 @@ pub(super) fn tables(shelf: &Shelf, format: Option<FileFormat>) -> Result<Vec<Li
     let place = shelf.text();
     if pattern(&place) || shelf.file(place.trim_end_matches('/'))?.is_some() {
         let name = name_of(&place);
-        return Ok(vec![listed(name)]);
+        return Ok(vec![listed(TableName::bare(name))]);
     }
     let folder = format!("{}/", place.trim_end_matches('/'));
+    let above = Path::new(&folder);
+    let notes = shelf.depot().below(above)?;
+    let own: BTreeSet<TableName> = notes
+        .iter()
+        .filter_map(|file| table_of(above, &file.path))
+        .collect();
     let mut names = BTreeSet::new();
     for file in shelf.below(&folder)?.keys() {
         let inside = file.strip_prefix(&folder).unwrap_or(file);
         let known = format_of(inside).is_some() || format.is_some();
-        if let Some(name) = inside.split('/').next().filter(|_| known) {
+        // What Pintail wrote is a table of its own name, and its files are no others.
+        let written = own.iter().any(|table| {
+            let name: Vec<&str> = table
+                .schema
+                .iter()
+                .chain([&table.table])
+                .map(String::as_str)
+                .collect();
+            inside.starts_with(&format!("{}/", name.join("/")))
+        });
+        if let Some(name) = inside.split('/').next().filter(|_| known && !written) {
             let stem = if inside.contains('/') { name } else { stem(name) };
-            names.insert(stem.to_owned());
+            names.insert(TableName::bare(stem));
         }
     }
+    names.extend(own);
     Ok(names.into_iter().map(listed).collect())
 }
 
-fn listed(name: String) -> ListedTable {
+fn listed(name: TableName) -> ListedTable {
     ListedTable {
-        name: TableName::bare(name),
+        name,
         kind: TableKind::Table,
     }
 }
 
-/// The files of a table in a folder of tables, and what their partitions are relative to.
-fn in_folder(
-    shelf: &Shelf,
-    place: &str,
-    format: Option<FileFormat>,
-    table: &TableName,
-) -> Result<(String, BTreeMap<String, Found>)> {
+/// What was found of a table: what its partitions are relative to, its files, and its manifest if Pintail wrote it.
+type Finding = (String, BTreeMap<String, Found>, Option<Manifest>);
+
+/// The files of a table in a folder of tables.
+fn in_folder(shelf: &Shelf, place: &str, format: Option<FileFormat>, table: &TableName) -> Result<Finding> {
     let mut stem = place.trim_end_matches('/').to_owned();
     for part in table.schema.iter().chain([&table.table]) {
         // A name is one part of a path and leads nowhere else.
         if part.is_empty() || part.contains('/') || hidden(part) {
-            return Ok((stem, BTreeMap::new()));
+            return Ok((stem, BTreeMap::new(), None));
         }
         stem = format!("{stem}/{part}");
     }
@@ -122,12 +162,13 @@ fn in_folder(
     }
     if files.is_empty() {
         stem.push('/');
-        files = match Manifest::newest(&shelf.depot(), Path::new(&stem))? {
-            Some(manifest) => of_manifest(shelf, table, &stem, manifest)?,
-            None => shelf.below(&stem)?,
-        };
+        if let Some(manifest) = Manifest::newest(&shelf.depot(), Path::new(&stem))? {
+            let (files, manifest) = of_manifest(shelf, table, &stem, manifest)?;
+            return Ok((stem, files, Some(manifest)));
+        }
+        files = shelf.below(&stem)?;
     }
-    Ok((stem, files))
+    Ok((stem, files, None))
 }
 
 /// The files of a table that Pintail wrote. A commit that takes place meanwhile removes files that it replaced: then its
@@ -137,7 +178,7 @@ fn of_manifest(
     table: &TableName,
     folder: &str,
     mut manifest: Manifest,
-) -> Result<BTreeMap<String, Found>> {
+) -> Result<(BTreeMap<String, Found>, Manifest)> {
     loop {
         let mut files = shelf.below(folder)?;
         let named: BTreeSet<String> = manifest
@@ -147,7 +188,7 @@ fn of_manifest(
             .collect();
         files.retain(|name, _| named.contains(name));
         let Some(missing) = named.iter().find(|name| !files.contains_key(*name)) else {
-            return Ok(files);
+            return Ok((files, manifest));
         };
         match Manifest::newest(&shelf.depot(), Path::new(folder))? {
             Some(newer) if newer.version > manifest.version => manifest = newer,

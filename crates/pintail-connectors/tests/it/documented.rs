@@ -8,6 +8,7 @@ use std::path::Path;
 use pintail_testkit::conformance::{Attached, Fixture};
 
 use crate::duckdb::fixture::DuckDbFixture;
+use crate::files::fixture::FilesFixture;
 use crate::postgres::fixture::PostgresFixture;
 use crate::sqlite::fixture::SqliteFixture;
 
@@ -24,6 +25,11 @@ fn types_of_sqlite_become_what_the_documentation_says() {
 #[test]
 fn types_of_duckdb_become_what_the_documentation_says() {
     check("DuckDB", &DuckDbFixture::new());
+}
+
+#[test]
+fn types_of_files_become_what_the_documentation_says() {
+    check("Files", &FilesFixture::in_folder());
 }
 
 fn check(system: &str, fixture: &dyn Fixture) {

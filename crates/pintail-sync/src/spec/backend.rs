@@ -27,6 +27,9 @@ pub struct BackendSpec {
     /// `supports_update`: whether rows that are in the destination may be changed or removed. Default `true`. With
     /// `false` rows are only ever added.
     pub supports_update: Option<bool>,
+    /// `partition_by`: columns of the destination whose values become folders, where it consists of files. Default: what
+    /// the datastore says.
+    pub partition_by: Option<Vec<String>>,
 }
 
 /// One entry of `join`.
@@ -112,12 +115,13 @@ fn read(
     });
     let table = read_table(&mut fields);
     let alias = fields.optional("alias", text);
-    let (mut joins, filters, supports_update) = match side {
+    let (mut joins, filters, supports_update, partition_by) = match side {
         Side::Source => {
             let joins = fields.optional("join", list(read_join));
             let filters = fields.optional("filters", list(snippet));
             fields.refuse("supports_update", "belongs to the destination");
-            (joins.unwrap_or_default(), filters.unwrap_or_default(), None)
+            fields.refuse("partition_by", "belongs to the destination");
+            (joins.unwrap_or_default(), filters.unwrap_or_default(), None, None)
         }
         Side::Destination => {
             fields.refuse("join", "belongs to the source");
@@ -126,6 +130,7 @@ fn read(
                 Vec::new(),
                 Vec::new(),
                 fields.optional("supports_update", boolean),
+                read_partition_by(&mut fields, datastore),
             )
         }
     };
@@ -146,7 +151,17 @@ fn read(
         joins,
         filters,
         supports_update,
+        partition_by,
     })
+}
+
+/// `partition_by`, which only files have.
+fn read_partition_by(fields: &mut Fields<'_, '_>, datastore: Option<&Datastore>) -> Option<Vec<String>> {
+    if datastore.is_some_and(|datastore| datastore.files().is_none()) {
+        fields.refuse("partition_by", "belongs to a destination of files");
+        return None;
+    }
+    fields.optional("partition_by", pintail_config::datastores::partition_columns)
 }
 
 /// `table` and `schema`. With a `schema` the table's name is taken as it stands, dots included.

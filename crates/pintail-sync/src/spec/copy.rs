@@ -81,5 +81,6 @@ fn backend(datastore: &Datastore, table: TableName) -> BackendSpec {
         joins: Vec::new(),
         filters: Vec::new(),
         supports_update: None,
+        partition_by: None,
     }
 }

@@ -104,9 +104,14 @@ fn assemble(mut spec: PipelineSpec, datastores: &Datastores, file: &Path) -> Loa
             .expect("names of datastores were checked")
             .clone()
     };
+    let destination = named(&spec.destination.datastore);
+    let destination = match &spec.destination.partition_by {
+        Some(columns) => destination.partitioned_by(columns),
+        None => destination,
+    };
     LoadedPipeline {
         source: named(&spec.source.datastore),
-        destination: named(&spec.destination.datastore),
+        destination,
         spec,
         file: file.to_owned(),
         datastores_file: datastores.file.clone(),

@@ -43,6 +43,7 @@ pub(crate) fn backend(system: &str, table: &str) -> BackendSpec {
         joins: Vec::new(),
         filters: Vec::new(),
         supports_update: None,
+        partition_by: None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `pintail lake`: looks after a lake.
+//! `pintail lake`: looks after a lake, or after a folder of tables that Pintail wrote.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,11 +7,12 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use pintail_config::nearest::did_you_mean;
 use pintail_config::{Datastore, Datastores, Location};
+use pintail_connectors::files::{FilesMaintenance, FilesPlace};
 use pintail_connectors::registry;
 use pintail_lake::{
     Access, Compacted, Engine, EngineSettings, Lake, Maintained, Maintenance, TableMaintained,
 };
-use pintail_model::{ErrorKind, TableName};
+use pintail_model::{Clock, ErrorKind, RunId, SystemClock, TableName};
 
 use super::Outcome;
 use crate::confirm::confirmed;
@@ -21,7 +22,7 @@ use crate::project::{Project, variable};
 use crate::terminal::{self, Palette, Tone};
 use crate::{ages, numbers};
 
-/// Look after a lake.
+/// Look after a lake, or after tables in files.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -35,20 +36,25 @@ enum Action {
     /// Every row stays as it is. Commits of runs go on meanwhile: each waits for one step at most. Snapshots are kept
     /// unless `--expire-older-than` says how old they may be; what has expired cannot be read with `at (version => n)` any
     /// more. Tables whose rows another program keeps in the catalogue are left alone, and so is Pintail's ledger.
+    ///
+    /// Of tables in files, small files of a folder become one, which is read again and compared before it counts. The
+    /// replaced ones go at once, since whoever reads all files of a folder would see their rows twice; with
+    /// `--clean-older-than` they stay that long for whoever reads by an older manifest.
     #[command(
         verbatim_doc_comment,
         after_help = "\
 Examples:
   pintail lake maintain 'ducklake:sqlite:lake.sqlite?data_path=lake' --dry-run
   pintail lake maintain lake --expire-older-than 30d --yes
-  pintail lake maintain lake --table shop.orders"
+  pintail lake maintain lake --table shop.orders
+  pintail lake maintain files:exports/ --dry-run"
     )]
     Maintain(Maintain),
 }
 
 #[derive(Debug, Args)]
 struct Maintain {
-    /// The lake: its URL, or its name in `datastores.yaml`
+    /// The lake, or the folder or bucket: its URL, or its name in `datastores.yaml`
     #[arg(value_name = "LAKE")]
     lake: String,
     /// Only compact this table; snapshots and old files belong to the whole lake and are left alone
@@ -57,9 +63,9 @@ struct Maintain {
     /// Expire snapshots that are older, as `30d`; the newest stays [default: keep all]
     #[arg(long, value_name = "AGE", value_parser = ages::parse)]
     expire_older_than: Option<Duration>,
-    /// Remove files that no snapshot has needed for so long
-    #[arg(long, value_name = "AGE", default_value = "1d", value_parser = ages::parse)]
-    clean_older_than: Duration,
+    /// Remove files that no snapshot has needed for so long [default: 1d; of tables in files, at once]
+    #[arg(long, value_name = "AGE", value_parser = ages::parse)]
+    clean_older_than: Option<Duration>,
     /// Write files anew of which so many percent of the rows are deleted
     #[arg(long, value_name = "PERCENT", default_value_t = 25, value_parser = clap::value_parser!(u8).range(1..=100))]
     rewrite_from: u8,
@@ -92,10 +98,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 /// Younger than this, snapshots and files may be what a run compares or a query reads.
 const AGE_MIN: Duration = Duration::from_hours(1);
 
+/// How long files of a lake stay that no snapshot needs.
+const CLEAN_OLDER_THAN: Duration = Duration::from_hours(24);
+
 impl Maintain {
     fn run(&self) -> Outcome {
         let asked = self.asked()?;
         let datastore = find(&self.lake, self.datastores.as_deref())?;
+        if datastore.files().is_some() {
+            return self.run_on_files(&datastore, asked.table);
+        }
         if datastore.lake().is_none() {
             return Err(Diagnostic::new(
                 ErrorKind::Invalid,
@@ -129,10 +141,41 @@ impl Maintain {
         self.show(&done, &datastore, false)
     }
 
+    fn run_on_files(&self, datastore: &Datastore, table: Option<TableName>) -> Outcome {
+        if self.expire_older_than.is_some() {
+            return Err(Diagnostic::new(
+                ErrorKind::Invalid,
+                format!(
+                    "`{}` has no snapshots that `--expire-older-than` could expire",
+                    datastore.name
+                ),
+            )
+            .hint(
+                "Tables in files have one state, and `--clean-older-than` keeps files that were replaced.",
+            ));
+        }
+        let place = FilesPlace::new(datastore)?;
+        let engine = Engine::open(&EngineSettings::default())?;
+        let stopper = engine.stopper();
+        let _interrupt = Interrupt::listen("stopping after this step", move || stopper.stop())?;
+        let now = SystemClock.now();
+        let asked = FilesMaintenance {
+            table,
+            grace: self.clean_older_than,
+            now,
+            run: RunId::new(now, fastrand::u32(..)),
+        };
+        let report = match self.dry_run {
+            true => place.plan_maintenance(&engine, &asked)?,
+            false => place.maintain(&engine, &asked)?,
+        };
+        self.show(&report, datastore, self.dry_run)
+    }
+
     fn asked(&self) -> Result<Maintenance, Diagnostic> {
         let too_young = [
             ("--expire-older-than", self.expire_older_than),
-            ("--clean-older-than", Some(self.clean_older_than)),
+            ("--clean-older-than", self.clean_older_than),
         ]
         .into_iter()
         .find(|(_, age)| age.is_some_and(|age| age < AGE_MIN));
@@ -153,7 +196,7 @@ impl Maintain {
             table,
             rewrite_from: f64::from(self.rewrite_from) / 100.0,
             expire_older_than: self.expire_older_than,
-            clean_older_than: self.clean_older_than,
+            clean_older_than: self.clean_older_than.unwrap_or(CLEAN_OLDER_THAN),
         })
     }
 
@@ -169,7 +212,9 @@ impl Maintain {
             };
             let mut lines = vec![format!("{head} {datastore}")];
             lines.extend(report.tables.iter().map(|table| line(table, planned)));
-            if self.table.is_none() {
+            if datastore.files().is_some() {
+                lines.push(old_files(report, self.clean_older_than));
+            } else if self.table.is_none() {
                 lines.extend(whole(report, self));
             }
             terminal::data(lines.join("\n"))?;
@@ -245,16 +290,21 @@ fn whole(report: &Maintained, asked: &Maintain) -> Vec<String> {
             numbers::count(report.snapshots_kept)
         ),
     };
+    let clean = asked.clean_older_than.unwrap_or(CLEAN_OLDER_THAN);
+    vec![format!("  snapshots  {expired}"), old_files(report, Some(clean))]
+}
+
+fn old_files(report: &Maintained, clean_older_than: Option<Duration>) -> String {
+    let unneeded = match clean_older_than {
+        None => "replaced ones".to_owned(),
+        Some(age) => format!("unneeded for {}", ages::shown(age)),
+    };
     let waiting = match report.files_waiting {
         0 => String::new(),
         waiting => format!(", {} too young", numbers::count(waiting)),
     };
-    vec![
-        format!("  snapshots  {expired}"),
-        format!(
-            "  old files  remove {} unneeded for {}{waiting}",
-            numbers::count(report.files_removed),
-            ages::shown(asked.clean_older_than)
-        ),
-    ]
+    format!(
+        "  old files  remove {} {unneeded}{waiting}",
+        numbers::count(report.files_removed)
+    )
 }

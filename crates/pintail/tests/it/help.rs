@@ -21,7 +21,7 @@ fn the_overview_lists_commands_and_exit_codes() {
       proof        Show what a comparison of both sides came to
       config       Check, show and list configuration files
       state        Show what a pipeline remembers between runs, or make it forget
-      lake         Look after a lake
+      lake         Look after a lake, or after tables in files
       sql          Run one query against a lake, a Postgres database or a SQLite file, which it cannot change
       doctor       Show what was found on this machine, where, and what to do about the rest
       completions  Print the completions of a shell

@@ -8,6 +8,7 @@ mod crash;
 mod demo;
 mod doctor;
 mod examples;
+mod files;
 mod global;
 mod help;
 mod init;

@@ -106,3 +106,61 @@ fn what_cannot_be_maintained_is_named() {
     For more information, try '--help'.
     ");
 }
+
+#[test]
+fn a_folder_is_maintained_like_a_lake() {
+    let project = crate::files::project(1_000, "type: files, connection: {path: out/, format: csv}", "");
+    project.succeed(&RUN);
+    for change in 1..=3 {
+        let more = change * 1000;
+        project.execute(&format!(
+            "insert into orders
+             select id + {more}, status, amount, note, updated_at, id + {more} from orders where id <= 100"
+        ));
+        project.succeed(&RUN);
+    }
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"[\d.]+ (KiB|B)\b", "[SIZE]");
+    let _filters = settings.bind_to_scope();
+    let maintain = ["lake", "maintain", "files:out/", "--dry-run"];
+    assert_snapshot!(project.pintail(&maintain), @"
+    exit code 0
+    --- stdout
+    would maintain files:out/
+      shop.orders  4 files, [SIZE] · merge 4 files into about 1
+      old files  remove 4 replaced ones
+    ");
+    assert_snapshot!(project.pintail(&maintain[..3]), @"
+    exit code 0
+    --- stdout
+    maintained files:out/
+      shop.orders  4 files, [SIZE] · merge 4 files into 1
+      old files  remove 4 replaced ones
+    ");
+    assert_snapshot!(project.pintail(&maintain[..3]), @"
+    exit code 0
+    --- stdout
+    maintained files:out/
+      shop.orders  1 file, [SIZE] · nothing to do
+      old files  remove 0 replaced ones
+    ");
+    assert_snapshot!(project.pintail(&["lake", "maintain", "files:out/", "--table", "ordres"]), @r#"
+    exit code 3
+    --- stderr
+    error: folder `files:out/` has no table "ordres" that Pintail wrote
+    hint: `pintail lake maintain --dry-run` without `--table` lists its tables.
+    "#);
+    assert_snapshot!(project.pintail(&["lake", "maintain", "files:out/", "--expire-older-than", "1d"]), @"
+    exit code 2
+    --- stderr
+    error: `files:out/` has no snapshots that `--expire-older-than` could expire
+    hint: Tables in files have one state, and `--clean-older-than` keeps files that were replaced.
+    ");
+    assert_snapshot!(project.pintail(&["lake", "maintain", "files:nowhere/"]), @"
+    exit code 3
+    --- stderr
+    error: folder `files:nowhere/` does not exist
+    hint: Check the path; `pintail copy` and `pintail run` make it when they first write to it.
+    ");
+    project.succeed(&RUN);
+}

@@ -7,11 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use pintail_lake::depot::Depot;
 use pintail_lake::{
     Call, CommitOutcome, CommitRequest, Destination, Engine, FoundTable, LedgerEntry, Result, Session,
-    StageFolder, SweepPolicy, Swept, quote,
+    StageFolder, SweepPolicy, Swept,
 };
 use pintail_model::{Column, PartitionKey, RunId, TableName};
 
 use super::super::manifest::{FOLDER, Manifest};
+use super::super::rows::Rows;
 use super::{FilesPlace, commit, view};
 
 /// An attached folder.
@@ -42,9 +43,16 @@ impl FilesDestination {
         Ok(manifest)
     }
 
+    /// Whether somebody has committed to a table since.
+    pub(super) fn overtaken(&self, table: &TableName, before: &Manifest) -> Result<bool> {
+        let newest = self.look_up(table)?;
+        Ok(newest.is_some_and(|newest| newest.version > before.version))
+    }
+
     /// Makes the views of a manifest's files, by its number and as the newest.
     pub(super) fn show(&self, session: &Session, table: &TableName, manifest: &Manifest) -> Result<()> {
-        let rows = relation(&self.place.table_folder(table)?, manifest);
+        let folder = self.place.table_folder(table)?;
+        let rows = Rows::of(&folder, manifest).relation();
         let version = manifest.version.to_string();
         let label = format!("read the files of table \"{table}\"");
         for name in [view(table, Some(&version)), view(table, None)] {
@@ -57,30 +65,6 @@ impl FilesDestination {
     fn seen(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableName, Manifest>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The rows of a manifest's files; without files, none of the right columns.
-pub(super) fn relation(table_folder: &Path, manifest: &Manifest) -> String {
-    if manifest.files.is_empty() {
-        let columns: Vec<String> = manifest
-            .columns
-            .iter()
-            .map(|column| {
-                format!(
-                    "null::{} as {}",
-                    column.logical_type,
-                    quote::identifier(&column.name)
-                )
-            })
-            .collect();
-        return format!("(select {} where false)", columns.join(", "));
-    }
-    let paths: Vec<_> = manifest
-        .files
-        .iter()
-        .map(|file| table_folder.join(&file.path))
-        .collect();
-    quote::parquet(paths.iter().map(std::path::PathBuf::as_path))
 }
 
 impl Destination for FilesDestination {
@@ -96,7 +80,7 @@ impl Destination for FilesDestination {
         Ok(Some(FoundTable {
             table_id: manifest.table_id,
             rows: manifest.rows(),
-            fits: commit::same_columns(&manifest.columns, columns),
+            fits: commit::fits(&manifest, columns, &self.place.layout),
         }))
     }
 
@@ -165,18 +149,28 @@ impl Destination for FilesDestination {
                 .strip_prefix(&folder)
                 .unwrap_or(&file.path)
                 .to_string_lossy();
-            let part = inside.strip_prefix("part-");
-            let stage = inside.strip_prefix(&format!("{FOLDER}/stage/"));
-            let Some(name) = part.or(stage) else {
+            let staged = inside.strip_prefix(&format!("{FOLDER}/stage/"));
+            let part = !inside.starts_with(FOLDER);
+            let last = inside.rsplit('/').next().filter(|_| part);
+            let name = staged.or(last.and_then(|name| name.strip_prefix("part-")));
+            // A manifest that somebody began to write: of whom, nobody knows.
+            let begun = !part && staged.is_none() && inside.ends_with(".part");
+            let name = name.or(begun.then_some(""));
+            let Some(name) = name else {
                 // Not ours, or a manifest.
                 continue;
             };
-            if manifest.files.iter().any(|known| known.path == inside) {
+            if manifest.keeps(&inside) {
                 continue;
             }
             let own = policy.own_runs.iter().any(|run| name.starts_with(run.as_str()));
             if own || policy.older_than.is_some_and(|limit| file.age >= limit) {
                 self.depot.remove(&file.path)?;
+                self.depot
+                    .remove_empty_folders(&folder.join(FOLDER).join("stage"), &file.path);
+                if part {
+                    self.depot.remove_empty_folders(&folder, &file.path);
+                }
                 swept.files += 1;
                 swept.bytes += file.bytes;
             }

@@ -79,3 +79,20 @@ fn packed_files_are_unpacked() {
     assert_eq!(attached.rows(&request).len(), 1_000);
     assert_eq!(attached.count_now(&request.relation, &Range::Whole), 1_000);
 }
+
+#[test]
+fn a_long_last_line_is_read_or_fails_the_scan() {
+    let files = FilesFixture::in_folder();
+    for (length, found) in [(10_000_000, true), (40_000_000, false)] {
+        let mut text = "note\n".to_owned() + &"a\n".repeat(20_000_000);
+        text.push_str(&"x".repeat(length));
+        std::fs::write(files.path("orders.csv"), text).unwrap();
+        let attached = Attached::new(files.connector());
+        let request = attached.request("orders", Range::Whole);
+        let read = attached.reading(|session| attached.try_checksums(session, &request));
+        match read {
+            Ok(checksums) => assert_eq!(checksums.total().rows, 20_000_001, "{length}"),
+            Err(error) => assert!(!found, "{length}: {error}"),
+        }
+    }
+}

@@ -1,124 +1,14 @@
-//! Tables in folders and buckets of Parquet files.
+//! Tables in folders and buckets, in every format and layout.
 
 use std::path::Path;
 
 use pintail_config::Location;
 use pintail_connectors::registry;
-use pintail_lake::{
-    Access, Call, Change, CommitOutcome, CommitPart, CommitRequest, Destination, DestinationPlace, Engine,
-    EngineSettings, LedgerEntry, Result, StagedFile, SweepPolicy, quote,
-};
-use pintail_model::{Checksum, Column, ErrorKind, LogicalType, PartitionKey, RunId, TableName};
-use pintail_testkit::{S3Bucket, S3Server};
+use pintail_lake::{Call, Change, CommitRequest, SweepPolicy};
+use pintail_model::{ErrorKind, PartitionKey, RunId, TableName};
+use pintail_testkit::S3Server;
 
-/// A destination in an engine of its own.
-struct Shop {
-    place: Box<dyn DestinationPlace>,
-    attached: Box<dyn Destination>,
-}
-
-fn open(address: &str) -> Shop {
-    let location = Location::parse(address, Path::new("/")).unwrap();
-    let place = registry::destination(&location.datastore, Path::new("/")).unwrap();
-    let engine = Engine::open(&EngineSettings::default()).unwrap();
-    let attached = place.attach(&engine, Access::ReadWrite).unwrap();
-    Shop { place, attached }
-}
-
-fn in_bucket(bucket: &S3Bucket) -> String {
-    format!("{}?{}", bucket.url("out/"), bucket.parameters(""))
-}
-
-fn orders() -> TableName {
-    TableName::new("sales", "orders")
-}
-
-fn columns() -> Vec<Column> {
-    ["id", "version"]
-        .into_iter()
-        .map(|name| Column {
-            name: name.to_owned(),
-            logical_type: LogicalType::Int64,
-            nullable: true,
-            origin: None,
-        })
-        .collect()
-}
-
-fn upsert() -> Change {
-    Change::Upsert {
-        key: vec!["id".to_owned()],
-        newer: Some("version".to_owned()),
-    }
-}
-
-impl Shop {
-    /// Stages ids `rows` of one version.
-    fn stage(&self, run: &str, partition: &str, rows: std::ops::Range<i64>, version: i64) -> CommitPart {
-        let run = RunId::from_stored(run);
-        let path = self.attached.stage(&orders(), &run).unwrap().file(partition, 1);
-        let sql = format!(
-            "copy (select i::bigint as id, {version}::bigint as version from range({}, {}) as r(i)) to {} (format parquet)",
-            rows.start,
-            rows.end,
-            quote::literal(&path.to_string_lossy())
-        );
-        let session = self.attached.session().unwrap();
-        let count = session.execute(Call::new("stage"), &sql).unwrap();
-        let bytes = self.attached.secure(&path).unwrap();
-        CommitPart {
-            entry: LedgerEntry {
-                pipeline: "orders".to_owned(),
-                strategy: "test".to_owned(),
-                run: run.clone(),
-                key: PartitionKey::new("orders", &run, partition),
-                rows: count,
-                checksum: Checksum::default(),
-                source: "test".to_owned(),
-                cursor: None,
-                watermark: None,
-            },
-            files: vec![StagedFile {
-                path,
-                rows: count,
-                bytes,
-            }],
-        }
-    }
-
-    fn try_commit(&self, change: Change, parts: Vec<CommitPart>) -> Result<CommitOutcome> {
-        self.attached.commit(&CommitRequest {
-            gone: Vec::new(),
-            table: &orders(),
-            columns: &columns(),
-            change,
-            parts,
-            author: "test",
-            message: "a test".to_owned(),
-            compare: None,
-            key: &[],
-        })
-    }
-
-    #[track_caller]
-    fn commit(&self, change: Change, parts: Vec<CommitPart>) -> CommitOutcome {
-        self.try_commit(change, parts).unwrap()
-    }
-
-    /// Rows, different ids, sum of versions.
-    fn contents(&self) -> (i64, i64, i64) {
-        let session = self.attached.session().unwrap();
-        self.attached
-            .table(&session, &orders(), &columns())
-            .unwrap()
-            .unwrap();
-        let rows = self.place.rows(&orders(), &columns(), None);
-        let sql = format!("select count(*), count(distinct id), sum(version)::bigint from {rows}");
-        let found = session.query(Call::new("read"), &sql).unwrap();
-        let number = |index| found[0].integer(index).unwrap_or(0);
-        (number(0), number(1), number(2))
-    }
-}
+use super::shop::{columns, in_bucket, open, orders, upsert};
 
 /// The whole life of a table, wherever it lies.
 fn check_life(address: &str) {
@@ -144,40 +34,100 @@ fn check_life(address: &str) {
     assert_eq!((outcome.rows_updated, outcome.rows_inserted), (0, 10));
     assert_eq!(shop.contents(), (1110, 1110, 1710));
 
+    // Rows whose keys are gone go, whatever folder they lie in, together with what comes.
+    let gone = shop.stage("r4", "gone", 1105..1110, 1).files;
+    let parts = vec![shop.stage("r4", "a", 1110..1112, 1)];
+    let outcome = shop.commit_without(gone, parts);
+    assert_eq!(
+        (outcome.rows_updated, outcome.rows_inserted, outcome.rows_deleted),
+        (0, 2, 5)
+    );
+    assert_eq!(shop.contents(), (1107, 1107, 1707));
+    let gone = shop.stage("r5", "gone", 1110..1112, 1).files;
+    let parts = vec![shop.stage("r5", "a", 1105..1110, 1)];
+    shop.commit_without(gone, parts);
+    assert_eq!(shop.contents(), (1110, 1110, 1710));
+
     // Somebody else sees the same, and the ledger.
     let other = open(address);
     assert_eq!(other.contents(), (1110, 1110, 1710));
     let session = other.attached.session().unwrap();
     let newest = other.attached.newest(&session, &orders()).unwrap().unwrap();
-    assert_eq!(newest.key.as_str(), "orders/r2/a");
+    assert_eq!(newest.key.as_str(), "orders/r5/a");
     let keys = [newest.key.clone(), PartitionKey::from_stored("orders/r9/a")];
     assert_eq!(other.attached.committed(&session, &keys).unwrap(), [newest]);
 
     // Staged files of runs that are over go; those of the table stay.
     shop.stage("r3", "a", 0..10, 9);
     let policy = SweepPolicy {
-        own_runs: ["r0", "r1", "r2", "r3"].map(RunId::from_stored).to_vec(),
+        own_runs: ["r0", "r1", "r2", "r3", "r4", "r5"]
+            .map(RunId::from_stored)
+            .to_vec(),
         older_than: None,
     };
-    assert_eq!(shop.attached.sweep(&orders(), &policy).unwrap().files, 5);
+    assert_eq!(shop.attached.sweep(&orders(), &policy).unwrap().files, 9);
     assert_eq!(shop.contents(), (1110, 1110, 1710));
 }
+
+/// Formats and folders. With `version` in the names of folders, rows that change move from one to another.
+const LAYOUTS: [&str; 6] = [
+    "format=parquet",
+    "format=csv",
+    "format=json",
+    "format=parquet&partition_by=version",
+    "format=csv&partition_by=version&delimiter=tab",
+    "format=json&partition_by=version",
+];
 
 #[test]
 fn a_table_lives_in_a_folder() {
     let folder = tempfile::tempdir().unwrap();
-    check_life(&format!("files:{}/out it's/", folder.path().display()));
+    for (number, layout) in LAYOUTS.iter().enumerate() {
+        let above = format!("{}/out it's {number}", folder.path().display());
+        check_life(&format!("files:{above}/?{layout}"));
+        let left: Vec<String> = files_below(Path::new(&above))
+            .into_iter()
+            .filter(|name| !name.contains("/part-") && !name.contains("/manifest-"))
+            .collect();
+        assert_eq!(left, Vec::<String>::new(), "{layout}");
+    }
 }
 
 #[test]
 fn a_table_lives_in_a_bucket() {
-    check_life(&in_bucket(&S3Server::shared().fresh_bucket()));
+    for layout in LAYOUTS {
+        check_life(&format!(
+            "{}&{layout}",
+            in_bucket(&S3Server::shared().fresh_bucket())
+        ));
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        match entry.path() {
+            path if path.is_dir() => names.extend(files_below(&path)),
+            path => names.push(path.display().to_string()),
+        }
+    }
+    names
 }
 
 #[test]
 fn of_two_committers_both_come_in() {
     let bucket = S3Server::shared().fresh_bucket();
-    let address = in_bucket(&bucket);
+    let folder = tempfile::tempdir().unwrap();
+    check_committers(&in_bucket(&bucket));
+    check_committers(&format!(
+        "{}&format=csv&partition_by=version",
+        in_bucket(&S3Server::shared().fresh_bucket())
+    ));
+    check_committers(&format!("files:{}/?format=json", folder.path().display()));
+}
+
+fn check_committers(address: &str) {
+    let address = address.to_owned();
     open(&address).commit(
         Change::ReplaceAll,
         vec![open(&address).stage("r0", "a", 0..100, 1)],
@@ -236,6 +186,34 @@ fn a_naive_reader_sees_the_table_and_nothing_else() {
 }
 
 #[test]
+fn a_table_in_another_layout_is_written_anew_and_never_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("files:{}/out/", folder.path().display());
+    open(&address).commit(
+        Change::ReplaceAll,
+        vec![open(&address).stage("r0", "a", 0..100, 1)],
+    );
+    for (number, layout) in ["format=csv", "format=json&partition_by=version"]
+        .iter()
+        .enumerate()
+    {
+        let shop = open(&format!("{address}?{layout}"));
+        let session = shop.attached.session().unwrap();
+        let found = shop
+            .attached
+            .table(&session, &orders(), &columns())
+            .unwrap()
+            .unwrap();
+        assert!(!found.fits, "{layout}");
+        let part = shop.stage(&format!("r1{number}"), "a", 50..150, 2);
+        let error = shop.try_commit(upsert(), vec![part.clone()]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        shop.commit(Change::ReplaceAll, vec![part]);
+        assert_eq!(shop.contents(), (100, 100, 200), "{layout}");
+    }
+}
+
+#[test]
 fn names_that_lead_elsewhere_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let shop = open(&format!("files:{}/out/", folder.path().display()));
@@ -254,7 +232,6 @@ fn names_that_lead_elsewhere_are_refused() {
             .to_string()
     };
     insta::assert_snapshot!(place("files:out/*.parquet"), @"cannot write to datastore `files:/out/*.parquet`: its path has one of the characters `*`, `?` and `[`");
-    insta::assert_snapshot!(place("files:out/?format=csv"), @"cannot write to datastore `files:/out/?format=csv`: files are written as Parquet");
 }
 
 #[test]

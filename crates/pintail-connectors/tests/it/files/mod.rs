@@ -1,9 +1,13 @@
 mod bucket;
 mod csv;
 mod destination;
-mod fixture;
+pub(crate) mod fixture;
+mod folders;
+mod formats;
 mod json;
+mod maintain;
 mod parquet;
+mod shop;
 
 use fixture::FilesFixture;
 use pintail_testkit::conformance;
@@ -41,3 +45,4 @@ conforms!(
 conforms!(values, [arrive_as_they_are, that_do_not_fit_fail_the_scan]);
 conforms!(names, [may_hold_anything, of_a_column_read_twice_are_kept_apart]);
 conforms!(access, [is_read_only]);
+conforms!(queries, [are_read_as_tables_are]);
