@@ -32,11 +32,11 @@ use self::mysql::MySqlTable;
 use self::postgres::PostgresTable;
 use self::source::Source;
 use self::sqlite::SqliteTable;
-use self::target::{DatabaseTarget, LakeTarget, Target};
+use self::target::{DatabaseTarget, FilesTarget, LakeTarget, Target};
 use crate::lakes::Kind;
 
 /// Kinds of source times kinds of destination.
-const TESTS: u64 = 15;
+const TESTS: u64 = 19;
 
 /// Cases that share a destination: to make one costs more than a run.
 const CASES_OF_A_TARGET: u64 = 10;
@@ -146,6 +146,35 @@ fn histories_of_mariadb_hold_in_postgres() {
         &mut MySqlTable::new(),
         || Box::new(DatabaseTarget::postgres()),
     );
+}
+
+#[test]
+fn histories_of_postgres_hold_in_folders_of_csv() {
+    // The value of a row changes, and so does the folder that it lies in.
+    check(15, &mut PostgresTable::new(), || {
+        Box::new(FilesTarget::new("format=csv&partition_by=value"))
+    });
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_files_of_json() {
+    check(16, &mut SqliteTable::new(), || {
+        Box::new(FilesTarget::new("format=json"))
+    });
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_folders_of_parquet() {
+    check(17, &mut SqliteTable::new(), || {
+        Box::new(FilesTarget::new("format=parquet&partition_by=updated_at,value"))
+    });
+}
+
+#[test]
+fn histories_of_mariadb_hold_in_files_of_csv() {
+    check(18, &mut MySqlTable::new(), || {
+        Box::new(FilesTarget::new("format=csv"))
+    });
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -1,4 +1,5 @@
-//! Real destinations behind one face: a lake, or a database, that runs write to and that somebody else looks at.
+//! Real destinations behind one face: a lake, a database, or a folder of files, that runs write to and that somebody else
+//! looks at.
 
 use std::path::{Path, PathBuf};
 
@@ -210,6 +211,115 @@ impl Target for DatabaseTarget {
         match helping.unwrap_or_default().as_slice() {
             [] => Ok(()),
             tables => Err(format!("helping tables stay behind: {tables:?}")),
+        }
+    }
+}
+
+/// A folder of files, in one layout.
+pub(super) struct FilesTarget {
+    folder: TempDir,
+    layout: &'static str,
+    engine: Engine,
+}
+
+impl FilesTarget {
+    /// `layout` is what stands in an address: `format=csv`.
+    pub(super) fn new(layout: &'static str) -> Self {
+        let settings = EngineSettings {
+            threads: 1,
+            ..EngineSettings::default()
+        };
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            layout,
+            engine: Engine::open(&settings).expect("an engine"),
+        }
+    }
+
+    fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    /// Looks at the folder. `None` if it does not exist.
+    fn look<T>(&self, look: impl FnOnce(&dyn Destination, &Session) -> T) -> Option<T> {
+        let files = match self.place().attach(&self.engine, Access::ReadOnly) {
+            Ok(files) => files,
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) => panic!("{error}: {error:?}"),
+        };
+        Some(look(files.as_ref(), &files.session().expect("a session")))
+    }
+
+    /// The names of files that the newest manifest of a table has, relative to the table's folder.
+    fn named(&self, table: &str) -> Vec<PathBuf> {
+        let notes = self.out().join(table).join("_pintail");
+        let manifests = files_below(&notes).into_iter();
+        let newest = manifests
+            .filter(|path| path.extension().is_some_and(|end| end == "json"))
+            .max();
+        let Some(newest) = newest else {
+            return Vec::new();
+        };
+        let text = std::fs::read_to_string(newest).expect("a manifest");
+        let manifest: serde_json::Value = serde_json::from_str(&text).expect("a manifest");
+        let files = manifest["files"].as_array().expect("files").iter();
+        files
+            .map(|file| {
+                self.out()
+                    .join(table)
+                    .join(file["path"].as_str().expect("a path"))
+            })
+            .collect()
+    }
+}
+
+impl Target for FilesTarget {
+    fn name(&self) -> String {
+        format!("files with {}", self.layout)
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn place(&self) -> Box<dyn DestinationPlace> {
+        let address = format!("files:{}/?{}", self.out().display(), self.layout);
+        let to = Location::parse(&address, self.folder.path()).expect("an address");
+        registry::destination(&to.datastore, &self.folder.path().join("stage")).expect("a destination")
+    }
+
+    fn committed(&self, keys: &[PartitionKey]) -> Vec<PartitionKey> {
+        self.look(|files, session| {
+            for entry in std::fs::read_dir(self.out()).expect("a folder").flatten() {
+                let table = TableName::bare(entry.file_name().to_string_lossy());
+                files.table(session, &table, &[]).expect("a manifest");
+            }
+            let entries = files.committed(session, keys).expect("a ledger");
+            entries.into_iter().map(|entry| entry.key).collect()
+        })
+        .unwrap_or_default()
+    }
+
+    fn read(&self, table: &str, cursor: CursorType) -> Option<Orders> {
+        let (table, columns) = (TableName::bare(table), columns(cursor));
+        self.look(|files, session| {
+            files.table(session, &table, &columns).expect("a manifest")?;
+            let rows = self.place().rows(&table, &columns, None);
+            Some(orders(session, &format!("{rows} as kept"), cursor))
+        })?
+    }
+
+    fn check(&self, table: &str) -> Result<(), String> {
+        let named = self.named(table);
+        let notes = self.out().join(table).join("_pintail");
+        let mut strays = files_below(&self.out().join(table));
+        if let Some(missing) = named.iter().find(|file| !strays.contains(file)) {
+            return Err(format!("the manifest names {missing:?}, which is not there"));
+        }
+        strays.retain(|file| !named.contains(file) && file.parent() != Some(&notes));
+        match strays.as_slice() {
+            [] => Ok(()),
+            files => Err(format!("nobody refers to {files:?}")),
         }
     }
 }
