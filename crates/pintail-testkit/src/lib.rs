@@ -3,7 +3,7 @@
 //! - [`PostgresServer`]: a private PostgreSQL that lives and dies with the test.
 //! - [`MariaDbServer`]: a private MariaDB, likewise.
 //! - [`S3Server`]: a private server that speaks S3.
-//! - [`TcpProxy`]: stands between a client and that server, and loses the answer to a COMMIT on request.
+//! - [`TcpProxy`]: stands between a client and PostgreSQL or MariaDB, and loses the answer to a COMMIT on request.
 //! - [`Process`]: a child that is killed, stopped and continued at a chosen moment.
 //! - [`conformance!`]: one test per guarantee of the connector contract.
 //! - [`assert_no_canary`]: no secret in what a program printed or wrote.

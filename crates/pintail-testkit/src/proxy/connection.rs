@@ -1,29 +1,25 @@
 //! One client and its connection to the server: a thread for each direction, and the faults between them.
-//!
-//! A server ends its answer to a simple query, and to a Sync, with ReadyForQuery. Counting these on both sides tells
-//! which bytes answer the commit, also when a client sends its next queries before the last answer came.
 
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
+use super::protocol::{Asks, Protocol, Request, ends_with_statement};
 use super::weather::Gust;
-use super::wire::{Message, ends_with_statement};
 use super::{Fault, Shared};
 
 #[derive(Debug)]
 pub(super) struct Connection {
     client: TcpStream,
     server: TcpStream,
+    protocol: Box<dyn Protocol>,
     shared: Arc<Shared>,
     session: Mutex<Session>,
 }
 
 #[derive(Debug)]
 struct Session {
-    /// Requests for encryption that the server has not answered yet; the answer is a single byte.
-    encryption_requests: u32,
     /// Answers that the client has asked for until now. The first one ends the log-in.
     answers_asked: u64,
     answers_ended: u64,
@@ -36,13 +32,17 @@ struct Session {
 }
 
 impl Connection {
-    pub(super) fn new(client: TcpStream, server: TcpStream, shared: Arc<Shared>) -> Connection {
+    pub(super) fn new(
+        client: TcpStream,
+        server: TcpStream,
+        protocol: Box<dyn Protocol>,
+        shared: Arc<Shared>,
+    ) -> Connection {
         for stream in [&client, &server] {
             // Only costs time if it fails.
             let _ = stream.set_nodelay(true);
         }
         let session = Session {
-            encryption_requests: 0,
             answers_asked: 1,
             answers_ended: 0,
             swallow_after: None,
@@ -52,6 +52,7 @@ impl Connection {
         Connection {
             client,
             server,
+            protocol,
             shared,
             session: Mutex::new(session),
         }
@@ -82,21 +83,15 @@ impl Connection {
 
     fn pass_requests(&self) -> io::Result<()> {
         let mut client = BufReader::new(&self.client);
-        loop {
-            let opening = Message::read_untyped(&mut client)?;
-            let again = opening.asks_for_encryption();
-            if again {
-                self.session().encryption_requests += 1;
-            }
-            (&self.server).write_all(&opening.bytes)?;
-            if !again {
-                break;
-            }
-        }
-        while let Some(kind) = read_kind(&mut client)? {
-            let request = Message::read_typed(kind, &mut client)?;
-            match self.observe(kind, &request) {
+        while let Some(request) = self.protocol.next_request(&mut client)? {
+            match self.observe(&request) {
                 Some(Fault::CutBeforeCommit) => {
+                    self.cut();
+                    self.shared.report_fired(None);
+                    return Ok(());
+                }
+                Some(Fault::CutAfterCommit) => {
+                    (&self.server).write_all(&request.bytes)?;
                     self.cut();
                     self.shared.report_fired(None);
                     return Ok(());
@@ -115,16 +110,15 @@ impl Connection {
     }
 
     /// Takes note of a request before it is passed on. Returns the fault that it runs into.
-    fn observe(&self, kind: u8, request: &Message) -> Option<Fault> {
+    fn observe(&self, request: &Request) -> Option<Fault> {
         let mut session = self.session();
         let answers_before = session.answers_asked;
-        match kind {
-            b'Q' => {
-                session.answers_asked += 1;
-                let query = request.text();
-                let commits = ends_with_statement(&query, "commit");
-                let ends = commits || ends_with_statement(&query, "rollback");
-                session.transaction.push(query);
+        session.answers_asked += request.answers;
+        match &request.asks {
+            Asks::Query(query) => {
+                let commits = ends_with_statement(query, "commit");
+                let ends = commits || ends_with_statement(query, "rollback");
+                session.transaction.push(query.clone());
                 let fault = self.shared.fault_at_query(&session.transaction, commits);
                 if fault == Some(Fault::SwallowCommitAnswer) {
                     session.swallow_after = Some(answers_before);
@@ -134,16 +128,11 @@ impl Connection {
                 }
                 fault
             }
-            b'P' => {
-                session.transaction.push(request.prepared_text());
+            Asks::Prepare(query) => {
+                session.transaction.push(query.clone());
                 None
             }
-            // Sync, and the obsolete function call.
-            b'S' | b'F' => {
-                session.answers_asked += 1;
-                None
-            }
-            _ => None,
+            Asks::Nothing => None,
         }
     }
 
@@ -151,23 +140,15 @@ impl Connection {
         let mut server = BufReader::new(&self.server);
         let mut client = BufWriter::new(&self.client);
         let mut swallowed = None;
-        while let Some(kind) = read_kind(&mut server)? {
-            if self.take_encryption_answer() {
-                client.write_all(&[kind])?;
-                client.flush()?;
-                continue;
-            }
-            let answer = Message::read_typed(kind, &mut server)?;
+        while let Some(answer) = self.protocol.next_answer(&mut server)? {
             if self.swallows() {
-                match kind {
-                    b'C' => swallowed = Some(answer.text()),
-                    b'E' => swallowed = Some("ERROR".to_owned()),
-                    b'Z' => break,
-                    _ => {}
+                swallowed = answer.outcome.or(swallowed);
+                if answer.ends {
+                    break;
                 }
                 continue;
             }
-            if kind == b'Z' {
+            if answer.ends {
                 self.session().answers_ended += 1;
             }
             let passes = self
@@ -215,23 +196,10 @@ impl Connection {
         Ok(())
     }
 
-    fn take_encryption_answer(&self) -> bool {
-        let mut session = self.session();
-        let expected = session.encryption_requests > 0;
-        session.encryption_requests -= u32::from(expected);
-        expected
-    }
-
     fn swallows(&self) -> bool {
         let session = self.session();
         session
             .swallow_after
             .is_some_and(|before| session.answers_ended >= before)
     }
-}
-
-/// `None` at the end of the stream.
-fn read_kind(source: &mut impl Read) -> io::Result<Option<u8>> {
-    let mut kind = [0];
-    Ok((source.read(&mut kind)? == 1).then_some(kind[0]))
 }

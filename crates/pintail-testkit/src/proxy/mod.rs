@@ -1,4 +1,5 @@
-//! A TCP proxy for the wire protocol of PostgreSQL that breaks a connection at the worst moment, once, on request.
+//! A TCP proxy for the wire protocols of PostgreSQL and of MySQL that breaks a connection at the worst moment, once, on
+//! request.
 //!
 //! ```text
 //!            COMMIT                 COMMIT
@@ -7,13 +8,15 @@
 //! ```
 //!
 //! It follows the protocol only as far as its faults need: message borders, the text of queries and the end of answers.
-//! Every byte passes as it came. A commit is a simple query that is, or ends with, the statement `COMMIT`, as DuckDB and
-//! `postgres` send it; one that goes through a prepared statement is not seen. Without TLS, which the servers of this
-//! crate do not offer.
+//! Every byte passes as it came, but for a MySQL's offer to compress what it sends. A commit is a simple query that is, or ends with, the statement `COMMIT`, as DuckDB,
+//! `postgres` and `mysql` send it; one that goes through a prepared statement is not seen. Without TLS, which the servers
+//! of this crate do not offer.
 
 mod connection;
+mod mysql;
+mod postgres;
+mod protocol;
 mod weather;
-mod wire;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -22,6 +25,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use self::connection::Connection;
+use self::mysql::MySql;
+use self::postgres::Postgres;
+use self::protocol::Protocol;
 pub use self::weather::{Felt, Weather};
 use self::weather::{Gust, Storm};
 
@@ -32,6 +38,8 @@ pub enum Fault {
     SwallowCommitAnswer,
     /// The commit never reaches the server: both connections are cut.
     CutBeforeCommit,
+    /// The commit is passed on, and both connections are cut at once: the client looks on while the server commits.
+    CutAfterCommit,
     /// Both connections are cut when the server has sent so many bytes to the client since the trap was set.
     CutAfterBytes(u64),
     /// The commit waits in the proxy until [`TcpProxy::release`], and is passed on then. Nothing is cut.
@@ -107,22 +115,41 @@ impl From<Fault> for Trap {
 #[derive(Debug)]
 pub struct TcpProxy {
     address: SocketAddr,
+    scheme: &'static str,
+    user: &'static str,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 impl TcpProxy {
-    /// Listens on a free port of 127.0.0.1 and passes every connection on to `upstream`.
+    /// Listens on a free port of 127.0.0.1 and passes every connection on to the PostgreSQL at `upstream`.
     pub fn start(upstream: SocketAddr) -> TcpProxy {
+        Self::listen(upstream, ("postgres", "postgres"), || {
+            Box::new(Postgres::default())
+        })
+    }
+
+    /// The same for a MySQL or MariaDB.
+    pub fn start_mysql(upstream: SocketAddr) -> TcpProxy {
+        Self::listen(upstream, ("mysql", "root"), || Box::new(MySql::default()))
+    }
+
+    fn listen(
+        upstream: SocketAddr,
+        (scheme, user): (&'static str, &'static str),
+        protocol: fn() -> Box<dyn Protocol>,
+    ) -> TcpProxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared::default());
         let acceptor = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || accept(&listener, upstream, &shared)
+            move || accept(&listener, upstream, protocol, &shared)
         });
         TcpProxy {
             address,
+            scheme,
+            user,
             shared,
             acceptor: Some(acceptor),
         }
@@ -136,9 +163,9 @@ impl TcpProxy {
         self.address
     }
 
-    /// `postgres://postgres@127.0.0.1:<port>/<database>`, through the proxy.
+    /// `postgres://postgres@127.0.0.1:<port>/<database>` or `mysql://root@…`, for the superuser, through the proxy.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@{}/{database}", self.address)
+        format!("{}://{}@{}/{database}", self.scheme, self.user, self.address)
     }
 
     /// Sets a trap. It replaces those that are set, springs once, and is gone then.
@@ -343,7 +370,12 @@ impl Shared {
     }
 }
 
-fn accept(listener: &TcpListener, upstream: SocketAddr, shared: &Arc<Shared>) {
+fn accept(
+    listener: &TcpListener,
+    upstream: SocketAddr,
+    protocol: fn() -> Box<dyn Protocol>,
+    shared: &Arc<Shared>,
+) {
     let mut open: HashMap<SocketAddr, (Arc<Connection>, JoinHandle<()>)> = HashMap::new();
     loop {
         let accepted = listener.accept();
@@ -357,7 +389,7 @@ fn accept(listener: &TcpListener, upstream: SocketAddr, shared: &Arc<Shared>) {
             let _ = client.shutdown(Shutdown::Both);
             continue;
         };
-        let connection = Arc::new(Connection::new(client, server, Arc::clone(shared)));
+        let connection = Arc::new(Connection::new(client, server, protocol(), Arc::clone(shared)));
         let mut state = shared.state();
         state.open.retain(|open| open.strong_count() > 0);
         state.open.push(Arc::downgrade(&connection));

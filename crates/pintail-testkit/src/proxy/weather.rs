@@ -13,7 +13,8 @@ pub struct Weather {
     pub bytes_between: u64,
     /// How many connections are cut at most.
     pub cuts: u32,
-    /// Whether commits are cut off too: before they reach the server, or before their answer reaches the client.
+    /// Whether commits are cut off too: before they reach the server, right after, or before their answer reaches the
+    /// client.
     pub commits: bool,
 }
 
@@ -109,9 +110,10 @@ impl Storm {
             return None;
         }
         self.felt.commits += 1;
-        Some(match self.random.bool() {
-            true => Fault::SwallowCommitAnswer,
-            false => Fault::CutBeforeCommit,
+        Some(match self.random.u8(..3) {
+            0 => Fault::SwallowCommitAnswer,
+            1 => Fault::CutBeforeCommit,
+            _ => Fault::CutAfterCommit,
         })
     }
 }

@@ -1,11 +1,9 @@
-//! The proxy passes everything on, and each of its faults happens once and where it was asked for.
-
-use std::time::Duration;
+//! In front of a PostgreSQL.
 
 use pintail_testkit::{Database, Fault, PostgresServer, TcpProxy, Trap};
 use postgres::{Client, NoTls};
 
-const LIMIT: Duration = Duration::from_secs(30);
+use super::LIMIT;
 
 struct Shop {
     database: Database<'static>,
@@ -102,6 +100,21 @@ fn trap_springs_once() {
     shop.insert(&mut shop.client(), 1).unwrap_err();
     shop.insert(&mut shop.client(), 2).unwrap();
     assert_eq!(shop.orders(), [1, 2]);
+}
+
+#[test]
+fn commit_that_was_sent_when_the_connection_was_cut_is_carried_out() {
+    let shop = Shop::open();
+    shop.proxy.arm(Fault::CutAfterCommit);
+    shop.insert(&mut shop.client(), 1).unwrap_err();
+    assert!(shop.proxy.wait_fired(LIMIT));
+    assert_eq!(shop.proxy.swallowed_answer(), None);
+    // Waits for the row's transaction to end, since it cannot see past it.
+    let inserted = shop
+        .database
+        .client()
+        .execute("insert into orders values (1) on conflict do nothing", &[]);
+    assert_eq!(inserted.unwrap(), 0);
 }
 
 #[test]
