@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pintail_model::ErrorKind;
 
-use crate::mysql_answer::MySqlAnswer;
+use crate::mysql_answer::{self, MySqlAnswer};
 use crate::unreachable::Unreachable;
 
 /// The result of this crate's functions.
@@ -190,6 +190,8 @@ pub enum FaultClass {
     Transaction,
     /// Memory ran out.
     Memory,
+    /// A limit that somebody set was reached.
+    Limit,
     /// The statement was interrupted.
     Interrupt,
     /// A fault inside DuckDB ended the whole engine: all of its sessions are of no use any more.
@@ -218,6 +220,9 @@ impl FaultClass {
             return answer.class;
         }
         let class = Self::named(text);
+        if let (Self::Input, Some((refusal, _))) = (class, mysql_answer::refusal(text)) {
+            return refusal;
+        }
         // Why a file, a connection or a catalogue failed stands in the text. Only its end is looked at where it
         // quotes statements or values: `Failed to execute query "…": <reason>`. A value may say anything.
         let reason = match class {
@@ -241,13 +246,12 @@ impl FaultClass {
         if has("permission denied for") {
             return Self::Denied;
         }
-        if has("FATAL:") && has("database \"") && has("does not exist") || has("Unknown database '") {
+        if has("FATAL:") && has("database \"") && has("does not exist") {
             return Self::Name;
         }
         let unknown_role = has("FATAL:") && has("role \"") && has("does not exist");
         if has("authentication failed")
             || has("no password supplied")
-            || has("Access denied for user")
             || has("no pg_hba.conf entry")
             || unknown_role
         {
@@ -301,7 +305,7 @@ impl FaultClass {
         match self {
             Self::Name => ErrorKind::NotFound,
             Self::Syntax | Self::Unsupported => ErrorKind::Invalid,
-            Self::Input | Self::Full | Self::Memory => ErrorKind::Unavailable,
+            Self::Input | Self::Full | Self::Memory | Self::Limit => ErrorKind::Unavailable,
             Self::Permission | Self::Login | Self::Denied => ErrorKind::Unauthorized,
             Self::Value => ErrorKind::Data,
             Self::Constraint | Self::Transaction => ErrorKind::Conflict,
@@ -321,6 +325,7 @@ impl FaultClass {
             }
             Self::Input => "a file or a connection failed (details may hold values and are not shown)",
             Self::Full => "the disk is full (details may hold values and are not shown)",
+            Self::Limit => "a limit of the server was reached (details may hold values and are not shown)",
             Self::Permission => {
                 "a file or folder may not be used (details may hold values and are not shown)"
             }
