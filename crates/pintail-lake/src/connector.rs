@@ -262,15 +262,24 @@ pub trait Connector: Send + Sync {
         error
     }
 
-    /// The statement that, once the system is attached, keeps it from having more than `connections` of them open.
-    /// Sessions then wait for each other. `None` for what needs no connections, as a file.
-    fn cap_connections(&self, _alias: &str, _connections: u32) -> Option<String> {
+    /// The same attachment, with what keeps it from having more than `connections` of them open. Sessions then wait for
+    /// each other. `None` for what needs no connections, as a file.
+    fn cap_connections(
+        &self,
+        _alias: &str,
+        _attachment: Attachment,
+        _connections: u32,
+    ) -> Option<Attachment> {
         None
     }
 
-    /// Where the system listens, if it is reached over TCP and at one place.
-    fn endpoint(&self) -> Option<Endpoint> {
-        None
+    /// Where the system listens, if it is reached over TCP and at one place, and if whoever is reached by way of a relay
+    /// proves as much as whoever is reached directly.
+    ///
+    /// # Errors
+    /// Why there is no such place, as the end of a sentence: "because …".
+    fn endpoint(&self) -> std::result::Result<Endpoint, &'static str> {
+        Err("it is not reached over a network")
     }
 
     /// The attachment that reaches [`Connector::endpoint`] by way of `relay`, which passes everything on, and still

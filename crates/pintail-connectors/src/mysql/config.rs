@@ -1,7 +1,9 @@
 //! From a datastore to a connection of DuckDB's scanner.
 
+use std::net::SocketAddr;
+
 use pintail_config::{Datastore, Options};
-use pintail_lake::connector::Attachment;
+use pintail_lake::connector::{Attachment, Endpoint};
 use pintail_lake::extension::MYSQL;
 use pintail_lake::quote;
 use pintail_model::Secret;
@@ -33,9 +35,44 @@ const DEFAULTS: &[(&str, &str)] = &[
 pub(super) struct Connection {
     /// A connection string without the password.
     options: Secret,
+    /// The same without the place.
+    options_elsewhere: Secret,
     password: Option<Secret>,
     /// Everything that must not be shown.
     secrets: Vec<Secret>,
+    endpoint: Result<Endpoint, &'static str>,
+}
+
+/// The port of a server that names none.
+const PORT: u16 = 3306;
+
+/// The one place that `options` name, if it may be reached by way of another one.
+///
+/// The client library takes `localhost` for a socket. Of a server that listens at 127.0.0.1, as a relay does, it checks
+/// no certificate, whatever was asked for: what is encrypted *and* proven must not go through a relay.
+fn endpoint(options: &Options) -> Result<Endpoint, &'static str> {
+    if options.text("socket").is_some() {
+        return Err("it is reached by a `socket`");
+    }
+    let host = match options.text("host") {
+        None | Some("") => return Err("no `host` is given"),
+        Some("localhost") => return Err("`localhost` may be a socket: `host: 127.0.0.1` is not"),
+        Some(host) => host,
+    };
+    let proven = options.text("ssl_mode").is_some_and(|mode| {
+        let unproven = ["disabled", "preferred"];
+        !unproven.contains(&mode.to_ascii_lowercase().as_str())
+    });
+    if proven {
+        return Err(
+            "its `ssl_mode` asks for a proof of who answers, which is not to be had on the way through a cap",
+        );
+    }
+    let port = options.text("port").map_or(Ok(PORT), str::parse);
+    Ok(Endpoint {
+        host: host.to_owned(),
+        port: port.map_err(|_| "its `port` is no number")?,
+    })
 }
 
 impl Connection {
@@ -49,18 +86,41 @@ impl Connection {
         let defaults = DEFAULTS
             .iter()
             .filter(|(name, _)| options.iter().all(|(given, _)| given != *name));
-        let parts: Vec<String> = options
-            .iter()
-            .filter(|(name, _)| *name != "password")
-            .map(|(name, setting)| (name, setting.expose()))
-            .chain(defaults.copied())
-            .map(|(name, value)| format!("{name}={}", connection_value(value)))
-            .collect();
+        let given = options.iter().map(|(name, setting)| (name, setting.expose()));
+        let all: Vec<(&str, &str)> = given.chain(defaults.copied()).collect();
+        let without = |left_out: &[&str]| {
+            let kept = all.iter().filter(|(name, _)| !left_out.contains(name));
+            let parts: Vec<String> = kept
+                .map(|(name, value)| format!("{name}={}", connection_value(value)))
+                .collect();
+            Secret::new(parts.join(" "))
+        };
         Self {
-            options: Secret::new(parts.join(" ")),
+            options: without(&["password"]),
+            options_elsewhere: without(&["password", "host", "port"]),
             password: options.secret("password").cloned(),
             secrets,
+            endpoint: endpoint(options),
         }
+    }
+
+    pub(super) fn endpoint(&self) -> Result<Endpoint, &'static str> {
+        self.endpoint.clone()
+    }
+
+    /// The attachment whose connections go to `relay`.
+    pub(super) fn attachment_through(&self, alias: &str, relay: SocketAddr) -> Attachment {
+        let options = format!(
+            "host={} port={} {}",
+            relay.ip(),
+            relay.port(),
+            self.options_elsewhere.expose()
+        );
+        Self {
+            options: Secret::new(options),
+            ..self.clone()
+        }
+        .attachment(alias)
     }
 
     /// The password travels in a secret of the engine: DuckDB repeats the connection string in its errors and in
@@ -87,6 +147,25 @@ impl Connection {
                 .collect(),
             secrets: self.secrets.clone(),
         }
+    }
+}
+
+/// The attachment with a pool of so many connections, which keeps the size that it was made with. How connections are
+/// taken from it is looked up each time, for all pools of the engine alike.
+pub(super) fn capped(attachment: Attachment, connections: u32) -> Attachment {
+    let before = [
+        format!("set global mysql_pool_size = {connections}"),
+        "set global mysql_pool_acquire_mode = 'wait'".to_owned(),
+    ];
+    let after = "reset global mysql_pool_size".to_owned();
+    Attachment {
+        statements: before
+            .into_iter()
+            .map(Secret::new)
+            .chain(attachment.statements)
+            .chain([Secret::new(after)])
+            .collect(),
+        ..attachment
     }
 }
 

@@ -27,11 +27,13 @@ mod snapshot;
 mod statistics;
 mod types;
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use pintail_config::Datastore;
 use pintail_lake::connector::{
-    Attachment, Capabilities, Connector, DoubtfulScan, ListedTable, ReadPoint, Scan, ScanRequest, SnapshotId,
-    SourceColumn, TableDescription,
+    Attachment, Capabilities, Connector, DoubtfulScan, Endpoint, ListedTable, ReadPoint, Scan, ScanRequest,
+    SnapshotId, SourceColumn, TableDescription,
 };
 use pintail_lake::{Error, Relation, Result, Session};
 use pintail_model::{CursorType, ErrorKind, LogicalType, Range, TableName};
@@ -100,6 +102,18 @@ impl Connector for MySqlSource {
 
     fn attachment(&self, alias: &str) -> Attachment {
         self.connection.attachment(alias)
+    }
+
+    fn cap_connections(&self, _alias: &str, attachment: Attachment, connections: u32) -> Option<Attachment> {
+        Some(config::capped(attachment, connections))
+    }
+
+    fn endpoint(&self) -> std::result::Result<Endpoint, &'static str> {
+        self.connection.endpoint()
+    }
+
+    fn attachment_through(&self, alias: &str, relay: SocketAddr) -> Attachment {
+        self.connection.attachment_through(alias, relay)
     }
 
     fn tables(&self, session: &Session, alias: &str) -> Result<Vec<ListedTable>> {

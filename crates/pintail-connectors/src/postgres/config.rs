@@ -100,8 +100,10 @@ impl Connection {
         }
     }
 
-    pub(super) fn endpoint(&self) -> Option<Endpoint> {
-        self.endpoint.clone()
+    pub(super) fn endpoint(&self) -> Result<Endpoint, &'static str> {
+        self.endpoint
+            .clone()
+            .ok_or("no single `host` and `port` is given")
     }
 
     /// The attachment whose connections go to `relay`. The host keeps its name, by which certificates are checked.

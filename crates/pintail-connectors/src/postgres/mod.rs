@@ -40,7 +40,7 @@ use pintail_lake::connector::{
 };
 use pintail_lake::quote::literal;
 use pintail_lake::{Relation, Result, Session};
-use pintail_model::{CursorType, KeyValue, LogicalType, Range, TableName};
+use pintail_model::{CursorType, KeyValue, LogicalType, Range, Secret, TableName};
 
 use self::config::Connection;
 pub(crate) use self::config::catalogue;
@@ -95,15 +95,18 @@ impl Connector for PostgresSource {
         self.connection.attachment(alias)
     }
 
-    fn cap_connections(&self, alias: &str, connections: u32) -> Option<String> {
+    fn cap_connections(&self, alias: &str, attachment: Attachment, connections: u32) -> Option<Attachment> {
         // Parallel scans make do with what is left. A session that finds nothing left waits for another one.
-        Some(format!(
+        let cap = format!(
             "from postgres_configure_pool(catalog_name = {}, max_connections = {connections}, acquire_mode = 'wait')",
             literal(alias)
-        ))
+        );
+        let mut capped = attachment;
+        capped.statements.push(Secret::new(cap));
+        Some(capped)
     }
 
-    fn endpoint(&self) -> Option<Endpoint> {
+    fn endpoint(&self) -> std::result::Result<Endpoint, &'static str> {
         self.connection.endpoint()
     }
 

@@ -26,22 +26,19 @@ pub(crate) fn attachment(
     alias: &str,
     limits: &LimitsSpec,
 ) -> LakeResult<(Attachment, Option<Relay>)> {
-    let refuse = |what: &str, key: &str| {
+    let refuse = |what: &str, why: &str, key: &str| {
         LakeError::refused(
             ErrorKind::Invalid,
-            format!("cannot cap {what} of source {}", connector.address()),
+            format!("cannot cap {what} of source {}{why}", connector.address()),
             format!("Take `limits.{key}` out of the pipeline."),
         )
     };
     let (mut attachment, relay) = match limits.source_bandwidth {
         None => (connector.attachment(alias), None),
         Some(bandwidth) => {
-            let endpoint = connector.endpoint().ok_or_else(|| {
-                refuse(
-                    "the bandwidth, because no single `host` and `port` is given,",
-                    "source_bandwidth",
-                )
-            })?;
+            let endpoint = connector
+                .endpoint()
+                .map_err(|why| refuse("the bandwidth", &format!(", because {why}"), "source_bandwidth"))?;
             let relay = Relay::start(endpoint, bandwidth.0).map_err(|source| LakeError::File {
                 action: "listen for connections to",
                 path: connector.address().into(),
@@ -51,10 +48,9 @@ pub(crate) fn attachment(
         }
     };
     if let Some(connections) = limits.source_connections {
-        let cap = connector
-            .cap_connections(alias, connections)
-            .ok_or_else(|| refuse("the connections", "source_connections"))?;
-        attachment.statements.push(pintail_model::Secret::new(cap));
+        attachment = connector
+            .cap_connections(alias, attachment, connections)
+            .ok_or_else(|| refuse("the connections", "", "source_connections"))?;
     }
     Ok((attachment, relay))
 }
