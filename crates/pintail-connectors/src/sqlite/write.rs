@@ -17,7 +17,7 @@ use pintail_lake::database::{Brought, DatabaseWriter, Incoming};
 use pintail_lake::extension::SQLITE;
 use pintail_lake::quote::{self, identifier, identifiers, literal};
 use pintail_lake::{Call, Error, Result, Session};
-use pintail_model::{Column, ErrorKind, LogicalType, NativeType, Secret, TableName};
+use pintail_model::{Column, ErrorKind, LogicalType, NativeType, RunId, Secret, TableName};
 use rusqlite::Connection;
 
 use super::{BUSY_TIMEOUT_MS, SqliteSource, types};
@@ -26,7 +26,7 @@ use crate::engine_tables;
 /// The schema that the engine gives to all tables of a file.
 const SCHEMA: &str = "main";
 
-/// Tables of the ledger and of attempts, which nobody else names so.
+/// Tables of the ledger and of attempts, which nobody else names so. The latter bear the name of their run.
 const LEDGER: &str = "pintail_ledger";
 const SIDE: &str = "pintail_side_";
 
@@ -49,11 +49,29 @@ impl SqliteDestination {
 
     /// Has SQLite itself define something, in a transaction of its own.
     fn define(&self, what: &str, sql: &str) -> Result<()> {
-        let defined = Connection::open(&self.path).and_then(|connection| {
-            connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
+        self.ask(what, |connection| {
             connection.execute_batch(&format!("begin immediate; {sql}; commit"))
+        })
+    }
+
+    /// Names of tables that begin so.
+    fn tables_that_begin(&self, what: &str, begins: &str) -> Result<Vec<String>> {
+        self.ask(what, |connection| {
+            let sql =
+                "select name from sqlite_schema where type = 'table' and substr(name, 1, length(?1)) = ?1";
+            let mut statement = connection.prepare(sql)?;
+            let names = statement.query_map([begins], |row| row.get(0))?;
+            names.collect()
+        })
+    }
+
+    /// Asks SQLite itself.
+    fn ask<T>(&self, what: &str, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let answer = Connection::open(&self.path).and_then(|connection| {
+            connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS.into()))?;
+            ask(&connection)
         });
-        defined.map_err(|error| Error::Refused {
+        answer.map_err(|error| Error::Refused {
             kind: match error.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::CannotOpen) => {
                     ErrorKind::Unavailable
@@ -221,6 +239,19 @@ impl DatabaseWriter for SqliteDestination {
         )
     }
 
+    fn sweep(&self, runs: &[RunId]) -> Result<()> {
+        let what = "look for side tables of runs that are over";
+        for run in runs {
+            let begins = format!("{SIDE}{run}_");
+            for table in self.tables_that_begin(what, &begins)? {
+                tracing::info!(table, "a side table of a run that is over was dropped");
+                let name = identifier(&table);
+                self.define("remove a side table", &format!("drop table if exists {name}"))?;
+            }
+        }
+        Ok(())
+    }
+
     fn shown(
         &self,
         alias: &str,
@@ -236,7 +267,7 @@ impl DatabaseWriter for SqliteDestination {
 
 /// The table that one attempt fills.
 fn side(incoming: &Incoming<'_>) -> TableName {
-    TableName::bare(format!("{SIDE}{}", incoming.attempt))
+    TableName::bare(format!("{SIDE}{}_{}", incoming.run, incoming.attempt))
 }
 
 /// Whether a column declared so keeps values of that type as they are written. SQLite takes a text that looks like a

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pintail_model::checksum::bytes_word;
-use pintail_model::{Column, ErrorKind, LeafChecksums, PartitionKey, TableName};
+use pintail_model::{Column, ErrorKind, LeafChecksums, PartitionKey, RunId, TableName};
 
 use super::{Brought, Database, Incoming, ledger};
 use crate::commit::{
@@ -30,6 +30,9 @@ const ASK: Duration = Duration::from_mins(1);
 /// questions after it.
 pub(super) fn commit(database: &Database, request: &CommitRequest<'_>) -> Result<CommitOutcome> {
     check_request(request)?;
+    let Some(first) = request.parts.first() else {
+        return Ok(CommitOutcome::default());
+    };
     database.make_ready()?;
     let table = database.writer().resolve(request.table);
     let mut asked = 0;
@@ -39,7 +42,8 @@ pub(super) fn commit(database: &Database, request: &CommitRequest<'_>) -> Result
             database,
             request,
             table: &table,
-            word: word(request, number),
+            run: &first.entry.run,
+            word: word(&first.entry.key, number),
             sent: None,
         };
         let error = match attempt.run() {
@@ -70,8 +74,7 @@ pub(super) fn commit(database: &Database, request: &CommitRequest<'_>) -> Result
 }
 
 /// A word that names the tables of one attempt, and of no other that could still be at work.
-fn word(request: &CommitRequest<'_>, number: u32) -> String {
-    let key = request.parts.first().map_or("", |part| part.entry.key.as_str());
+fn word(key: &PartitionKey, number: u32) -> String {
     let text = format!("{key} {number} {}", std::process::id());
     format!("{:016x}", bytes_word(text.as_bytes()))
 }
@@ -110,6 +113,7 @@ struct Attempt<'a> {
     database: &'a Database,
     request: &'a CommitRequest<'a>,
     table: &'a TableName,
+    run: &'a RunId,
     word: String,
     /// COMMIT was sent: this is what it did, if it took place.
     sent: Option<CommitOutcome>,
@@ -147,6 +151,7 @@ impl Attempt<'_> {
             change: &request.change,
             files: &files,
             rows: &rows,
+            run: self.run,
             attempt: &word,
         };
         let writer = database.writer();

@@ -251,6 +251,10 @@ impl Destination for Database {
     }
 
     fn sweep(&self, table: &TableName, policy: &SweepPolicy) -> Result<Swept> {
+        // Helping tables first: once no staged file tells of a run, nobody asks for it again.
+        if self.writer().exists() {
+            self.writer().sweep(&policy.own_runs)?;
+        }
         stage::sweep(self, table, policy)
     }
 }

@@ -9,7 +9,7 @@
 //! Everything between `begin` and COMMIT is one transaction of the database, the session's own. A system in which
 //! statements that define tables end a transaction makes its tables in `prepare`.
 
-use pintail_model::{Column, LogicalType, NativeType, TableName};
+use pintail_model::{Column, LogicalType, NativeType, RunId, TableName};
 
 use crate::commit::{Change, StagedFile, drop_stale};
 use crate::connector::{Attachment, Connector, SourceColumn, TableDescription};
@@ -39,6 +39,8 @@ pub struct Incoming<'a> {
     pub files: &'a [StagedFile],
     /// The table as a relation of the engine, in parentheses, typed as the staged rows.
     pub rows: &'a str,
+    /// The run that staged them.
+    pub run: &'a RunId,
     /// A word of letters and digits that no other attempt has, for names of tables that do not last.
     pub attempt: &'a str,
 }
@@ -202,6 +204,12 @@ pub trait DatabaseWriter: Send + Sync {
 
     /// Takes away what `prepare` made, after the transaction is over.
     fn clean_up(&self, _incoming: &Incoming<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Takes away what [`prepare`](Self::prepare) made for one of `runs`, which are over: they were cut off before
+    /// [`clean_up`](Self::clean_up).
+    fn sweep(&self, _runs: &[RunId]) -> Result<()> {
         Ok(())
     }
 

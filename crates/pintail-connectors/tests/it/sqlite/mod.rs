@@ -1,5 +1,6 @@
 pub(crate) mod fixture;
 mod scan;
+mod side_tables;
 pub(crate) mod writer;
 
 use fixture::SqliteFixture;
