@@ -18,6 +18,7 @@ mod plan;
 mod postgres;
 mod resume;
 mod served;
+mod shared;
 mod shop;
 mod source;
 mod spec;

@@ -13,14 +13,15 @@ use pintail_model::{SystemClock, TableName};
 use pintail_sync::log::Level;
 use pintail_sync::spec::{DeltaSpec, PipelineSpec, StrategyKind};
 use pintail_sync::{Error, Progress, StopSignal, SyncReport, SyncRequest, Unwatched};
-use pintail_testkit::{Database, PostgresServer};
+use pintail_testkit::{Database, MariaDbDatabase, MariaDbServer, PostgresServer};
 
 use crate::lakes::{Kind, Place, Reader, query, soundness, strays};
+use crate::shared::Dialect;
 use crate::shop::{backend, spec};
 
 /// The table `orders` of a database of its own, and a lake.
-pub(crate) struct Served {
-    pub(crate) database: Database<'static>,
+pub(crate) struct Served<D = Database<'static>> {
+    pub(crate) database: D,
     pub(crate) place: Place,
     pub(crate) spec: PipelineSpec,
     pub(crate) partitions: Option<u32>,
@@ -35,7 +36,19 @@ impl Served {
     }
 
     pub(crate) fn on(server: &'static PostgresServer, kind: Kind, statements: &str) -> Self {
-        let database = server.fresh_database();
+        Self::of(server.fresh_database(), kind, statements)
+    }
+}
+
+impl Served<MariaDbDatabase<'static>> {
+    /// The same on a MariaDB.
+    pub(crate) fn mariadb(kind: Kind, statements: &str) -> Self {
+        Self::of(MariaDbServer::shared().fresh_database(), kind, statements)
+    }
+}
+
+impl<D: Dialect> Served<D> {
+    fn of(database: D, kind: Kind, statements: &str) -> Self {
         database.execute(statements);
         // The server's clock stamps every row, to the microsecond.
         let delta = DeltaSpec {
@@ -45,7 +58,7 @@ impl Served {
             ..DeltaSpec::default()
         };
         let mut spec = spec(delta);
-        spec.source = backend("postgres", "orders");
+        spec.source = backend(D::SYSTEM, "orders");
         Self {
             database,
             place: Place::new(kind),
@@ -98,9 +111,7 @@ impl Served {
 
     /// Every row of the source as text, in order.
     pub(crate) fn source_rows(&self) -> Vec<String> {
-        let sql = "select orders::text from orders order by id";
-        let rows = self.database.client().query(sql, &[]).expect("a table");
-        rows.iter().map(|row| row.get(0)).collect()
+        self.database.orders()
     }
 
     /// Every row of the lake, spelt as Postgres spells its own. Fails if anything in the lake is not as it must be.

@@ -77,3 +77,55 @@ fn a_commit_that_did_not_arrive_is_made_again() {
     assert_eq!((report.kind.as_str(), report.commits.asked), ("delta", 1));
     pair.assert_equal();
 }
+
+#[test]
+fn a_commit_that_was_sent_when_the_connection_broke_is_in_once() {
+    for strategy in [Some("full"), None] {
+        let pair = Pair::new(ORDERS);
+        pair.run(None);
+        change(&pair);
+        let report = run_into(
+            &pair,
+            Trap::new(Fault::CutAfterCommit).after_query(LEDGER),
+            strategy,
+        );
+        assert_eq!((report.commits.count, report.commits.asked), (1, 1));
+        pair.assert_equal();
+        assert_eq!(pair.ask("select count(*)::text from pintail.ledger"), "2");
+    }
+}
+
+#[test]
+fn an_answer_is_not_final_while_the_database_still_commits() {
+    let pair = Pair::new(ORDERS);
+    pair.run(None);
+    change(&pair);
+    let proxy = TcpProxy::start(PostgresServer::shared().address());
+    let request = pair.request(&proxy.url(pair.target.name()), None);
+    proxy.arm(Trap::new(Fault::HoldAndCut).after_query(LEDGER));
+    let report = std::thread::scope(|scope| {
+        let run = scope.spawn(|| pintail_sync::run(&request, &Unwatched, &StopSignal::new()));
+        assert!(proxy.wait_fired(LIMIT));
+        // The run asks on a fresh connection, and waits for the transaction that it lost.
+        pair.target.execute(
+            "do $$
+             begin
+                 for attempt in 1..6000 loop
+                     if exists (select 1 from pg_locks where locktype = 'advisory' and not granted
+                                and database = (select oid from pg_database where datname = current_database())) then
+                         return;
+                     end if;
+                     perform pg_sleep(0.01);
+                 end loop;
+                 raise exception 'nobody waits for the undecided commit';
+             end $$",
+        );
+        proxy.release();
+        run.join().expect("a run")
+    });
+    let report = report.unwrap_or_else(|error| panic!("{}", crate::served::described(&error)));
+    assert_eq!((report.commits.count, report.commits.asked), (1, 1));
+    assert_eq!((report.rows_updated, report.rows_inserted), (166, 1));
+    pair.assert_equal();
+    assert_eq!(pair.ask("select count(*)::text from pintail.ledger"), "2");
+}

@@ -8,29 +8,33 @@ use pintail_config::units::ByteSize;
 use pintail_model::ErrorKind;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::throttle::TokenBucket;
+use pintail_testkit::{Database, Fault, MariaDbDatabase, Trap};
 
-use super::line::Line;
+use super::line::{Line, orders};
 use crate::lakes::Kind;
+use crate::shared::Dialect;
 
-const ORDERS: &str =
-    "create table orders (id bigint primary key, item text, version int, updated_at timestamptz not null);
-     insert into orders
-     select id, repeat('item-' || id, 10), 1, now() - interval '1 day' - (30000 - id) * interval '1 minute'
-     from generate_series(1, 30000) as ids (id);
-     analyze orders";
+fn long_orders<D: Dialect>() -> String {
+    orders::<D>(30_000, "repeat(concat('item-', id), 10)")
+}
+
+fn line() -> Line {
+    Line::new(Kind::Sqlite, &long_orders::<Database<'static>>())
+}
+
+fn mariadb() -> Line<MariaDbDatabase<'static>> {
+    Line::mariadb(Kind::Sqlite, &long_orders::<MariaDbDatabase<'static>>())
+}
 
 /// The most connections of ours that the server saw at once while `work` was done.
-fn most_connections<T>(line: &Line, work: impl FnOnce() -> T) -> (i64, T) {
+fn most_connections<D: Dialect, T>(line: &Line<D>, work: impl FnOnce() -> T) -> (i64, T) {
     let over = AtomicBool::new(false);
-    let mut client = line.served.database.client();
+    let mut connections = line.served.database.watch();
     let told = &over;
     let watch = move || {
         let mut most = 0;
         while !told.load(Ordering::Relaxed) {
-            let sql = "select count(*) from pg_stat_activity
-                       where application_name = 'pintail' and datname = current_database()";
-            let seen: i64 = client.query_one(sql, &[]).expect("a count").get(0);
-            most = most.max(seen);
+            most = most.max(connections());
         }
         most
     };
@@ -42,11 +46,10 @@ fn most_connections<T>(line: &Line, work: impl FnOnce() -> T) -> (i64, T) {
     })
 }
 
-#[test]
-fn the_server_never_sees_more_connections_than_are_allowed() {
+fn never_more_connections_than_are_allowed<D: Dialect>(make: fn() -> Line<D>) {
     // Several partitions at once, and one scan that the engine would read over several connections.
     for (cap, partitions) in [(1, Some(6)), (2, Some(6)), (1, None), (2, None)] {
-        let mut line = Line::new(Kind::Sqlite, ORDERS);
+        let mut line = make();
         line.served.partitions = partitions;
         line.served.spec.max_concurrent_partitions = Some(4);
         line.served.spec.limits.source_connections = Some(cap);
@@ -59,9 +62,10 @@ fn the_server_never_sees_more_connections_than_are_allowed() {
             (report.rows_inserted, report.parity.status),
             (30_000, ParityStatus::Ok)
         );
-        line.served
-            .database
-            .execute("update orders set version = 2, updated_at = now() where id % 3 = 0");
+        line.served.database.execute(&format!(
+            "update orders set version = 2, updated_at = {} where id % 3 = 0",
+            D::ago("0")
+        ));
         let (most, report) = most_connections(&line, || line.run(None));
         assert!(
             (1..=i64::from(cap)).contains(&most),
@@ -73,23 +77,35 @@ fn the_server_never_sees_more_connections_than_are_allowed() {
 }
 
 #[test]
-fn a_broken_connection_is_replaced_within_the_cap() {
-    let mut line = Line::new(Kind::Sqlite, ORDERS);
+fn a_postgres_never_sees_more_connections_than_are_allowed() {
+    never_more_connections_than_are_allowed(line);
+}
+
+#[test]
+fn a_mariadb_never_sees_more_connections_than_are_allowed() {
+    never_more_connections_than_are_allowed(mariadb);
+}
+
+fn a_broken_connection_is_replaced<D: Dialect>(mut line: Line<D>, cap: u32, snapshot: &str) {
     line.served.partitions = Some(6);
-    line.served.spec.limits.source_connections = Some(2);
-    let cut = pintail_testkit::Trap::new(pintail_testkit::Fault::CutAfterBytes(300_000));
-    line.source.arm(cut.after_query("set transaction snapshot"));
+    line.served.spec.limits.source_connections = Some(cap);
+    line.source
+        .arm(Trap::new(Fault::CutAfterBytes(300_000)).after_query(snapshot));
     let report = line.run(None);
     assert!(line.source.fired() && report.retries.count > 0);
     line.served.assert_equal();
 }
 
 #[test]
-fn a_capped_run_brings_in_the_same() {
-    let mut line = Line::new(Kind::Sqlite, ORDERS);
+fn a_broken_connection_is_replaced_within_the_cap() {
+    a_broken_connection_is_replaced(line(), 2, "set transaction snapshot");
+    a_broken_connection_is_replaced(mariadb(), 1, "consistent snapshot");
+}
+
+fn a_capped_run<D: Dialect>(mut line: Line<D>) {
     line.served.spec.limits.source_bandwidth = Some(ByteSize(64 << 20));
     line.served.partitions = Some(3);
-    line.source.arm(pintail_testkit::Fault::CutAfterBytes(400_000));
+    line.source.arm(Fault::CutAfterBytes(400_000));
     let report = line.run(None);
     // What breaks behind the relay breaks in front of it, too.
     assert!(line.source.fired() && report.retries.count > 0);
@@ -97,8 +113,14 @@ fn a_capped_run_brings_in_the_same() {
 }
 
 #[test]
+fn a_capped_run_brings_in_the_same() {
+    a_capped_run(line());
+    a_capped_run(mariadb());
+}
+
+#[test]
 fn a_plan_shows_what_the_source_is_spared() {
-    let mut line = Line::new(Kind::Sqlite, ORDERS);
+    let mut line = line();
     let limits = &mut line.served.spec.limits;
     limits.source_connections = Some(1);
     limits.source_bandwidth = Some(ByteSize(10 << 20));
@@ -112,20 +134,33 @@ fn a_plan_shows_what_the_source_is_spared() {
     assert_snapshot!(json["limits"], @r#"{"run_for_seconds":1800,"source_bytes_per_second":10485760,"source_connections":1}"#);
 }
 
-#[test]
-fn a_source_that_cannot_be_capped_is_refused() {
-    let mut line = Line::new(Kind::Sqlite, ORDERS);
+/// Why the bandwidth of the source behind `address` cannot be capped.
+fn refusal(address: &str) -> String {
+    let mut line = line();
     line.served.spec.limits.source_bandwidth = Some(ByteSize(10 << 20));
     let mut request = line.request(None);
-    let address = "postgres://postgres@/shop?host=/var/run/postgresql";
     let from = pintail_config::Location::parse(address, std::path::Path::new("/")).expect("an address");
     request.source = pintail_connectors::registry::source(&from.datastore).expect("a source");
-    let error = pintail_sync::plan(&request).expect_err("a socket");
+    let error = pintail_sync::plan(&request).expect_err("it cannot be capped");
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(
-        error.to_string().starts_with("cannot cap the bandwidth"),
-        "{error}"
-    );
+    let text = error.to_string();
+    assert!(text.starts_with("cannot cap the bandwidth of source "), "{text}");
+    let (_, why) = text.split_once(", because ").expect("a reason");
+    why.to_owned()
+}
+
+#[test]
+fn a_source_that_cannot_be_capped_is_refused() {
+    assert_snapshot!(refusal("postgres://postgres@/shop?host=/var/run/postgresql"), @"no single `host` and `port` is given");
+    assert_snapshot!(refusal("mysql:///shop?socket=/run/mysqld/mysqld.sock"), @"it is reached by a `socket`");
+    assert_snapshot!(refusal("mysql://sync@localhost/shop"), @"`localhost` may be a socket: `host: 127.0.0.1` is not");
+    // Behind a relay, the client library would look at no certificate.
+    let proven =
+        "its `ssl_mode` asks for a proof of who answers, which is not to be had on the way through a cap";
+    for mode in ["required", "verify_ca", "verify_identity", "REQUIRED"] {
+        assert_eq!(refusal(&format!("mysql://sync@db/shop?ssl_mode={mode}")), proven);
+    }
+    assert_snapshot!(refusal("sqlite:shop.db"), @"it is not reached over a network");
 }
 
 #[test]

@@ -10,26 +10,53 @@ use pintail_lake::{Catalogue, LakeLocation};
 use pintail_model::ErrorKind;
 use pintail_sync::spec::RetrySpec;
 use pintail_sync::{Error, Phase, Progress, StopSignal, SyncReport, SyncRequest};
-use pintail_testkit::{Database, PostgresServer, TcpProxy};
+use pintail_testkit::{Database, MariaDbDatabase, PostgresServer, TcpProxy};
 
 use crate::lakes::Kind;
 use crate::served::{Served, shown};
+use crate::shared::{Dialect, Shared};
+
+/// Makes a table of so many orders, stamped by one minute each up to a day ago, which is beyond every lookback.
+pub(super) fn orders<D: Dialect>(count: u32, item: &str) -> String {
+    format!(
+        "create table orders (id bigint primary key, item text, version int, updated_at {} not null);
+         insert into orders select id, {item}, 1, {} from {};
+         {}",
+        D::INSTANT,
+        D::ago(&format!("1440 + {count} - id")),
+        D::numbers(count),
+        D::ANALYZE
+    )
+}
 
 /// A source and a lake at the far ends of two lines.
-pub(super) struct Line {
-    pub(super) served: Served,
+pub(super) struct Line<D = Database<'static>> {
+    pub(super) served: Served<D>,
     pub(super) source: TcpProxy,
     /// The way to a Postgres catalogue.
     pub(super) catalogue: Option<TcpProxy>,
     lake: LakeLocation,
     /// A database that is written to in the place of the lake, and the way to it.
-    pub(super) database: Option<(Database<'static>, TcpProxy)>,
+    pub(super) database: Option<(Box<dyn Shared>, TcpProxy)>,
 }
 
 impl Line {
     /// The table `orders` that `statements` make, and a lake that does not exist yet.
     pub(super) fn new(kind: Kind, statements: &str) -> Self {
-        let mut served = Served::new(kind, statements);
+        Self::of(Served::new(kind, statements))
+    }
+}
+
+impl Line<MariaDbDatabase<'static>> {
+    /// The same with a table of a MariaDB.
+    pub(super) fn mariadb(kind: Kind, statements: &str) -> Self {
+        Self::of(Served::mariadb(kind, statements))
+    }
+}
+
+impl<D: Dialect> Line<D> {
+    fn of(mut served: Served<D>) -> Self {
+        let source = served.database.proxy();
         // Nobody waits here: what counts is that it is tried again.
         served.spec.retries = RetrySpec {
             attempts: 8,
@@ -47,7 +74,7 @@ impl Line {
         };
         Self {
             served,
-            source: TcpProxy::start(server),
+            source,
             catalogue,
             lake,
             database: None,
@@ -55,14 +82,18 @@ impl Line {
     }
 
     /// The same, into the table of the same name of a database.
-    pub(super) fn into_database(mut self) -> Self {
-        let server = PostgresServer::shared();
-        self.database = Some((server.fresh_database(), TcpProxy::start(server.address())));
+    pub(super) fn into_database(self) -> Self {
+        self.written_to(Box::new(PostgresServer::shared().fresh_database()))
+    }
+
+    fn written_to(mut self, database: Box<dyn Shared>) -> Self {
+        let proxy = database.proxy();
+        self.database = Some((database, proxy));
         self
     }
 
     pub(super) fn request(&self, strategy: Option<&str>) -> SyncRequest {
-        let url = self.source.url(last_part(&self.served.database.url()));
+        let url = self.source.url(self.served.database.name());
         let from = Location::parse(&url, Path::new("/")).expect("an address");
         let mut request = self.served.request(&self.lake, strategy);
         request.source = registry::source(&from.datastore).expect("a source of this release");
@@ -81,9 +112,7 @@ impl Line {
         let Some((database, _)) = &self.database else {
             return self.served.assert_equal();
         };
-        let sql = "select orders::text from orders order by id";
-        let rows = database.client().query(sql, &[]).expect("a table");
-        let written: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let written = database.orders();
         let source = self.served.source_rows();
         assert_eq!(written.len(), source.len());
         let unlike = written

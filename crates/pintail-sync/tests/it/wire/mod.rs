@@ -3,6 +3,7 @@
 
 mod capped;
 mod line;
+mod mariadb;
 mod reading;
 mod refused;
 mod storm;

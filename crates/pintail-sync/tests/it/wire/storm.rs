@@ -4,16 +4,16 @@
 //! - `PINTAIL_WIRE_CASES`: number of cases of each test, 2 if it is not set.
 
 use pintail_sync::report::ParityStatus;
-use pintail_testkit::{TcpProxy, Weather};
+use pintail_testkit::{Database, MariaDbDatabase, TcpProxy, Weather};
 
-use super::line::Line;
+use super::line::{Line, orders};
 use crate::lakes::Kind;
+use crate::shared::Dialect;
 
-/// A column of long texts, so that a load sends a megabyte.
-const ORDERS: &str = "create table orders (id bigint primary key, item text, version int, updated_at timestamptz not null);
-     insert into orders
-     select id, repeat('item-' || id, 10), 1, now() - interval '30 days' from generate_series(1, 10000) as ids (id);
-     analyze orders";
+/// Long texts, so that a load sends a megabyte.
+fn long_orders<D: Dialect>() -> String {
+    orders::<D>(10_000, "repeat(concat('item-', id), 10)")
+}
 
 fn seeds() -> Vec<u64> {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -37,7 +37,7 @@ fn weather(random: &mut fastrand::Rng, bytes_between: u64) -> Weather {
     }
 }
 
-fn storms_leave_both_sides_equal(make: impl Fn() -> Line) {
+fn storms_leave_both_sides_equal<D: Dialect>(make: impl Fn() -> Line<D>) {
     let mut felt_retries = 0;
     for seed in seeds() {
         eprintln!("PINTAIL_WIRE_SEED={seed}");
@@ -46,11 +46,11 @@ fn storms_leave_both_sides_equal(make: impl Fn() -> Line) {
         line.served.spec.max_concurrent_partitions = Some(random.u32(1..=3));
         for round in 2..5 {
             line.served.partitions = Some(random.u32(1..=6));
+            let (now, part) = (D::ago("0"), random.u32(2..20));
             line.served.database.execute(&format!(
-                "update orders set version = {round}, updated_at = clock_timestamp() where id % {0} = {round} % {0};
-                 insert into orders
-                 select {round} * 100000 + id, 'new', {round}, clock_timestamp() from generate_series(1, 100) as ids (id)",
-                random.u32(2..20),
+                "update orders set version = {round}, updated_at = {now} where id % {part} = {round} % {part};
+                 insert into orders select {round} * 100000 + id, 'new', {round}, {now} from {}",
+                D::numbers(100),
             ));
             line.source.set_weather(weather(&mut random, 60_000));
             let written = line
@@ -82,15 +82,29 @@ fn storms_leave_both_sides_equal(make: impl Fn() -> Line) {
 
 #[test]
 fn storms_on_the_way_to_the_source_leave_both_sides_equal() {
-    storms_leave_both_sides_equal(|| Line::new(Kind::Sqlite, ORDERS));
+    storms_leave_both_sides_equal(|| Line::new(Kind::Sqlite, &long_orders::<Database<'static>>()));
 }
 
 #[test]
 fn storms_on_the_way_to_source_and_catalogue_leave_both_sides_equal() {
-    storms_leave_both_sides_equal(|| Line::new(Kind::Postgres, ORDERS));
+    storms_leave_both_sides_equal(|| Line::new(Kind::Postgres, &long_orders::<Database<'static>>()));
 }
 
 #[test]
 fn storms_on_the_way_to_two_databases_leave_both_sides_equal() {
-    storms_leave_both_sides_equal(|| Line::new(Kind::Sqlite, ORDERS).into_database());
+    storms_leave_both_sides_equal(|| {
+        Line::new(Kind::Sqlite, &long_orders::<Database<'static>>()).into_database()
+    });
+}
+
+#[test]
+fn storms_on_the_way_to_a_mariadb_leave_both_sides_equal() {
+    storms_leave_both_sides_equal(|| Line::mariadb(Kind::Sqlite, &long_orders::<MariaDbDatabase<'static>>()));
+}
+
+#[test]
+fn storms_on_the_way_to_a_mariadb_and_a_catalogue_leave_both_sides_equal() {
+    storms_leave_both_sides_equal(|| {
+        Line::mariadb(Kind::Postgres, &long_orders::<MariaDbDatabase<'static>>())
+    });
 }

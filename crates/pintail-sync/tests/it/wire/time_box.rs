@@ -9,17 +9,12 @@ use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::{PartitionSpec, StepUnit};
 use pintail_sync::state::RunStatus;
 use pintail_sync::{Progress, StopSignal, SyncReport};
+use pintail_testkit::{Database, MariaDbDatabase};
 
-use super::line::Line;
+use super::line::{Line, orders};
 use crate::lakes::Kind;
 use crate::served::shown;
-
-const ORDERS: &str =
-    "create table orders (id bigint primary key, item text, version int, updated_at timestamptz not null);
-     insert into orders
-     select id, 'item-' || id, 1, now() - interval '1 day' - (20000 - id) * interval '1 minute'
-     from generate_series(1, 20000) as ids (id);
-     analyze orders";
+use crate::shared::Dialect;
 
 /// Every partition takes ten minutes.
 struct TenMinutes(Arc<FixedClock>);
@@ -31,14 +26,27 @@ impl Progress for TenMinutes {
 }
 
 /// Lines whose runs have 25 minutes, for one partition after the other.
-fn line() -> Line {
-    let mut line = Line::new(Kind::Sqlite, ORDERS);
+fn boxed<D: Dialect>(mut line: Line<D>) -> Line<D> {
     line.served.spec.max_concurrent_partitions = Some(1);
     line.served.spec.limits.run_for = Some(Duration::from_mins(25));
     line
 }
 
-fn run(line: &Line) -> SyncReport {
+fn line() -> Line {
+    boxed(Line::new(
+        Kind::Sqlite,
+        &orders::<Database<'static>>(20_000, ITEM),
+    ))
+}
+
+fn mariadb() -> Line<MariaDbDatabase<'static>> {
+    let statements = orders::<MariaDbDatabase<'static>>(20_000, ITEM);
+    boxed(Line::mariadb(Kind::Sqlite, &statements))
+}
+
+const ITEM: &str = "concat('item-', id)";
+
+fn run<D: Dialect>(line: &Line<D>) -> SyncReport {
     let clock = Arc::new(FixedClock::new(SystemClock.now()));
     let mut request = line.request(None);
     request.clock = Arc::clone(&clock) as Arc<dyn Clock>;
@@ -47,7 +55,11 @@ fn run(line: &Line) -> SyncReport {
 
 #[test]
 fn a_delta_whose_time_is_up_is_gone_on_with() {
-    let mut line = line();
+    a_delta_is_gone_on_with(line());
+    a_delta_is_gone_on_with(mariadb());
+}
+
+fn a_delta_is_gone_on_with<D: Dialect>(mut line: Line<D>) {
     line.served.spec.strategies[1].primary_partitions = vec![PartitionSpec {
         column: "updated_at".to_owned(),
         step: Some(1),
@@ -58,9 +70,10 @@ fn a_delta_whose_time_is_up_is_gone_on_with() {
     line.served.delta(|delta| delta.margin = Duration::from_hours(8));
     run(&line);
     line.served.delta(|delta| delta.margin = Duration::ZERO);
-    line.served.database.execute(
-        "update orders set version = 2, updated_at = now() - (id % 7) * interval '1 hour' where id % 4 = 0",
-    );
+    line.served.database.execute(&format!(
+        "update orders set version = 2, updated_at = {} where id % 4 = 0",
+        D::ago("id % 7 * 60")
+    ));
     let report = run(&line);
     assert_eq!(
         (report.status, report.partitions_processed, report.errors),
@@ -86,7 +99,11 @@ fn a_delta_whose_time_is_up_is_gone_on_with() {
 
 #[test]
 fn a_load_whose_time_is_up_keeps_what_is_staged() {
-    let mut line = line();
+    a_load_keeps_what_is_staged(line());
+    a_load_keeps_what_is_staged(mariadb());
+}
+
+fn a_load_keeps_what_is_staged<D: Dialect>(mut line: Line<D>) {
     line.served.partitions = Some(8);
     let report = run(&line);
     assert_eq!(
