@@ -1,18 +1,17 @@
-//! One shop and one lake, from the first run to the last.
+//! One shop and one destination, from the first run to the last.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use pintail_config::Location;
-use pintail_connectors::registry::lake_location;
-use pintail_lake::{Access, LakeLocation};
-use pintail_testkit::{Database, PostgresServer, Process};
+use pintail_lake::Access;
+use pintail_testkit::Process;
 use serde_json::Value;
 
 use super::moment::{Hits, Moment};
 use super::orders::Orders;
 use super::shop::{STEP, Shop};
+use super::target::{Kind, Target};
 use super::witness::Witness;
 
 /// Longer than any run of these tests takes.
@@ -23,19 +22,11 @@ name: orders
 source_provider:
   data_backend: {type: SYSTEM, datastore_name: shop, table: orders}
 destination_provider:
-  data_backend: {type: ducklake, datastore_name: lake, table: orders}
+  data_backend: {type: TARGET, datastore_name: copy, table: orders}
 strategies:
   - {name: changes, type: delta, column: version, primary_partitions: [{column: version, step: STEP}]}
   - {name: everything, type: full}
 ";
-
-/// Where the lake's catalogue is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Catalogue {
-    Sqlite,
-    DuckDb,
-    Postgres,
-}
 
 /// What is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +51,9 @@ impl Run {
 
 pub(crate) struct Scene {
     shop: Shop,
-    location: LakeLocation,
-    /// The database of the catalogue, if it is in one.
-    catalogue: Option<Database<'static>>,
+    target: Target,
     random: Rng,
-    /// What a reader of the lake saw last.
+    /// What a reader of the destination saw last.
     seen: Orders,
     /// How long the last run took that nobody disturbed.
     usual: Duration,
@@ -78,33 +67,24 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) fn open(shop: Shop, catalogue: Catalogue, random: Rng, hits: Hits) -> Self {
-        let database = match catalogue {
-            Catalogue::Postgres => Some(PostgresServer::shared().fresh_database()),
-            Catalogue::Sqlite | Catalogue::DuckDb => None,
-        };
-        let address = match (catalogue, &database) {
-            (Catalogue::DuckDb, _) => "duckdb:lake.duckdb".to_owned(),
-            (_, Some(database)) => database.url(),
-            (_, None) => "sqlite:lake.sqlite".to_owned(),
-        };
+    pub(crate) fn open(shop: Shop, kind: Kind, random: Rng, hits: Hits) -> Self {
         let project = shop.project();
-        let pipeline = PIPELINE.replace("SYSTEM", shop.system());
+        let target = Target::new(kind, project);
+        let pipeline = PIPELINE
+            .replace("SYSTEM", shop.system())
+            .replace("TARGET", target.system());
         project.write("pipeline.yaml", &pipeline.replace("STEP", &STEP.to_string()));
         project.write(
             "datastores.yaml",
             &format!(
-                "datastores:\n  shop: {}\n  lake: {{type: ducklake, connection: {{catalog: '{address}', data_path: lake}}}}\n",
-                shop.datastore()
+                "datastores:\n  shop: {}\n  copy: {}\n",
+                shop.datastore(),
+                target.datastore()
             ),
         );
-        let address = format!("ducklake:{address}?data_path=lake");
-        let location = Location::parse(&address, &project.path("")).expect("an address");
-        let location = lake_location(&location.datastore).expect("a lake");
         Self {
             shop,
-            location,
-            catalogue: database,
+            target,
             random,
             seen: Orders::default(),
             usual: Duration::from_secs(1),
@@ -115,19 +95,19 @@ impl Scene {
         }
     }
 
-    /// Kills runs until there were `kills`. The first of them die before there is a lake.
+    /// Kills runs until there were `kills`. The first of them die before there is a destination.
     pub(crate) fn play(&mut self, kills: u64) {
         while self.hits.all() < kills {
             self.change();
             self.round(kills);
             let context = format!("after {} kills", self.hits.all());
-            let witness = self.witness(Access::ReadOnly).expect("a lake");
+            let witness = self.witness(Access::ReadOnly).expect("a destination");
             self.seen = witness.orders();
             self.seen.assert_same(&self.shop.orders(), &context);
             witness.assert_once(&context);
-            witness.assert_no_staged_files(&context);
+            witness.assert_nothing_left(&context);
         }
-        let witness = self.witness(Access::ReadWrite).expect("a lake");
+        let witness = self.witness(Access::ReadWrite).expect("a destination");
         witness.assert_swept("at the end");
         witness.assert_once("at the end");
         witness.orders().assert_same(&self.shop.orders(), "at the end");
@@ -171,7 +151,7 @@ impl Scene {
         }
     }
 
-    /// Starts a run and kills it at a random moment, unless it ends before. Whatever it left in the lake is whole.
+    /// Starts a run and kills it at a random moment, unless it ends before. Whatever it left in the destination is whole.
     fn kill(&mut self, run: Run) {
         let before = self.seen.clone();
         let mut sources = vec![self.shop.orders()];
@@ -189,7 +169,7 @@ impl Scene {
         process.wait_for_output("\0", LIMIT);
         let said = process.stderr();
         if alive && !end.success() {
-            self.hits.add(&said);
+            self.hits.add(moment.stage, &said);
         } else {
             assert!(end.success(), "{}", said);
         }
@@ -197,12 +177,12 @@ impl Scene {
         let context = format!("after {} kills, {run:?}, {moment:?}\n{said}", self.hits.all());
         self.look(run, &before, &sources, &context);
         // A server may work on for a moment, and take a commit that was sent.
-        if self.settles() {
+        if self.target.settles() {
             self.look(run, &before, &sources, &context);
         }
     }
 
-    /// Looks at the lake. Fails unless it is one that a killed run may leave.
+    /// Looks at the destination. Fails unless it is one that a killed run may leave.
     #[track_caller]
     fn look(&mut self, run: Run, before: &Orders, sources: &[Orders], context: &str) {
         let witness = self.witness(Access::ReadOnly);
@@ -234,32 +214,8 @@ impl Scene {
         self.resumed += u64::from(report["resumed"] == true);
     }
 
-    fn witness(&self, access: Access) -> Option<Witness> {
-        Witness::of(&self.location, access)
-    }
-
-    /// Waits until no server works for a killed run any more. False if there is no server.
-    fn settles(&self) -> bool {
-        let Some(database) = &self.catalogue else {
-            return false;
-        };
-        database.execute(
-            "do $$
-             begin
-                 for attempt in 1..2000 loop
-                     if not exists (
-                         select 1 from pg_stat_activity
-                         where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
-                     ) then
-                         return;
-                     end if;
-                     perform pg_sleep(0.01);
-                     perform pg_stat_clear_snapshot();
-                 end loop;
-                 raise exception 'a killed client is still served';
-             end $$",
-        );
-        true
+    fn witness(&self, access: Access) -> Option<Box<dyn Witness>> {
+        self.target.witness(access)
     }
 }
 

@@ -1,6 +1,6 @@
-//! Somebody who was not there looks at the lake, with an engine of their own.
+//! A lake.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pintail_lake::{
@@ -8,15 +8,16 @@ use pintail_lake::{
 };
 use pintail_model::{ErrorKind, TableName};
 
-use super::orders::{COLUMNS, Orders};
+use super::{Witness, files_below};
+use crate::crash::orders::{COLUMNS, Orders};
 
 /// A lake that is attached.
-pub(crate) struct Witness {
+pub(crate) struct LakeWitness {
     lake: Lake,
     session: Session,
 }
 
-impl Witness {
+impl LakeWitness {
     /// Attaches a lake; `None` if nobody has made it.
     #[track_caller]
     pub(crate) fn of(location: &LakeLocation, access: Access) -> Option<Self> {
@@ -31,79 +32,6 @@ impl Witness {
         };
         let session = lake.session().expect("a session");
         Some(Self { lake, session })
-    }
-
-    /// Every row; none of a table that does not exist.
-    #[track_caller]
-    pub(crate) fn orders(&self) -> Orders {
-        let table = self
-            .lake
-            .table(&self.session, &orders())
-            .expect("the lake's catalogue");
-        let Some(table) = table else {
-            return Orders::default();
-        };
-        let sql = format!("select {COLUMNS} from {}", self.lake.qualified(&orders()));
-        let rows = self.query(&sql);
-        assert_eq!(
-            table.rows,
-            rows.len() as u64,
-            "rows by metadata, rows that can be read"
-        );
-        let integer = |row: &pintail_lake::Row, index| row.integer(index).expect("an integer");
-        Orders::of(
-            rows.iter()
-                .map(|row| (integer(row, 0), row.text(1).map(str::to_owned), integer(row, 2))),
-        )
-    }
-
-    /// Fails if a partition came in twice.
-    #[track_caller]
-    pub(crate) fn assert_once(&self, context: &str) {
-        let keys = self.texts("select partition_key from lake.pintail.ledger");
-        let committed = self.texts(
-            "select unnest((commit_extra_info::json -> 'keys')::varchar[])
-             from lake.snapshots()
-             where author = 'pintail'",
-        );
-        assert_eq!(
-            committed, keys,
-            "{context}: partitions of all commits, partitions of the ledger"
-        );
-        let twice = keys.windows(2).find(|pair| pair[0] == pair[1]);
-        assert_eq!(twice, None, "{context}: a partition came in twice");
-    }
-
-    /// Fails if a file is missing, or if one is there to which nobody refers, beside what a killed commit of DuckLake
-    /// wrote itself: only a sweep of old files may take that.
-    #[track_caller]
-    pub(crate) fn assert_no_staged_files(&self, context: &str) {
-        let of_ducklake = |file: &PathBuf| {
-            let name = file
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            name.starts_with("ducklake-") || file.components().any(|part| part.as_os_str() == "pintail-guard")
-        };
-        let mut strays = self.strays(context);
-        strays.retain(|file| !of_ducklake(file));
-        assert!(strays.is_empty(), "{context}: nobody refers to {strays:?}");
-    }
-
-    /// Fails if a sweep of everything leaves a file to which nobody refers, or takes one that is needed.
-    #[track_caller]
-    pub(crate) fn assert_swept(&self, context: &str) {
-        let policy = SweepPolicy {
-            own_runs: Vec::new(),
-            older_than: Some(Duration::ZERO),
-        };
-        self.lake.sweep(&orders(), &policy).expect("a sweep");
-        let strays = self.strays(context);
-        assert!(
-            strays.is_empty(),
-            "{context}: after a sweep, nobody refers to {strays:?}"
-        );
     }
 
     /// Files to which no snapshot refers. Fails if one to which a snapshot does is missing.
@@ -157,21 +85,79 @@ impl Witness {
     }
 }
 
-fn orders() -> TableName {
-    TableName::bare("orders")
+impl Witness for LakeWitness {
+    #[track_caller]
+    fn orders(&self) -> Orders {
+        let table = self
+            .lake
+            .table(&self.session, &orders())
+            .expect("the lake's catalogue");
+        let Some(table) = table else {
+            return Orders::default();
+        };
+        let sql = format!("select {COLUMNS} from {}", self.lake.qualified(&orders()));
+        let rows = self.query(&sql);
+        assert_eq!(
+            table.rows,
+            rows.len() as u64,
+            "rows by metadata, rows that can be read"
+        );
+        let integer = |row: &pintail_lake::Row, index| row.integer(index).expect("an integer");
+        Orders::of(
+            rows.iter()
+                .map(|row| (integer(row, 0), row.text(1).map(str::to_owned), integer(row, 2))),
+        )
+    }
+
+    #[track_caller]
+    fn assert_once(&self, context: &str) {
+        let keys = self.texts("select partition_key from lake.pintail.ledger");
+        let committed = self.texts(
+            "select unnest((commit_extra_info::json -> 'keys')::varchar[])
+             from lake.snapshots()
+             where author = 'pintail'",
+        );
+        assert_eq!(
+            committed, keys,
+            "{context}: partitions of all commits, partitions of the ledger"
+        );
+        let twice = keys.windows(2).find(|pair| pair[0] == pair[1]);
+        assert_eq!(twice, None, "{context}: a partition came in twice");
+    }
+
+    /// Fails if a file is missing, or if one is there to which nobody refers, beside what a killed commit of DuckLake
+    /// wrote itself: only a sweep of old files may take that.
+    #[track_caller]
+    fn assert_nothing_left(&self, context: &str) {
+        let of_ducklake = |file: &PathBuf| {
+            let name = file
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            name.starts_with("ducklake-") || file.components().any(|part| part.as_os_str() == "pintail-guard")
+        };
+        let mut strays = self.strays(context);
+        strays.retain(|file| !of_ducklake(file));
+        assert!(strays.is_empty(), "{context}: nobody refers to {strays:?}");
+    }
+
+    /// Fails if a sweep of everything leaves a file to which nobody refers, or takes one that is needed.
+    #[track_caller]
+    fn assert_swept(&self, context: &str) {
+        let policy = SweepPolicy {
+            own_runs: Vec::new(),
+            older_than: Some(Duration::ZERO),
+        };
+        self.lake.sweep(&orders(), &policy).expect("a sweep");
+        let strays = self.strays(context);
+        assert!(
+            strays.is_empty(),
+            "{context}: after a sweep, nobody refers to {strays:?}"
+        );
+    }
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-        {
-            if path.is_dir() { &mut folders } else { &mut files }.push(path);
-        }
-    }
-    files
+fn orders() -> TableName {
+    TableName::bare("orders")
 }

@@ -1,0 +1,137 @@
+//! The destination: where it is, and who looks at it.
+
+use std::path::PathBuf;
+
+use pintail_config::Location;
+use pintail_connectors::registry;
+use pintail_lake::Access;
+use pintail_testkit::{Database, PostgresServer};
+
+use super::witness::{DatabaseWitness, LakeWitness, Witness};
+use crate::project::Project;
+
+/// What rows are brought into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    LakeOnSqlite,
+    LakeOnDuckDb,
+    LakeOnPostgres,
+    Postgres,
+    Sqlite,
+    DuckDb,
+}
+
+impl Kind {
+    fn is_lake(self) -> bool {
+        matches!(
+            self,
+            Self::LakeOnSqlite | Self::LakeOnDuckDb | Self::LakeOnPostgres
+        )
+    }
+}
+
+/// A destination that nobody has made yet.
+pub(crate) struct Target {
+    kind: Kind,
+    /// The database on a server, if there is one.
+    database: Option<Database<'static>>,
+    folder: PathBuf,
+}
+
+impl Target {
+    pub(crate) fn new(kind: Kind, project: &Project) -> Self {
+        let on_server = matches!(kind, Kind::LakeOnPostgres | Kind::Postgres);
+        Self {
+            kind,
+            database: on_server.then(|| PostgresServer::shared().fresh_database()),
+            folder: project.path(""),
+        }
+    }
+
+    /// Its `type:` in a pipeline.
+    pub(crate) fn system(&self) -> &'static str {
+        match self.kind {
+            Kind::LakeOnSqlite | Kind::LakeOnDuckDb | Kind::LakeOnPostgres => "ducklake",
+            Kind::Postgres => "postgres",
+            Kind::Sqlite => "sqlite",
+            Kind::DuckDb => "duckdb",
+        }
+    }
+
+    /// Its entry in `datastores.yaml`.
+    pub(crate) fn datastore(&self) -> String {
+        let connection = match self.kind {
+            Kind::Postgres => format!(
+                "host: 127.0.0.1, port: {}, user: postgres, dbname: {}",
+                PostgresServer::shared().port(),
+                self.server_database()
+            ),
+            Kind::Sqlite => "path: copy.sqlite".to_owned(),
+            Kind::DuckDb => "path: copy.duckdb".to_owned(),
+            _ => format!("catalog: '{}', data_path: lake", self.address()),
+        };
+        format!("{{type: {}, connection: {{{connection}}}}}", self.system())
+    }
+
+    /// The database, or the catalogue of the lake, as on a command line.
+    fn address(&self) -> String {
+        match self.kind {
+            Kind::LakeOnSqlite => "sqlite:lake.sqlite".to_owned(),
+            Kind::LakeOnDuckDb => "duckdb:lake.duckdb".to_owned(),
+            Kind::Sqlite => "sqlite:copy.sqlite".to_owned(),
+            Kind::DuckDb => "duckdb:copy.duckdb".to_owned(),
+            Kind::LakeOnPostgres | Kind::Postgres => PostgresServer::shared().url(self.server_database()),
+        }
+    }
+
+    fn server_database(&self) -> &str {
+        self.database.as_ref().expect("a database on a server").name()
+    }
+
+    /// Somebody who looks at it; `None` if nobody has made it.
+    #[track_caller]
+    pub(crate) fn witness(&self, access: Access) -> Option<Box<dyn Witness>> {
+        let read = |address: &str| Location::parse(address, &self.folder).expect("an address");
+        if self.kind.is_lake() {
+            let location = read(&format!("ducklake:{}?data_path=lake", self.address()));
+            let lake = registry::lake_location(&location.datastore).expect("a lake");
+            return Some(Box::new(LakeWitness::of(&lake, access)?));
+        }
+        let location = read(&self.address());
+        let place = registry::destination(&location.datastore, &self.folder).expect("a database");
+        let names = match self.kind {
+            Kind::Postgres => ("public", "pintail.ledger"),
+            Kind::Sqlite => ("main", "main.pintail_ledger"),
+            _ => ("main", "pintail.ledger"),
+        };
+        Some(Box::new(DatabaseWitness::of(
+            place.as_ref(),
+            names,
+            &self.folder,
+        )?))
+    }
+
+    /// Waits until no server works for a killed run any more. False if there is no server.
+    pub(crate) fn settles(&self) -> bool {
+        let Some(database) = &self.database else {
+            return false;
+        };
+        database.execute(
+            "do $$
+             begin
+                 for attempt in 1..2000 loop
+                     if not exists (
+                         select 1 from pg_stat_activity
+                         where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+                     ) then
+                         return;
+                     end if;
+                     perform pg_sleep(0.01);
+                     perform pg_stat_clear_snapshot();
+                 end loop;
+                 raise exception 'a killed client is still served';
+             end $$",
+        );
+        true
+    }
+}

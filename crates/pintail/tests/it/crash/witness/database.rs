@@ -1,0 +1,117 @@
+//! A database.
+
+use std::path::{Path, PathBuf};
+
+use pintail_lake::{Access, Call, Destination, DestinationPlace, Engine, EngineSettings, Row, Session};
+use pintail_model::ErrorKind;
+
+use super::{Witness, files_below};
+use crate::crash::orders::{COLUMNS, Orders};
+
+/// A database that is attached.
+pub(crate) struct DatabaseWitness {
+    _database: Box<dyn Destination>,
+    session: Session,
+    schema: &'static str,
+    ledger: &'static str,
+    folder: PathBuf,
+}
+
+impl DatabaseWitness {
+    /// Attaches a database; `None` if nobody has made it. Its tables are in `schema`, and runs stage their files below
+    /// `folder`.
+    #[track_caller]
+    pub(crate) fn of(
+        place: &dyn DestinationPlace,
+        (schema, ledger): (&'static str, &'static str),
+        folder: &Path,
+    ) -> Option<Self> {
+        let settings = EngineSettings {
+            threads: 1,
+            ..EngineSettings::default()
+        };
+        let engine = Engine::open(&settings).expect("an engine");
+        let database = match place.attach(&engine, Access::ReadOnly) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            attached => attached.unwrap_or_else(|error| panic!("{error}: {error:?}")),
+        };
+        let session = database.session().expect("a session");
+        Some(Self {
+            _database: database,
+            session,
+            schema,
+            ledger,
+            folder: folder.to_path_buf(),
+        })
+    }
+
+    /// Tables and views of the database, but for those of the system.
+    fn tables(&self) -> Vec<String> {
+        let of = |kind| {
+            format!(
+                "select concat_ws('.', schema_name, {kind}_name)
+                 from duckdb_{kind}s() where database_name = 'destination' and not internal"
+            )
+        };
+        let rows = self.query(&format!("{} union {} order by 1", of("table"), of("view")));
+        rows.iter()
+            .map(|row| row.text(0).expect("a name").to_owned())
+            .collect()
+    }
+
+    #[track_caller]
+    fn query(&self, sql: &str) -> Vec<Row> {
+        self.session
+            .query(Call::new("look"), sql)
+            .unwrap_or_else(|error| match &error {
+                pintail_lake::Error::Statement { source, .. } => panic!("{sql}: {}", source.raw_text()),
+                other => panic!("{sql}: {other:?}"),
+            })
+    }
+}
+
+impl Witness for DatabaseWitness {
+    #[track_caller]
+    fn orders(&self) -> Orders {
+        let orders = format!("{}.orders", self.schema);
+        if !self.tables().contains(&orders) {
+            return Orders::default();
+        }
+        let rows = self.query(&format!("select {COLUMNS} from destination.{orders}"));
+        let integer = |row: &Row, index| row.integer(index).expect("an integer");
+        Orders::of(
+            rows.iter()
+                .map(|row| (integer(row, 0), row.text(1).map(str::to_owned), integer(row, 2))),
+        )
+    }
+
+    #[track_caller]
+    fn assert_once(&self, context: &str) {
+        for key in ["partition_key", "(fence, position)"] {
+            let sql = format!(
+                "select {key}::varchar from destination.{} group by all having count(*) > 1",
+                self.ledger
+            );
+            let twice = self.query(&sql);
+            assert!(twice.is_empty(), "{context}: twice in the ledger: {twice:?}");
+        }
+    }
+
+    #[track_caller]
+    fn assert_nothing_left(&self, context: &str) {
+        let mut expected = [self.ledger.to_owned(), format!("{}.orders", self.schema)];
+        expected.sort();
+        assert_eq!(self.tables(), expected, "{context}: tables of the database");
+        let mut staged = files_below(&self.folder);
+        staged.retain(|file| file.extension().is_some_and(|extension| extension == "parquet"));
+        assert!(
+            staged.is_empty(),
+            "{context}: staged files stay behind: {staged:?}"
+        );
+    }
+
+    #[track_caller]
+    fn assert_swept(&self, context: &str) {
+        self.assert_nothing_left(context);
+    }
+}
