@@ -5,11 +5,12 @@
 //! readable where a lost answer left it otherwise.
 
 use pintail_lake::connector::{Connector, ReadPoint, TableDescription};
-use pintail_lake::{Access, Destination, Engine, FoundTable, LedgerEntry, Relation, Session};
+use pintail_lake::{Access, Call, Destination, Engine, FoundTable, LedgerEntry, Relation, Session};
 use pintail_model::{ErrorKind, PartitionKey, TableName};
 
 use crate::columns;
 use crate::error::{Error, Result};
+use crate::parity;
 use crate::plan::{Asked, Bounds, Candidate, Candidates, Facts, SOURCE, Wish};
 use crate::relation::Layout;
 use crate::run::SyncRequest;
@@ -70,10 +71,17 @@ pub(crate) fn survey(
     if let Some(destination) = &destination {
         forget_lost_files(destination.as_ref(), &mut history)?;
     }
-    let found = match &destination {
+    let mut found = match &destination {
         Some(destination) => there(destination.as_ref(), request, &shape, access, &history)?,
         None => There::default(),
     };
+    if let (Some(destination), Some(Candidate::Hash(_)), Some(true)) = (
+        &destination,
+        candidates.asked,
+        found.table.as_ref().map(|table| table.fits),
+    ) {
+        found.empty = has_no_rows(destination.as_ref(), request, &shape)?;
+    }
 
     let second = look(&session)?;
     let read_point = first
@@ -93,6 +101,7 @@ pub(crate) fn survey(
         noun: request.destination.noun(),
         destination_address: request.destination.address(),
         found: found.table,
+        found_empty: found.empty,
         ledger: found.ledger,
         history,
         committed: found.committed,
@@ -227,6 +236,7 @@ fn attach(engine: &Engine, request: &SyncRequest, access: Access) -> Result<Opti
 #[derive(Default)]
 struct There {
     table: Option<FoundTable>,
+    empty: bool,
     ledger: Option<LedgerEntry>,
     committed: Vec<PartitionKey>,
     repaired: u32,
@@ -267,8 +277,24 @@ fn there(
     };
     Ok(There {
         table,
+        empty: false,
         ledger,
         committed: committed.into_iter().map(|entry| entry.key).collect(),
         repaired,
     })
+}
+
+/// Whether the table of the destination has no rows. What a catalogue says of that may be an estimate.
+fn has_no_rows(destination: &dyn Destination, request: &SyncRequest, shape: &Shape) -> Result<bool> {
+    let session = destination.session()?;
+    let version = destination.version(&session)?.map(|version| version.to_string());
+    let table = &request.spec.destination.table;
+    let rows = request
+        .destination
+        .rows(table, &shape.destination(), version.as_deref());
+    let sql = format!("select count(*) from (select 1 from {rows} as kept limit 1)");
+    let found = parity::reading(&session, || {
+        Ok(session.query(Call::new("look whether the table has rows"), &sql)?)
+    })?;
+    Ok(found.first().and_then(|row| row.integer(0)) == Some(0))
 }

@@ -69,6 +69,8 @@ pub struct Facts {
     pub destination_address: String,
     /// The table of the destination.
     pub found: Option<FoundTable>,
+    /// Whether the table of the destination has no rows; only known where a comparison was asked for.
+    pub found_empty: bool,
     /// The newest entry of the destination's ledger for the table, of whatever pipeline.
     pub ledger: Option<LedgerEntry>,
     /// What earlier runs left.

@@ -36,6 +36,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let partition = &plan.partitions[POSITION];
     let began = Instant::now();
     let version = work.destination.version(&work.destination.session()?)?;
+    work.progress.phase(Phase::Reading);
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1)?;
     let session = &snapshot.sessions()[0];
     let sides = compare::read(work, session, partition, version)?;

@@ -9,6 +9,7 @@ use crate::compare::{self, Differing};
 use crate::error::Result;
 use crate::parity;
 use crate::plan::{PartitionPlan, statement};
+use crate::progress::Phase;
 use crate::report::{Drift, DriftingKey, PartitionTime};
 use crate::shape::Shape;
 use crate::snapshot::Snapshot;
@@ -21,6 +22,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let (plan, began) = (work.plan, Instant::now());
     let partition = &plan.partitions[0];
     let version = work.destination.version(&work.destination.session()?)?;
+    work.progress.phase(Phase::Reading);
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1)?;
     let session = &snapshot.sessions()[0];
     let sides = compare::read(work, session, partition, version)?;

@@ -3,9 +3,10 @@
 use pintail_lake::EngineSettings;
 use pintail_model::{CursorType, CursorValue, ErrorKind, PartitionKey, Range};
 use pintail_sync::log::Level;
+use pintail_sync::plan::Task;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::{
-    DeltaSpec, FullSpec, NullCursor, PartitionSpec, PipelineSpec, StrategyKind, StrategySpec,
+    DeltaSpec, FullSpec, HashSpec, NullCursor, PartitionSpec, PipelineSpec, StrategyKind, StrategySpec,
 };
 use pintail_sync::state::{FrozenPartition, History as Memory, State};
 use pintail_sync::{StopSignal, SyncReport, SyncRequest};
@@ -28,6 +29,8 @@ pub(super) struct Tally {
     pub(super) partitions: u64,
     pub(super) rows: u64,
     pub(super) late_commits: u64,
+    /// Comparisons and passes for deleted rows.
+    pub(super) compared: u64,
     pub(super) kept: u64,
     /// Rows that only a lookback brought in.
     pub(super) looked_back: u64,
@@ -54,8 +57,34 @@ impl std::ops::AddAssign for Tally {
         self.partitions += other.partitions;
         self.rows += other.rows;
         self.late_commits += other.late_commits;
+        self.compared += other.compared;
         self.kept += other.kept;
         self.looked_back += other.looked_back;
+    }
+}
+
+/// What a run is expected to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Full,
+    Delta,
+    Hash,
+    Deletes,
+}
+
+impl Doing {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Delta => "delta",
+            Self::Hash => "hash",
+            Self::Deletes => "deletes",
+        }
+    }
+
+    /// Whether it reads all rows and brings in all of its work at once.
+    fn whole(self) -> bool {
+        self != Self::Delta
     }
 }
 
@@ -195,16 +224,27 @@ impl Case<'_> {
                 .lake
                 .watermark
                 .is_some_and(|low| largest.is_none_or(|largest| largest < low - 1));
-        let full = step.strategy == Some("full") || self.lake.watermark.is_none() || set_back;
+        let there = self.lake.rows.is_some();
+        let filled = self.lake.rows.as_ref().is_some_and(|rows| !rows.is_empty());
+        let doing = match step.strategy {
+            _ if step.deletes && there => Doing::Deletes,
+            Some("hash") if filled => Doing::Hash,
+            Some("full" | "hash") => Doing::Full,
+            _ if self.lake.watermark.is_none() || set_back => Doing::Full,
+            _ => Doing::Delta,
+        };
+        let full = doing.whole();
         self.tally.runs += 1;
         self.tally.deltas += u64::from(!full);
+        self.tally.compared += u64::from(matches!(doing, Doing::Hash | Doing::Deletes));
         match result {
             Ok(report) => {
-                let expected_kind = if full { "full" } else { "delta" };
-                if report.kind != expected_kind {
+                if report.kind != doing.word() {
                     return Err(format!(
-                        "a {expected_kind} run was expected: {} ({})",
-                        report.kind, report.reason
+                        "a {} run was expected: {} ({})",
+                        doing.word(),
+                        report.kind,
+                        report.reason
                     ));
                 }
                 self.tally.resumed += u64::from(report.resumed);
@@ -213,14 +253,14 @@ impl Case<'_> {
                 let bound = Bound::of(&self.setting, &report, &before, &planned, busy);
                 let counts = match report.resumed && !full {
                     true => self.resume(&snapshot, &left),
-                    false => self.advance(full, &snapshot, &bound),
+                    false => self.advance(doing, &snapshot, &bound),
                 };
-                self.check_report(&report, step, full, counts, &bound)?;
+                self.check_report(&report, step, doing, counts, &bound)?;
                 self.lake.watermark = watermark(&after);
             }
             Err(error) if stop.stopped() && error.kind() == ErrorKind::Cancelled => {
                 self.tally.stopped += 1;
-                self.stopped(full, &snapshot, &before, &left, &after)?;
+                self.stopped(doing, &snapshot, &before, &left, &after)?;
             }
             Err(error) => {
                 let unstamped = snapshot.values().any(Order::unstamped);
@@ -265,16 +305,21 @@ impl Case<'_> {
     }
 
     /// Lets the model do what a run did that came to its end.
-    fn advance(&mut self, full: bool, snapshot: &Orders, bound: &Bound) -> Counts {
-        if full {
-            let deleted = self.lake.rows.as_ref().map_or(0, Orders::len) as u64;
-            self.lake.full(snapshot);
-            return Counts {
-                read: snapshot.len() as u64,
-                inserted: snapshot.len() as u64,
-                updated: deleted,
-                kept: 0,
-            };
+    fn advance(&mut self, doing: Doing, snapshot: &Orders, bound: &Bound) -> Counts {
+        match doing {
+            Doing::Delta => {}
+            Doing::Hash => return self.lake.hash(snapshot),
+            Doing::Deletes => return self.lake.deletes(snapshot),
+            Doing::Full => {
+                let deleted = self.lake.rows.as_ref().map_or(0, Orders::len) as u64;
+                self.lake.full(snapshot);
+                return Counts {
+                    read: snapshot.len() as u64,
+                    inserted: snapshot.len() as u64,
+                    deleted,
+                    ..Counts::default()
+                };
+            }
         }
         let low = self.lake.watermark.expect("a delta goes on from a watermark");
         let apply = if bound.certain {
@@ -301,15 +346,26 @@ impl Case<'_> {
         &self,
         report: &SyncReport,
         step: &RunStep,
-        full: bool,
+        doing: Doing,
         counts: Counts,
         bound: &Bound,
     ) -> Result<(), String> {
+        let full = doing.whole();
         // What an attempt without a comparison brought in stays unproven when another one goes on.
         let unproven = |note: &String| note.contains("was not compared");
         let nothing_read =
             !full && report.rows_processed == 0 && report.commits.count == 0 && report.parity.leaves == 0;
-        let parity = if step.without_parity || report.notes.iter().any(unproven) {
+        let compares = matches!(doing, Doing::Hash | Doing::Deletes);
+        let missing = report
+            .notes
+            .iter()
+            .any(|note| note.contains("for the next run to bring"));
+        let parity = if compares && (doing == Doing::Deletes || report.commits.count == 0) {
+            match missing {
+                true => ParityStatus::Unproven,
+                false => ParityStatus::Ok,
+            }
+        } else if step.without_parity || report.notes.iter().any(unproven) {
             ParityStatus::Unproven
         } else if report.partitions_total == 0 || nothing_read {
             ParityStatus::Unchanged
@@ -321,15 +377,16 @@ impl Case<'_> {
         }
         // A resumed run reports its own part only, and the attempt before it has done the rest.
         if !report.resumed {
-            let reported = (report.rows_processed, report.rows_inserted);
-            let gone = if full {
-                report.rows_deleted
-            } else {
-                report.rows_updated
+            let reported = Counts {
+                read: report.rows_processed,
+                inserted: report.rows_inserted,
+                updated: report.rows_updated,
+                deleted: report.rows_deleted,
+                kept: counts.kept,
             };
-            if (reported, gone) != ((counts.read, counts.inserted), counts.updated) {
+            if reported != counts {
                 return Err(format!(
-                    "the report says {reported:?} and {gone}, and {counts:?} was expected"
+                    "the report says {reported:?}, and {counts:?} was expected"
                 ));
             }
         }
@@ -350,7 +407,7 @@ impl Case<'_> {
     /// Finds out how far a stopped run came: whole partitions in order, or a whole table.
     fn stopped(
         &mut self,
-        full: bool,
+        doing: Doing,
         snapshot: &Orders,
         before: &Memory,
         left_before: &[FrozenPartition],
@@ -359,17 +416,22 @@ impl Case<'_> {
         let found = self.read_lake();
         let left = self.lake.clone();
         self.lake.watermark = watermark(after);
-        if full {
-            self.lake.full(snapshot);
+        if doing.whole() {
+            match doing {
+                Doing::Deletes => {
+                    self.lake.deletes(snapshot);
+                }
+                _ => self.lake.full(snapshot),
+            }
             if found == self.lake.rows {
                 return Ok(());
             }
             // Nothing came in, so nothing may have changed.
-            self.lake = left;
+            self.lake.rows = left.rows;
             return same_table(
                 &self.lake.rows,
                 &found,
-                "a full load was stopped, and the old table",
+                &format!("a {} run was stopped, and the old table", doing.word()),
             );
         }
         let run = after.unfinished.as_ref();
@@ -449,6 +511,7 @@ impl Case<'_> {
                 strategies: vec![
                     StrategySpec::new("everything", StrategyKind::Full(FullSpec::default())),
                     changes,
+                    StrategySpec::new("hash", StrategyKind::Hash(HashSpec::default())),
                 ],
                 max_concurrent_partitions: self.setting.concurrency,
                 ..crate::shop::spec(DeltaSpec::default())
@@ -460,7 +523,11 @@ impl Case<'_> {
             partitions: step.partitions,
             parity: !step.without_parity,
             allow_deletes: true,
-            task: pintail_sync::plan::Task::Sync,
+            task: if step.deletes && self.lake.rows.is_some() {
+                Task::Deletes
+            } else {
+                Task::Sync
+            },
             engine: EngineSettings {
                 threads: 2,
                 ..EngineSettings::default()

@@ -111,6 +111,8 @@ pub(super) enum Stamp {
 #[derive(Debug, Clone, Default)]
 pub(super) struct RunStep {
     pub(super) strategy: Option<&'static str>,
+    /// Only looks for deleted rows.
+    pub(super) deletes: bool,
     pub(super) partitions: Option<u32>,
     pub(super) without_parity: bool,
     /// Between the plan, which has the bound, and the snapshot that is read.
@@ -306,9 +308,12 @@ impl Maker {
     }
 
     fn run(&mut self, first: bool) -> RunStep {
-        let strategy = match self.random.u8(..8) {
+        let deletes = !first && self.random.u8(..8) == 0;
+        let strategy = match self.random.u8(..10) {
+            _ if deletes => None,
             0 => Some("full"),
             1 => Some("delta"),
+            2..4 => Some("hash"),
             _ => None,
         };
         let stop = (!first && self.random.u8(..3) == 0).then(|| match self.random.u8(..7) {
@@ -326,6 +331,7 @@ impl Maker {
         };
         RunStep {
             strategy,
+            deletes,
             before_snapshot: events(self),
             after_snapshot: events(self),
             partitions: (self.random.u8(..3) == 0).then(|| self.random.u32(2..6)),

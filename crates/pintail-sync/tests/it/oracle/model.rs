@@ -1,6 +1,7 @@
 //! What a source holds and what a lake must hold, in plain Rust: no database, no SQL, no partitions.
 //!
-//! A full load makes the lake equal to the source. A delta brings in every visible row whose cursor lies in
+//! A full load makes the lake equal to the source, and so does a comparison. A pass that looks for deleted rows takes away
+//! those that the source does not have. A delta brings in every visible row whose cursor lies in
 //! `low..high`, and every row without a cursor where these are included; it never takes a row away, and a row of the
 //! lake with a later cursor stays. Rows a lookback below `low` are brought in as they are now.
 
@@ -91,6 +92,8 @@ pub(super) struct Counts {
     pub(super) read: u64,
     pub(super) inserted: u64,
     pub(super) updated: u64,
+    /// Rows that went without replacement.
+    pub(super) deleted: u64,
     /// Rows that were read, and left alone because the lake has a later cursor.
     pub(super) kept: u64,
 }
@@ -107,6 +110,35 @@ pub(super) enum Apply {
 impl LakeModel {
     pub(super) fn full(&mut self, snapshot: &Orders) {
         self.rows = Some(snapshot.clone());
+    }
+
+    /// Makes the lake equal to the source, by what differs.
+    pub(super) fn hash(&mut self, snapshot: &Orders) -> Counts {
+        let rows = self.rows.get_or_insert_default();
+        let counts = Counts {
+            read: snapshot.len() as u64,
+            inserted: snapshot.keys().filter(|id| !rows.contains_key(id)).count() as u64,
+            updated: snapshot
+                .iter()
+                .filter(|(id, row)| rows.get(id).is_some_and(|kept| kept != *row))
+                .count() as u64,
+            deleted: rows.keys().filter(|id| !snapshot.contains_key(id)).count() as u64,
+            kept: 0,
+        };
+        rows.clone_from(snapshot);
+        counts
+    }
+
+    /// Takes away what the source does not have.
+    pub(super) fn deletes(&mut self, snapshot: &Orders) -> Counts {
+        let rows = self.rows.get_or_insert_default();
+        let before = rows.len();
+        rows.retain(|id, _| snapshot.contains_key(id));
+        Counts {
+            read: snapshot.len() as u64,
+            deleted: (before - rows.len()) as u64,
+            ..Counts::default()
+        }
     }
 
     /// Brings in the rows of a range of cursors.
@@ -158,6 +190,7 @@ impl std::ops::AddAssign for Counts {
         self.read += other.read;
         self.inserted += other.inserted;
         self.updated += other.updated;
+        self.deleted += other.deleted;
         self.kept += other.kept;
     }
 }

@@ -161,6 +161,7 @@ impl Setting {
                 .capabilities,
             relation: layout.relation,
             hidden: None,
+            found_empty: false,
             bounds: self.bounds.clone(),
             table: layout.table,
             read_point: shape.followed().map(|_| ReadPoint {
