@@ -1,7 +1,7 @@
 //! `kill -9` at random moments: whatever dies, running again until done gives the table that undisturbed runs give, and
 //! whoever reads the destination in between sees whole states only.
 //!
-//! - `PINTAIL_CRASHES`: kills of all tests together, 72 if it is not set.
+//! - `PINTAIL_CRASHES`: kills of all tests together, 96 if it is not set.
 //! - `PINTAIL_SEED`: the seed of the choices. It is printed.
 
 mod moment;
@@ -22,7 +22,7 @@ use self::shop::Shop;
 use self::target::Kind;
 
 /// Kinds of destination, each with a test.
-const TESTS: u64 = 6;
+const TESTS: u64 = 8;
 
 /// Kills after which everything begins anew, without a destination.
 const KILLS_OF_A_SCENE: u64 = 10;
@@ -57,9 +57,19 @@ fn killed_runs_from_sqlite_leave_a_duckdb_file_whole() {
     check(5, Shop::sqlite, Kind::DuckDb);
 }
 
+#[test]
+fn killed_runs_from_sqlite_leave_a_folder_of_files_whole() {
+    check(6, Shop::sqlite, Kind::Folder);
+}
+
+#[test]
+fn killed_runs_from_postgres_leave_a_bucket_of_files_whole() {
+    check(7, Shop::postgres, Kind::Bucket);
+}
+
 fn check(test: u64, shop: fn() -> Shop, kind: Kind) {
     let seed = number("PINTAIL_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let kills = number("PINTAIL_CRASHES").unwrap_or(72);
+    let kills = number("PINTAIL_CRASHES").unwrap_or(96);
     let share = kills / TESTS + u64::from(test < kills % TESTS);
     say(&format!("{kind:?}: PINTAIL_SEED={seed}"));
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::Access;
-use pintail_testkit::{Database, PostgresServer};
+use pintail_lake::depot::Depot;
+use pintail_testkit::{Database, PostgresServer, S3Bucket, S3Server};
 
-use super::witness::{DatabaseWitness, LakeWitness, Witness};
+use super::witness::{DatabaseWitness, FilesWitness, LakeWitness, Witness};
 use crate::project::Project;
 
 /// What rows are brought into.
@@ -19,6 +20,10 @@ pub(crate) enum Kind {
     Postgres,
     Sqlite,
     DuckDb,
+    /// Files of CSV in a folder.
+    Folder,
+    /// Files of JSON in a bucket.
+    Bucket,
 }
 
 impl Kind {
@@ -35,6 +40,8 @@ pub(crate) struct Target {
     kind: Kind,
     /// The database on a server, if there is one.
     database: Option<Database<'static>>,
+    /// The bucket, if there is one.
+    bucket: Option<S3Bucket>,
     folder: PathBuf,
 }
 
@@ -44,6 +51,7 @@ impl Target {
         Self {
             kind,
             database: on_server.then(|| PostgresServer::shared().fresh_database()),
+            bucket: (kind == Kind::Bucket).then(|| S3Server::shared().fresh_bucket()),
             folder: project.path(""),
         }
     }
@@ -55,6 +63,8 @@ impl Target {
             Kind::Postgres => "postgres",
             Kind::Sqlite => "sqlite",
             Kind::DuckDb => "duckdb",
+            Kind::Folder => "files",
+            Kind::Bucket => "s3",
         }
     }
 
@@ -68,6 +78,14 @@ impl Target {
             ),
             Kind::Sqlite => "path: copy.sqlite".to_owned(),
             Kind::DuckDb => "path: copy.duckdb".to_owned(),
+            Kind::Folder => "path: copy/, format: csv".to_owned(),
+            Kind::Bucket => format!(
+                "bucket: {}, prefix: copy/, format: json, endpoint: 'http://{}', access_key_id: {}, secret_access_key: {}",
+                self.bucket().name(),
+                S3Server::shared().endpoint(),
+                S3Server::KEY_ID,
+                S3Server::SECRET
+            ),
             _ => format!("catalog: '{}', data_path: lake", self.address()),
         };
         format!("{{type: {}, connection: {{{connection}}}}}", self.system())
@@ -80,8 +98,17 @@ impl Target {
             Kind::LakeOnDuckDb => "duckdb:lake.duckdb".to_owned(),
             Kind::Sqlite => "sqlite:copy.sqlite".to_owned(),
             Kind::DuckDb => "duckdb:copy.duckdb".to_owned(),
+            Kind::Folder => "files:copy/?format=csv".to_owned(),
+            Kind::Bucket => {
+                let bucket = self.bucket();
+                format!("{}?format=json&{}", bucket.url("copy/"), bucket.parameters(""))
+            }
             Kind::LakeOnPostgres | Kind::Postgres => PostgresServer::shared().url(self.server_database()),
         }
+    }
+
+    fn bucket(&self) -> &S3Bucket {
+        self.bucket.as_ref().expect("a bucket")
     }
 
     fn server_database(&self) -> &str {
@@ -98,7 +125,14 @@ impl Target {
             return Some(Box::new(LakeWitness::of(&lake, access)?));
         }
         let location = read(&self.address());
-        let place = registry::destination(&location.datastore, &self.folder).expect("a database");
+        let place = registry::destination(&location.datastore, &self.folder).expect("a destination");
+        if matches!(self.kind, Kind::Folder | Kind::Bucket) {
+            let (depot, above) = match &self.bucket {
+                Some(bucket) => (Depot::Bucket(bucket.store()), bucket.url("copy/").into()),
+                None => (Depot::Folder, self.folder.join("copy")),
+            };
+            return Some(Box::new(FilesWitness::of(place, depot, above.join("orders"))?));
+        }
         let names = match self.kind {
             Kind::Postgres => ("public", "pintail.ledger"),
             Kind::Sqlite => ("main", "main.pintail_ledger"),

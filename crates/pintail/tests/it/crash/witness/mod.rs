@@ -1,11 +1,13 @@
 //! Somebody who was not there looks at the destination, with an engine of their own.
 
 mod database;
+mod files;
 mod lake;
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::database::DatabaseWitness;
+pub(crate) use self::files::FilesWitness;
 pub(crate) use self::lake::LakeWitness;
 use super::orders::Orders;
 
