@@ -120,7 +120,7 @@ pub const SYSTEMS: &[System] = &[
     System {
         name: "mysql",
         readable: true,
-        writable: false,
+        writable: true,
         form: Form::Server(&MYSQL),
     },
     System {

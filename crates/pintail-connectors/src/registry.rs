@@ -13,7 +13,7 @@ use pintail_model::ErrorKind;
 use crate::duckdb::{DuckDbDestination, DuckDbSource};
 use crate::ducklake::LakeSource;
 use crate::files::{FilesPlace, FilesSource};
-use crate::mysql::MySqlSource;
+use crate::mysql::{MySqlDestination, MySqlSource};
 use crate::postgres::{self, PostgresDestination, PostgresSource};
 use crate::sqlite::{SqliteDestination, SqliteSource};
 
@@ -23,7 +23,9 @@ pub const SOURCES: &[&str] = &[
 ];
 
 /// Systems that tables can be written to.
-pub const DESTINATIONS: &[&str] = &["ducklake", "postgres", "sqlite", "duckdb", "files", "s3", "minio"];
+pub const DESTINATIONS: &[&str] = &[
+    "ducklake", "postgres", "mysql", "sqlite", "duckdb", "files", "s3", "minio",
+];
 
 /// The schema of a Postgres catalogue's own tables, unless the lake names another.
 const METADATA_SCHEMA: &str = "public";
@@ -64,6 +66,7 @@ pub fn destination(datastore: &Datastore, stage: &Path) -> Result<Box<dyn Destin
     };
     match datastore.system.as_str() {
         "postgres" => database(Arc::new(PostgresDestination::new(datastore))),
+        "mysql" => database(Arc::new(MySqlDestination::new(datastore)?)),
         "sqlite" => database(Arc::new(SqliteDestination::new(datastore))),
         "duckdb" => database(Arc::new(DuckDbDestination::new(datastore))),
         "ducklake" => Ok(Box::new(lake_location(datastore)?)),

@@ -199,7 +199,7 @@ datastores:
     click: Some("reading from `clickhouse`") Some("writing to `clickhouse`")
     file: None None
     lake: None None
-    my: None Some("writing to `mysql`")
+    my: None None
     pg: None None
     "#);
 }

@@ -188,7 +188,7 @@ fn malformed_addresses_say_what_is_wrong() {
     ");
     assert_snapshot!(check("clickhouse://db/shop"), @r"
     cannot read the location `clickhouse://db/shop`: `clickhouse` is not built yet
-      hint: this release reads from `postgres`, `mysql`, `sqlite`, `duckdb`, `ducklake`, `files`, `s3` and `minio` and writes to `postgres`, `sqlite`, `duckdb`, `ducklake`, `files`, `s3` and `minio`
+      hint: this release reads from `postgres`, `mysql`, `sqlite`, `duckdb`, `ducklake`, `files`, `s3` and `minio` and writes to `postgres`, `mysql`, `sqlite`, `duckdb`, `ducklake`, `files`, `s3` and `minio`
     ");
     assert_snapshot!(check("oracle://db/shop"), @r"
     cannot read the location `oracle://db/shop`: `oracle` is not a system

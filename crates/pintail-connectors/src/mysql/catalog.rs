@@ -6,6 +6,7 @@ use pintail_model::TableName;
 
 use super::quote::{literal, plain_text, query};
 use super::server::Flavour;
+use super::types;
 
 /// A table or view.
 #[derive(Debug)]
@@ -130,19 +131,25 @@ pub(super) fn columns(
         ),
     };
     let sql = format!(
-        "select {} as name, {} as type, c.is_nullable = 'YES' as nullable, cast({json} as signed) as checked \
+        "select {} as name, {} as type, c.is_nullable = 'YES' as nullable, cast({json} as signed) as checked, \
+         c.column_comment = {} as instants \
          from information_schema.columns c where {} order by c.ordinal_position",
         plain_text("c.column_name"),
         plain_text("c.column_type"),
+        literal(types::INSTANTS_COMMENT),
         named("c", table)
     );
     let rows = rows(session, alias, "look up the columns of a table", &sql)?;
     let facts = |row: &Row| {
         let declared = row.text(1)?;
-        let json = declared == "longtext" && row.integer(3) > Some(0);
+        let source_type = match declared {
+            "longtext" if row.integer(3) > Some(0) => "json",
+            "datetime(6)" if row.integer(4) > Some(0) => types::INSTANTS,
+            declared => declared,
+        };
         Some(ColumnFacts {
             name: row.text(0)?.to_owned(),
-            source_type: if json { "json" } else { declared }.to_owned(),
+            source_type: source_type.to_owned(),
             nullable: row.integer(2) != Some(0),
         })
     };

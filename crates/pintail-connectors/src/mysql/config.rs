@@ -127,6 +127,15 @@ impl Connection {
     /// `duckdb_databases()`, but never a secret. There is always one, so that no secret that the user happens to have
     /// stored for DuckDB itself is picked up.
     pub(super) fn attachment(&self, alias: &str) -> Attachment {
+        self.attach(alias, "read_only, ")
+    }
+
+    /// The attachment of a destination.
+    pub(super) fn writing(&self, alias: &str) -> Attachment {
+        self.attach(alias, "")
+    }
+
+    fn attach(&self, alias: &str, how: &str) -> Attachment {
         let name = quote::identifier(&format!("pintail_{alias}"));
         let password = self
             .password
@@ -135,7 +144,7 @@ impl Connection {
             .unwrap_or_default();
         let secret = format!("create or replace temporary secret {name} (type mysql{password})");
         let attach = format!(
-            "attach {} as {} (type mysql, read_only, secret {name})",
+            "attach {} as {} (type mysql, {how}secret {name})",
             quote::literal(self.options.expose()),
             quote::identifier(alias),
         );

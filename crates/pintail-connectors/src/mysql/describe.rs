@@ -12,11 +12,19 @@ use super::statistics::histogram;
 use super::types::home;
 use crate::missing::missing_table;
 
+/// What a table is described for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Read,
+    /// Nobody cuts it into parts, and what the engine remembers of other tables stays: it may be in use.
+    Write,
+}
+
 /// Describes `table`, which was asked for as `asked`.
 pub(super) fn describe(
     session: &Session,
     alias: &str,
-    address: &str,
+    (address, purpose): (&str, Purpose),
     asked: &TableName,
     table: &TableName,
 ) -> Result<TableDescription> {
@@ -26,14 +34,17 @@ pub(super) fn describe(
         false => None,
     };
     let Some(relation) = relation else {
+        if purpose == Purpose::Write {
+            refuse_namesakes(table, &namesakes, purpose)?;
+        }
         return Err(missing_table(
             address,
             asked,
             &catalog::known_tables(session, alias)?,
         ));
     };
-    refuse_namesakes(table, &namesakes)?;
-    refuse_without_transactions(table, &relation)?;
+    refuse_namesakes(table, &namesakes, purpose)?;
+    refuse_without_transactions(table, &relation, purpose)?;
     let flavour = Flavour::of(session, alias)?;
     let indexes = catalog::index_columns(session, alias, table)?;
     let indexed = leading(&indexes);
@@ -41,7 +52,7 @@ pub(super) fn describe(
     for fact in catalog::columns(session, alias, flavour, table)? {
         let logical_type = home(&fact.source_type);
         let histogram = match logical_type {
-            Some(logical_type) if indexed.contains(&fact.name) => {
+            Some(logical_type) if purpose == Purpose::Read && indexed.contains(&fact.name) => {
                 histogram(session, alias, table, &fact.name, logical_type, relation.rows)?
             }
             _ => Vec::new(),
@@ -72,23 +83,37 @@ pub(super) fn describe(
 }
 
 /// The engine does not tell names apart by case: of `orders` and `Orders` it would read the same, in silence.
-fn refuse_namesakes(table: &TableName, namesakes: &[TableName]) -> Result<()> {
-    match namesakes.iter().find(|other| *other != table) {
-        None => Ok(()),
-        Some(twin) => Err(Error::refused(
-            ErrorKind::Invalid,
-            format!("cannot read table \"{table}\": its name differs from \"{twin}\" only in case"),
-            "Read it through a view of another name.",
-        )),
-    }
+fn refuse_namesakes(table: &TableName, namesakes: &[TableName], purpose: Purpose) -> Result<()> {
+    let Some(twin) = namesakes.iter().find(|other| *other != table) else {
+        return Ok(());
+    };
+    let (tried, hint) = match purpose {
+        Purpose::Read => ("read", "Read it through a view of another name."),
+        Purpose::Write => ("write to", "Write to a table of another name."),
+    };
+    Err(Error::refused(
+        ErrorKind::Invalid,
+        format!("cannot {tried} table \"{table}\": its name differs from \"{twin}\" only in case"),
+        hint,
+    ))
 }
 
-fn refuse_without_transactions(table: &TableName, relation: &Relation) -> Result<()> {
-    match &relation.engine {
-        Some(engine) if !relation.transactional => Err(Error::refused(
+fn refuse_without_transactions(table: &TableName, relation: &Relation, purpose: Purpose) -> Result<()> {
+    match (&relation.engine, purpose) {
+        (Some(engine), Purpose::Read) if !relation.transactional => Err(Error::refused(
             ErrorKind::Invalid,
             format!("cannot read table \"{table}\" in one state: its engine {engine} has no snapshots"),
             "Move it to InnoDB, or read it through a view while nobody writes.",
+        )),
+        (Some(engine), Purpose::Write) if !relation.transactional => Err(Error::refused(
+            ErrorKind::Invalid,
+            format!("cannot write to table \"{table}\": its engine {engine} has no transactions"),
+            "Move it to InnoDB with `alter table … engine = InnoDB`.",
+        )),
+        (None, Purpose::Write) => Err(Error::refused(
+            ErrorKind::Invalid,
+            format!("cannot write to table \"{table}\": it is a view"),
+            "Name the table behind it, or another one.",
         )),
         _ => Ok(()),
     }

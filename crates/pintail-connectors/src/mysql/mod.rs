@@ -1,4 +1,4 @@
-//! MariaDB and MySQL, as a source.
+//! MariaDB and MySQL, as a source; as a destination, see [`write`].
 //!
 //! **Permissions.** SELECT on the table is enough to copy it. PROCESS lets a delta see the oldest open transaction;
 //! without it a declared lag stands in.
@@ -18,6 +18,7 @@
 mod catalog;
 mod config;
 mod describe;
+mod names;
 mod predicate;
 mod quote;
 mod read_point;
@@ -26,6 +27,7 @@ mod server;
 mod snapshot;
 mod statistics;
 mod types;
+mod write;
 
 use std::net::SocketAddr;
 
@@ -39,6 +41,8 @@ use pintail_lake::{Error, Relation, Result, Session};
 use pintail_model::{CursorType, ErrorKind, LogicalType, Range, TableName};
 
 use self::config::Connection;
+use self::describe::Purpose;
+pub use self::write::MySqlDestination;
 
 /// A database of a MySQL or MariaDB server.
 #[derive(Debug)]
@@ -48,18 +52,24 @@ pub struct MySqlSource {
     identity: String,
     /// The database of tables that are named without one.
     database: Option<String>,
+    purpose: Purpose,
 }
 
 impl MySqlSource {
     /// The database that `datastore` names. Nothing is connected yet.
     #[must_use]
     pub fn new(datastore: &Datastore) -> Self {
+        Self::made_for(datastore, Purpose::Read)
+    }
+
+    fn made_for(datastore: &Datastore, purpose: Purpose) -> Self {
         let named = datastore.options().and_then(|options| options.text("database"));
         Self {
             connection: Connection::of(datastore),
             address: datastore.to_string(),
             identity: datastore.identity(),
             database: datastore.schema.clone().or_else(|| named.map(str::to_owned)),
+            purpose,
         }
     }
 
@@ -124,9 +134,12 @@ impl Connector for MySqlSource {
 
     fn describe(&self, session: &Session, alias: &str, table: &TableName) -> Result<TableDescription> {
         let resolved = self.resolved(table)?;
-        catalog::forget(session)?;
+        names::check_table(&resolved)?;
+        if self.purpose == Purpose::Read {
+            catalog::forget(session)?;
+        }
         catalog::reading(session, || {
-            describe::describe(session, alias, &self.address, table, &resolved)
+            describe::describe(session, alias, (&self.address, self.purpose), table, &resolved)
         })
     }
 

@@ -139,7 +139,7 @@ fn by_scanner(request: &ScanRequest, reads: &[Read<'_>]) -> bool {
 }
 
 /// Whether DuckDB's scanner writes a name as MySQL reads it: it puts a backslash before what needs none.
-fn is_quoted_right(name: &str) -> bool {
+pub(super) fn is_quoted_right(name: &str) -> bool {
     !name.contains(['`', '\\'])
 }
 

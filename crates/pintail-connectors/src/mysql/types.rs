@@ -9,12 +9,19 @@
 //! | `binary`, `varbinary`, `blob` of all sizes, `bit(n)`, n > 1, `geometry` and its kinds | `blob` |
 //! | `bit(1)` | `boolean` |
 //! | `date`, `datetime`, `timestamp` | `date`, `timestamp`, `timestamptz`; a zero date is a data error |
+//! | `datetime` with the comment `instants in UTC`, as Pintail makes it | `timestamptz` |
 //! | `time` | `time`; from 00:00 to 23:59:59.999999, anything else is a data error |
 //! | `year` | `smallint` |
 //! | `uuid`, `json` | the same |
 //! | `decimal(p,s)`, p > 38; anything else | nothing, unless a column is declared `text` |
 
 use pintail_model::LogicalType;
+
+/// A column of instants: `timestamp` ends in 2038. The comment tells it from times without a zone.
+pub(super) const INSTANTS: &str = "datetime(6) comment 'instants in UTC'";
+
+/// The comment of [`INSTANTS`].
+pub(super) const INSTANTS_COMMENT: &str = "instants in UTC";
 
 /// How a column comes out of MySQL and becomes what the destination wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +38,7 @@ pub(super) enum Route {
 pub(super) fn home(source_type: &str) -> Option<LogicalType> {
     Some(match name(source_type) {
         "timestamp" => LogicalType::TimestampTz,
+        "datetime" if source_type == INSTANTS => LogicalType::TimestampTz,
         "time" => LogicalType::Time,
         "year" => LogicalType::Int16,
         "uuid" => LogicalType::Uuid,
@@ -40,7 +48,7 @@ pub(super) fn home(source_type: &str) -> Option<LogicalType> {
 }
 
 /// The type in which DuckDB's scanner delivers a column exactly.
-fn scanned(source_type: &str) -> Option<LogicalType> {
+pub(super) fn scanned(source_type: &str) -> Option<LogicalType> {
     use LogicalType as T;
     let unsigned = source_type.contains(" unsigned");
     let integer = |signed, without| if unsigned { without } else { signed };
@@ -114,7 +122,7 @@ fn decimal(source_type: &str) -> Option<LogicalType> {
 }
 
 /// `bigint(20) unsigned` is a `bigint`.
-fn name(source_type: &str) -> &str {
+pub(super) fn name(source_type: &str) -> &str {
     source_type
         .split(|letter: char| !letter.is_ascii_alphanumeric())
         .next()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pintail_config::{Datastore, Datastores, Location};
-use pintail_connectors::registry::{lake_location, source};
+use pintail_connectors::registry::{destination, lake_location, source};
 use pintail_lake::location::Catalogue;
 use pintail_model::{ErrorKind, Secret};
 
@@ -15,6 +15,7 @@ fn datastore(url: &str) -> Datastore {
 fn built_systems_have_a_connector() {
     for (url, system) in [
         ("postgres://db/shop", "postgres"),
+        ("mysql://db/shop", "mysql"),
         ("sqlite:shop.db", "sqlite"),
         ("duckdb:shop.duckdb", "duckdb"),
         ("ducklake:sqlite:lake.sqlite", "ducklake"),
@@ -27,6 +28,25 @@ fn built_systems_have_a_connector() {
     }
     let postgres = source(&datastore("postgres://sync:hunter2@db:5433/shop")).unwrap();
     assert_eq!(postgres.address(), "postgres://sync@db:5433/shop");
+}
+
+#[test]
+fn systems_that_can_be_written_have_a_place() {
+    for (url, noun) in [
+        ("postgres://db/shop", "database"),
+        ("mysql://db/shop", "database"),
+        ("sqlite:shop.db", "database"),
+        ("duckdb:shop.duckdb", "database"),
+        ("ducklake:sqlite:lake.sqlite", "lake"),
+        ("files:exports/", "folder"),
+    ] {
+        let place = destination(&datastore(url), Path::new("stage")).unwrap();
+        assert_eq!(place.noun(), noun, "{url}");
+    }
+    let error = destination(&datastore("mysql://db"), Path::new("stage"))
+        .err()
+        .unwrap();
+    insta::assert_snapshot!(error, @"cannot write to mysql://db: it names no database");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod joined;
 mod lakes;
 mod late_commit;
 mod lost_answer;
+mod mariadb;
 mod oracle;
 mod partition;
 mod plan;

@@ -13,6 +13,7 @@ mod global;
 mod help;
 mod init;
 mod maintenance;
+mod mariadb;
 mod places;
 mod project;
 mod runs;

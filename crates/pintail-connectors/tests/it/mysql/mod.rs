@@ -2,7 +2,7 @@
 
 mod compression;
 mod describe;
-mod fixture;
+pub(crate) mod fixture;
 mod read_point;
 mod round_trip;
 mod scan;

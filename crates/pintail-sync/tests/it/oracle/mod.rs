@@ -36,7 +36,7 @@ use self::target::{DatabaseTarget, FilesTarget, LakeTarget, Target};
 use crate::lakes::Kind;
 
 /// Kinds of source times kinds of destination.
-const TESTS: u64 = 19;
+const TESTS: u64 = 22;
 
 /// Cases that share a destination: to make one costs more than a run.
 const CASES_OF_A_TARGET: u64 = 10;
@@ -175,6 +175,27 @@ fn histories_of_mariadb_hold_in_files_of_csv() {
     check(18, &mut MySqlTable::new(), || {
         Box::new(FilesTarget::new("format=csv"))
     });
+}
+
+#[test]
+fn histories_of_postgres_hold_in_mariadb() {
+    check(19, &mut PostgresTable::new(), || {
+        Box::new(DatabaseTarget::mariadb())
+    });
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_mariadb() {
+    check(
+        20,
+        &mut SqliteTable::new(),
+        || Box::new(DatabaseTarget::mariadb()),
+    );
+}
+
+#[test]
+fn histories_of_mariadb_hold_in_mariadb() {
+    check(21, &mut MySqlTable::new(), || Box::new(DatabaseTarget::mariadb()));
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -7,7 +7,7 @@ use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::{Access, Call, Destination, DestinationPlace, Engine, EngineSettings, Lake, Row, Session};
 use pintail_model::{Column, CursorType, ErrorKind, LogicalType, PartitionKey, TableName};
-use pintail_testkit::PostgresServer;
+use pintail_testkit::{MariaDbServer, PostgresServer};
 use tempfile::TempDir;
 
 use super::model::{Order, Orders};
@@ -113,6 +113,12 @@ impl DatabaseTarget {
             database.name()
         );
         Self::new("Postgres", |_| address)
+    }
+
+    pub(super) fn mariadb() -> Self {
+        let server = MariaDbServer::shared();
+        let address = server.fresh_database().url();
+        Self::new("MariaDB", |_| address)
     }
 
     pub(super) fn sqlite() -> Self {
