@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::Path;
 
+use pintail_model::TableName;
+
 use crate::datastore::{Catalogue, Connection, Datastore, Lake};
 use crate::options::Options;
 use crate::place::{Bucket, Files, Owner, Place};
@@ -43,6 +45,33 @@ impl Datastore {
                 }
             },
         }
+    }
+
+    /// Whether `table` here and `other` over there are one and the same, as far as names tell: a table without a schema is in
+    /// the one that is usual.
+    #[must_use]
+    pub fn shares(&self, table: &TableName, there: &Self, other: &TableName) -> bool {
+        let (one, another) = (self.full_name(table), there.full_name(other));
+        let named_alike = match &self.connection {
+            Connection::Server(_) | Connection::Files(_) => one == another,
+            Connection::File(_) | Connection::Lake(_) => {
+                one.0.eq_ignore_ascii_case(another.0) && one.1.eq_ignore_ascii_case(another.1)
+            }
+        };
+        named_alike && self.identity() == there.identity()
+    }
+
+    fn full_name<'a>(&'a self, table: &'a TableName) -> (&'a str, &'a str) {
+        let usual = match &self.connection {
+            Connection::Server(options) => {
+                let form = self.server_form();
+                form.schema.or_else(|| options.text(form.database))
+            }
+            Connection::File(_) | Connection::Lake(_) => Some("main"),
+            Connection::Files(_) => None,
+        };
+        let schema = table.schema.as_deref().or(self.schema.as_deref()).or(usual);
+        (schema.unwrap_or_default(), &table.table)
     }
 
     fn server_form(&self) -> &'static ServerForm {

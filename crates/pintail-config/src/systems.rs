@@ -50,6 +50,8 @@ pub(crate) struct ServerForm {
     pub(crate) scheme: &'static str,
     /// The option that names the database.
     pub(crate) database: &'static str,
+    /// The schema that is meant if none is named, unless it is the database.
+    pub(crate) schema: Option<&'static str>,
     /// The port that is meant if none is named.
     pub(crate) port: &'static str,
     /// Whether an address may name several hosts, as libpq tries them one after the other.
@@ -66,6 +68,7 @@ pub(crate) struct ServerForm {
 pub(crate) const POSTGRES: ServerForm = ServerForm {
     scheme: "postgres",
     database: "dbname",
+    schema: Some("public"),
     port: "5432",
     many_hosts: true,
     synonyms: &[],
@@ -78,6 +81,7 @@ pub(crate) const POSTGRES: ServerForm = ServerForm {
 pub(crate) const MYSQL: ServerForm = ServerForm {
     scheme: "mysql",
     database: "database",
+    schema: None,
     port: "3306",
     many_hosts: false,
     synonyms: &[("dbname", "database")],

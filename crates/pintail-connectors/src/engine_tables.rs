@@ -130,15 +130,10 @@ fn insert(incoming: &Incoming<'_>, schema: &str, table: &TableName, files: &[Sta
 
 /// Deletes the rows of a table that have the key of a staged row.
 fn delete(table: &str, key: &[String], staged: &str) -> String {
-    let same: Vec<String> = key
-        .iter()
-        .map(|name| identifier(name))
-        .map(|name| format!("kept.{name} = staged.{name}"))
-        .collect();
     format!(
         "delete from {table} as kept using (select {} from {staged}) as staged where {}",
         identifiers(key),
-        same.join(" and ")
+        quote::same_key(key)
     )
 }
 

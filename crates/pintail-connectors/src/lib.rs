@@ -25,5 +25,6 @@ mod missing;
 pub mod mysql;
 pub mod postgres;
 pub mod registry;
+mod sample;
 pub mod sqlite;
 mod text;

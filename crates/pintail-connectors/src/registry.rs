@@ -8,11 +8,11 @@ use pintail_lake::connector::Connector;
 use pintail_lake::database::DatabaseWriter;
 use pintail_lake::location::{Catalogue, LakeLocation};
 use pintail_lake::{DatabasePlace, DestinationPlace, Error, Result};
-use pintail_model::ErrorKind;
+use pintail_model::{ErrorKind, TableName};
 
 use crate::duckdb::{DuckDbDestination, DuckDbSource};
 use crate::ducklake::LakeSource;
-use crate::files::{FilesPlace, FilesSource};
+use crate::files::{self, FilesPlace, FilesSource};
 use crate::mysql::{MySqlDestination, MySqlSource};
 use crate::postgres::{self, PostgresDestination, PostgresSource};
 use crate::sqlite::{SqliteDestination, SqliteSource};
@@ -53,6 +53,13 @@ pub fn source(datastore: &Datastore) -> Result<Box<dyn Connector>> {
             format!("Tables can be read from {}.", listed(SOURCES)),
         )),
     }
+}
+
+/// The table that a datastore is by itself, a file or a pattern for files: it needs no name, and has one for its copy.
+/// `None` for a place that holds tables.
+#[must_use]
+pub fn only_table(datastore: &Datastore) -> Option<TableName> {
+    files::only_table(&datastore.files()?.place)
 }
 
 /// The place that `datastore` names, to be written to. What is on its way to a database is staged below the local folder

@@ -36,6 +36,9 @@ pub struct Capabilities {
     /// Key and cursor ranges are evaluated by the source, so that each costs about its own rows. Without it every
     /// range costs a scan of the table, and the planner keeps their number small.
     pub range_pushdown: bool,
+    /// So do ranges of texts and of several columns, and they take no more memory either. Without it a table is cut by such
+    /// only where somebody asks for it.
+    pub key_ranges: bool,
     /// Several sessions can read under one snapshot at once.
     pub shared_snapshot: bool,
     /// The source can tell when its oldest open transaction began.
@@ -344,12 +347,6 @@ pub trait Connector: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Whether everything that is read between [`Connector::begin_snapshot`] and its end is of one state. Where it is
-    /// not, a run says so.
-    fn holds_snapshot(&self) -> bool {
-        true
-    }
-
     /// Reads the clock and the oldest open transaction, and `cursor`'s largest value if it is an integer. `now`
     /// stands in where the source has no clock of its own.
     fn read_point(
@@ -370,13 +367,14 @@ pub trait Connector: Send + Sync {
     /// Begins a transaction in `session` that sees the state of `snapshot`.
     fn join_snapshot(&self, session: &Session, alias: &str, snapshot: &SnapshotId) -> Result<()>;
 
-    /// Whether everything that was read since [`Connector::begin_snapshot`] was one state, for a source that has no
-    /// transactions to promise it. Asked in a session of the snapshot when all is read, and before anything is committed.
+    /// Whether everything that was read since [`Connector::begin_snapshot`] was one state. Asked in a session of the
+    /// snapshot when all is read, and before anything is committed. A source that has no transactions to promise it looks, and
+    /// says for the report what it looked at.
     ///
     /// # Errors
     /// `Conflict` if what was read changed meanwhile.
-    fn snapshot_held(&self, _session: &Session, _alias: &str) -> Result<()> {
-        Ok(())
+    fn snapshot_held(&self, _session: &Session, _alias: &str) -> Result<Option<String>> {
+        Ok(None)
     }
 
     /// The SELECT that reads `request`. Pure.

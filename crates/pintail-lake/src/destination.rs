@@ -83,6 +83,11 @@ pub trait DestinationPlace: Send + Sync {
         &[]
     }
 
+    /// Why a schema, a table or a column cannot have a name there, for a person; `None` if it can.
+    fn refuses_name(&self, _name: &str) -> Option<String> {
+        None
+    }
+
     /// Whether two names of columns that differ only in case can stand in one table.
     fn tells_case_apart(&self) -> bool {
         false

@@ -50,19 +50,12 @@ impl DestinationPlace for LakeLocation {
         let delete = match change {
             Change::Append => None,
             Change::ReplaceAll => Some(format!("delete from {qualified}")),
-            Change::Upsert { key, .. } => {
-                let same: Vec<String> = key
-                    .iter()
-                    .map(|name| quote::identifier(name))
-                    .map(|name| format!("kept.{name} = staged.{name}"))
-                    .collect();
-                Some(format!(
-                    "delete from {qualified} as kept\nusing (select {} from {}) as staged\nwhere {}",
-                    quote::identifiers(key),
-                    quote::parquet([Path::new(file)]),
-                    same.join(" and ")
-                ))
-            }
+            Change::Upsert { key, .. } => Some(format!(
+                "delete from {qualified} as kept\nusing (select {} from {}) as staged\nwhere {}",
+                quote::identifiers(key),
+                quote::parquet([Path::new(file)]),
+                quote::same_key(key)
+            )),
         };
         let add = format!(
             "call ducklake_add_data_files('{ALIAS}', {}, [{}], schema => {}, hive_partitioning => false)",

@@ -72,6 +72,13 @@ pub fn identifiers<S: AsRef<str>>(names: &[S]) -> String {
         .join(", ")
 }
 
+/// The condition that a row of `kept`, the table, and one of `staged` have the same key. No part of a key is NULL.
+#[must_use]
+pub fn same_key(key: &[String]) -> String {
+    let pair = |column: &String| format!("kept.{0} = staged.{0}", identifier(column));
+    key.iter().map(pair).collect::<Vec<_>>().join(" and ")
+}
+
 /// A table inside an attached database: `"alias"."schema"."table"`.
 #[must_use]
 pub fn table(alias: &str, name: &TableName, default_schema: &str) -> String {

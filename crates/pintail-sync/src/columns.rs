@@ -61,6 +61,7 @@ pub fn resolve(
         problems.extend(equal_names(&columns, place.noun()));
     }
     problems.extend(refused(&columns, place));
+    problems.extend(refused_names(spec, &columns, place));
     if problems.is_empty() {
         problems.extend(missing(&columns, place));
     }
@@ -357,6 +358,39 @@ fn missing(columns: &[ColumnRead], place: &dyn DestinationPlace) -> Vec<ColumnPr
             unknown: false,
         })
         .collect()
+}
+
+/// Names that the destination would cut, or read as others.
+fn refused_names(
+    spec: &PipelineSpec,
+    columns: &[ColumnRead],
+    place: &dyn DestinationPlace,
+) -> Vec<ColumnProblem> {
+    let table = &spec.destination.table;
+    let tables = table.schema.iter().chain([&table.table]).filter_map(|name| {
+        Some(ColumnProblem {
+            column: String::new(),
+            message: format!(
+                "the name `{name}` of the destination cannot be written: {}",
+                place.refuses_name(name)?
+            ),
+            hint: Some("Give the copy another name: `?table=schema.name` of the last address, or `table` in a pipeline.".to_owned()),
+            unknown: false,
+        })
+    });
+    let columns = columns.iter().filter_map(|read| {
+        Some(ColumnProblem {
+            column: read.source.name.clone(),
+            message: format!(
+                "column `{}` cannot be written under this name: {}",
+                read.column.name,
+                place.refuses_name(&read.column.name)?
+            ),
+            hint: Some("Give it another name with `dest` in `column_map`, or leave it out.".to_owned()),
+            unknown: false,
+        })
+    });
+    tables.chain(columns).collect()
 }
 
 /// Where a destination does not tell names apart by case.

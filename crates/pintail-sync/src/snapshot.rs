@@ -5,6 +5,7 @@ use pintail_lake::{Call, Engine, Session};
 
 use crate::error::Result;
 use crate::plan::SOURCE;
+use crate::work::Tally;
 
 /// One snapshot of the source, held open until it is dropped.
 pub(crate) struct Snapshot<'a> {
@@ -47,10 +48,13 @@ impl<'a> Snapshot<'a> {
         &mut self.sessions
     }
 
-    /// Fails unless all that was read is one state of the source.
-    pub(crate) fn check(&self, connector: &dyn Connector) -> Result<()> {
+    /// Fails unless all that was read is one state of the source, and notes how that is known where no transaction
+    /// promises it.
+    pub(crate) fn check(&self, tally: &mut Tally) -> Result<()> {
         let session = self.sessions.first().expect("a snapshot has a session");
-        Ok(connector.snapshot_held(session, SOURCE)?)
+        let note = self.shared.connector.snapshot_held(session, SOURCE)?;
+        tally.notes.extend(note);
+        Ok(())
     }
 
     /// The session that the others joined, the others, and how to join.

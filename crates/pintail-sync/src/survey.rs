@@ -176,7 +176,7 @@ fn bounds(
     };
     let name = full.map_or("", |strategy| strategy.name.as_str());
     let wish = Wish::new(&request.spec, asked, name, &settings, table);
-    let Some((columns, parts)) = wish.question() else {
+    let Some((columns, parts)) = wish.question(&request.source.capabilities()) else {
         return Ok(Bounds::default());
     };
     let values = request

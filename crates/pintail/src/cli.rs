@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   pintail demo
-  pintail copy postgres://sync@db:5432/shop public.orders 'ducklake:sqlite:lake.sqlite?data_path=lake'
+  pintail copy 'postgres://sync@db:5432/shop?table=public.orders' 'ducklake:sqlite:lake.sqlite?data_path=lake'
   pintail run --config pipeline.yaml
   pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from orders'
 

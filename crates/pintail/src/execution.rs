@@ -107,6 +107,7 @@ impl Execution {
         if options.run_for.is_some() {
             self.spec.limits.run_for = options.run_for;
         }
+        self.refuse_one_table()?;
         let limits = &self.spec.limits;
         let default = EngineSettings::default();
         let engine = EngineSettings {
@@ -138,6 +139,21 @@ impl Execution {
             clock: Arc::new(SystemClock),
             random: fastrand::u32(..),
         })
+    }
+
+    /// A table is not copied onto itself: what others write to it between reading and committing would be lost.
+    fn refuse_one_table(&self) -> Result<(), Diagnostic> {
+        let (from, to) = (&self.spec.source.table, &self.spec.destination.table);
+        if !self.source.shares(from, &self.destination, to) {
+            return Ok(());
+        }
+        let message = format!(
+            "table `{from}` of {} is source and destination at once",
+            self.source
+        );
+        let hint = "Name another table as the destination: for `pintail copy` with `?table=schema.name` of the last \
+                    address, in a pipeline with `table` and `schema`.";
+        Err(Diagnostic::new(ErrorKind::Invalid, message).hint(hint))
     }
 }
 

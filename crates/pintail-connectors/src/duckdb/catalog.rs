@@ -1,11 +1,15 @@
 //! What the engine's own catalogue says about the tables of an attached database.
 
-use pintail_lake::connector::{ListedTable, SourceColumn, TableDescription, TableKind};
+use jiff::Timestamp;
+use pintail_lake::connector::{
+    ListedTable, OldestTransaction, ReadPoint, SourceColumn, TableDescription, TableKind,
+};
 use pintail_lake::quote::{self, identifier, literal};
 use pintail_lake::relation::Relation;
 use pintail_lake::{Call, Result, Row, Session, origin};
-use pintail_model::{CursorType, CursorValue, LogicalType, TableName};
+use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType, TableName};
 
+use super::sample;
 use super::types::home;
 use crate::missing::missing_table;
 
@@ -188,8 +192,49 @@ impl Catalog<'_> {
         Ok(bounds)
     }
 
+    /// Bounds between parts of a table. What is asked of a view may take for ever.
+    pub(crate) fn bounds(
+        &self,
+        relation: &Relation,
+        columns: &[SourceColumn],
+        parts: u64,
+    ) -> Result<Vec<Vec<KeyValue>>> {
+        let Some(total) = self.rows(&relation.table)? else {
+            return Ok(Vec::new());
+        };
+        // The text of an enum is compared as the enum.
+        let typed = |column: &SourceColumn| {
+            let text = column.logical_type == Some(LogicalType::Text);
+            (!text || column.source_type == "VARCHAR").then(|| identifier(&column.name))
+        };
+        let table = quote::table(self.alias, &relation.table, "main");
+        sample::bounds(self.session, &table, Some(total), columns, parts, &typed)
+    }
+
+    /// The clock of this machine, and the largest value of a cursor of numbers. What has no zone is in UTC.
+    pub(crate) fn read_point(
+        &self,
+        relation: &Relation,
+        (cursor, cursor_type): (&str, CursorType),
+        now: Timestamp,
+        oldest: OldestTransaction,
+    ) -> Result<ReadPoint> {
+        let cursor_max = match cursor_type {
+            CursorType::Integer => self.largest(relation, cursor)?,
+            _ => None,
+        };
+        Ok(ReadPoint {
+            now,
+            zone_offset_micros: 0,
+            time_zone: Some("UTC".to_owned()),
+            oldest,
+            cursor_max,
+            seen_at: now,
+        })
+    }
+
     /// The largest value of an integer column.
-    pub(crate) fn largest(&self, relation: &Relation, column: &str) -> Result<Option<i64>> {
+    fn largest(&self, relation: &Relation, column: &str) -> Result<Option<i64>> {
         let sql = format!(
             "select max(s.{})::bigint from {} as s",
             identifier(column),

@@ -10,6 +10,7 @@
 //! [`ducklake`](crate::ducklake) reads the tables of a lake in the same way.
 
 pub(crate) mod catalog;
+pub(crate) mod sample;
 pub(crate) mod scan;
 pub(crate) mod types;
 mod write;
@@ -27,7 +28,7 @@ use pintail_lake::connector::{
 use pintail_lake::quote::{identifier, literal};
 use pintail_lake::relation::Relation;
 use pintail_lake::{Call, Error, Result, Session};
-use pintail_model::{CursorType, ErrorKind, LogicalType, Range, Secret, TableName};
+use pintail_model::{CursorType, ErrorKind, KeyValue, LogicalType, Range, Secret, TableName};
 
 use self::catalog::Catalog;
 use crate::expressions;
@@ -84,6 +85,7 @@ impl Connector for DuckDbSource {
         Capabilities {
             page_ranges: false,
             range_pushdown: true,
+            key_ranges: true,
             shared_snapshot: true,
             oldest_transaction: true,
             parallel_scans: true,
@@ -136,27 +138,29 @@ impl Connector for DuckDbSource {
         expressions::types(session, &scan::from(alias, relation), relation, types::home)
     }
 
+    fn bounds(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+        columns: &[SourceColumn],
+        parts: u64,
+    ) -> Result<Vec<Vec<KeyValue>>> {
+        self.catalog(session, alias).bounds(relation, columns, parts)
+    }
+
     fn read_point(
         &self,
         session: &Session,
         alias: &str,
         relation: &Relation,
-        (cursor, cursor_type): (&str, CursorType),
+        cursor: (&str, CursorType),
         now: Timestamp,
     ) -> Result<ReadPoint> {
-        let cursor_max = match cursor_type {
-            CursorType::Integer => self.catalog(session, alias).largest(relation, cursor)?,
-            _ => None,
-        };
-        Ok(ReadPoint {
-            now,
-            zone_offset_micros: 0,
-            time_zone: Some("UTC".to_owned()),
-            // Whoever writes has the file to itself.
-            oldest: OldestTransaction::None,
-            cursor_max,
-            seen_at: now,
-        })
+        // Whoever writes has the file to itself.
+        let oldest = OldestTransaction::None;
+        self.catalog(session, alias)
+            .read_point(relation, cursor, now, oldest)
     }
 
     fn begin_snapshot(&self, session: &Session, alias: &str) -> Result<Option<SnapshotId>> {

@@ -107,17 +107,15 @@ fn condition(range: &Range) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
-/// A column beside a bound, as the engine compares them: texts by their bytes.
-pub(crate) fn compared(column: &str, value: &KeyValue) -> Compared {
-    let value = match value {
-        KeyValue::Number(number) => bound(*number),
-        KeyValue::Text(text) => quote::literal(text),
-        KeyValue::Uuid(text) => format!("{}::uuid", quote::literal(text)),
+/// A column beside a bound, as the engine compares them: texts by their bytes, whatever order the column has.
+fn compared(column: &str, value: &KeyValue) -> Compared {
+    let column = format!("s.{}", identifier(column));
+    let (column, value) = match value {
+        KeyValue::Number(number) => (column, bound(*number)),
+        KeyValue::Text(text) => (format!("{column} collate \"C\""), quote::literal(text)),
+        KeyValue::Uuid(text) => (column, format!("{}::uuid", quote::literal(text))),
     };
-    Compared {
-        column: format!("s.{}", identifier(column)),
-        value,
-    }
+    Compared { column, value }
 }
 
 fn bound(value: CursorValue) -> String {

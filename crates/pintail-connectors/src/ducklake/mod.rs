@@ -17,7 +17,7 @@ use pintail_lake::connector::{
 use pintail_lake::location::LakeLocation;
 use pintail_lake::relation::Relation;
 use pintail_lake::{Error, Result, Session};
-use pintail_model::{CursorType, ErrorKind, LogicalType, Range, TableName};
+use pintail_model::{CursorType, ErrorKind, KeyValue, LogicalType, Range, TableName};
 
 use crate::duckdb::catalog::Catalog;
 use crate::duckdb::{begin, scan, types};
@@ -75,6 +75,7 @@ impl Connector for LakeSource {
         Capabilities {
             page_ranges: false,
             range_pushdown: true,
+            key_ranges: true,
             shared_snapshot: false,
             oldest_transaction: false,
             parallel_scans: true,
@@ -118,28 +119,30 @@ impl Connector for LakeSource {
         expressions::types(session, &scan::from(alias, relation), relation, types::home)
     }
 
+    fn bounds(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+        columns: &[SourceColumn],
+        parts: u64,
+    ) -> Result<Vec<Vec<KeyValue>>> {
+        self.catalog(session, alias).bounds(relation, columns, parts)
+    }
+
     fn read_point(
         &self,
         session: &Session,
         alias: &str,
         relation: &Relation,
-        (cursor, cursor_type): (&str, CursorType),
+        cursor: (&str, CursorType),
         now: Timestamp,
     ) -> Result<ReadPoint> {
-        let cursor_max = match cursor_type {
-            CursorType::Integer => self.catalog(session, alias).largest(relation, cursor)?,
-            _ => None,
+        let oldest = OldestTransaction::Unknown {
+            reason: "a lake does not tell when a transaction began".to_owned(),
         };
-        Ok(ReadPoint {
-            now,
-            zone_offset_micros: 0,
-            time_zone: Some("UTC".to_owned()),
-            oldest: OldestTransaction::Unknown {
-                reason: "a lake does not tell when a transaction began".to_owned(),
-            },
-            cursor_max,
-            seen_at: now,
-        })
+        self.catalog(session, alias)
+            .read_point(relation, cursor, now, oldest)
     }
 
     fn begin_snapshot(&self, session: &Session, alias: &str) -> Result<Option<SnapshotId>> {

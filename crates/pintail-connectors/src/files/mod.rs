@@ -46,13 +46,20 @@ use pintail_lake::extension::HTTPFS;
 use pintail_lake::quote::identifier;
 use pintail_lake::relation::Relation;
 use pintail_lake::{Call, Error, Result, Session};
-use pintail_model::{CursorType, ErrorKind, LogicalType, Range, Secret, TableName, checksum};
+use pintail_model::{CursorType, ErrorKind, KeyValue, LogicalType, Range, Secret, TableName, checksum};
 use pintail_storage::{BucketSettings, Store};
 
 pub use self::destination::{FilesMaintenance, FilesPlace};
 use self::listing::{Listing, Shelf};
+pub(crate) use self::table::only_table;
 use crate::bucket::settings;
+use crate::duckdb::sample;
 use crate::expressions;
+use crate::sample::Kind;
+
+/// What stands in for a snapshot, for the report.
+const NO_SNAPSHOT: &str =
+    "files have no snapshot: they are the same as before they were read, by size, time and tag";
 
 /// Files in a folder or in a bucket.
 #[derive(Debug)]
@@ -148,6 +155,7 @@ impl Connector for FilesSource {
         Capabilities {
             page_ranges: false,
             range_pushdown: false,
+            key_ranges: false,
             shared_snapshot: false,
             oldest_transaction: false,
             parallel_scans: true,
@@ -213,6 +221,24 @@ impl Connector for FilesSource {
         expressions::types(session, &relation::from(alias, relation), relation, types::home)
     }
 
+    fn bounds(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+        columns: &[SourceColumn],
+        parts: u64,
+    ) -> Result<Vec<Vec<KeyValue>>> {
+        let total = match self.remembered(&relation.table) {
+            Some(listing) => relation::rows(session, &listing)?,
+            None => None,
+        };
+        let view = relation::view(alias, &relation.table);
+        let typed =
+            |column: &SourceColumn| Some(scan::comparable(&identifier(&column.name), Kind::of(column)?));
+        sample::bounds(session, &view, total, columns, parts, &typed)
+    }
+
     fn read_point(
         &self,
         session: &Session,
@@ -251,8 +277,9 @@ impl Connector for FilesSource {
         Err(internal("cannot join a snapshot: files cannot share one"))
     }
 
-    fn snapshot_held(&self, session: &Session, _alias: &str) -> Result<()> {
-        self.check_unchanged(session)
+    fn snapshot_held(&self, session: &Session, _alias: &str) -> Result<Option<String>> {
+        self.check_unchanged(session)?;
+        Ok(Some(NO_SNAPSHOT.to_owned()))
     }
 
     fn scan(&self, alias: &str, request: &ScanRequest) -> Scan {

@@ -10,6 +10,7 @@ use super::listing::Listing;
 use super::relation::{footer_count, from};
 use crate::guard::Guards;
 use crate::keys::{self, Compared, Form, Keys};
+use crate::sample::Kind;
 use crate::text;
 
 pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
@@ -150,19 +151,23 @@ fn condition(range: &Range, guards: &mut Guards) -> Option<String> {
 /// A column beside a bound, as the engine compares them: texts by their bytes.
 fn compared(name: &str, value: &KeyValue) -> Compared {
     let column = format!("t.{}", identifier(name));
-    match value {
-        KeyValue::Number(number) => Compared {
-            column: format!("try_cast({column} as {})", cursor_type(number.cursor_type())),
-            value: literal(*number),
-        },
-        KeyValue::Text(text) => Compared {
-            column: format!("{column}::varchar"),
-            value: quote::literal(text),
-        },
-        KeyValue::Uuid(uuid) => Compared {
-            column: format!("try_cast({column} as uuid)"),
-            value: format!("{}::uuid", quote::literal(uuid)),
-        },
+    let (kind, value) = match value {
+        KeyValue::Number(number) => (Kind::Number(number.cursor_type()), literal(*number)),
+        KeyValue::Text(text) => (Kind::Text, quote::literal(text)),
+        KeyValue::Uuid(uuid) => (Kind::Uuid, format!("{}::uuid", quote::literal(uuid))),
+    };
+    Compared {
+        column: comparable(&column, kind),
+        value,
+    }
+}
+
+/// A column of the view as ranges compare it.
+pub(super) fn comparable(column: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Number(number) => format!("try_cast({column} as {})", cursor_type(number)),
+        Kind::Text => format!("{column}::varchar"),
+        Kind::Uuid => format!("try_cast({column} as uuid)"),
     }
 }
 

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use pintail_config::FileFormat;
+use pintail_config::{FileFormat, Place};
 use pintail_lake::connector::{ListedTable, TableKind};
 use pintail_lake::quote::literal;
 use pintail_lake::{Call, Error, Result, Session};
@@ -127,6 +127,17 @@ pub(super) fn tables(shelf: &Shelf, format: Option<FileFormat>) -> Result<Vec<Li
     }
     names.extend(own);
     Ok(names.into_iter().map(listed).collect())
+}
+
+/// The table that a place is by its name alone: a pattern, or a file of a format that is known. A slash at the end means a
+/// folder.
+pub(crate) fn only_table(place: &Place) -> Option<TableName> {
+    let text = match place {
+        Place::Local(path) => path.to_string_lossy().into_owned(),
+        Place::Bucket(bucket) => bucket.prefix.clone(),
+    };
+    let last = text.rsplit('/').next().unwrap_or_default();
+    (pattern(&text) || format_of(last).is_some()).then(|| TableName::bare(name_of(&text)))
 }
 
 fn listed(name: TableName) -> ListedTable {

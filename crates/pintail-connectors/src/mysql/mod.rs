@@ -22,6 +22,7 @@ mod names;
 mod predicate;
 mod quote;
 mod read_point;
+mod sample;
 mod scan;
 mod server;
 mod snapshot;
@@ -38,7 +39,7 @@ use pintail_lake::connector::{
     SnapshotId, SourceColumn, TableDescription,
 };
 use pintail_lake::{Error, Relation, Result, Session};
-use pintail_model::{CursorType, ErrorKind, LogicalType, Range, TableName};
+use pintail_model::{CursorType, ErrorKind, KeyValue, LogicalType, Range, TableName};
 
 use self::config::Connection;
 use self::describe::Purpose;
@@ -104,6 +105,7 @@ impl Connector for MySqlSource {
         Capabilities {
             page_ranges: false,
             range_pushdown: true,
+            key_ranges: false,
             shared_snapshot: false,
             oldest_transaction: true,
             parallel_scans: false,
@@ -149,6 +151,19 @@ impl Connector for MySqlSource {
 
     fn reads_queries(&self) -> bool {
         true
+    }
+
+    fn bounds(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+        columns: &[SourceColumn],
+        parts: u64,
+    ) -> Result<Vec<Vec<KeyValue>>> {
+        catalog::reading(session, || {
+            sample::bounds(session, alias, relation, columns, parts)
+        })
     }
 
     fn read_point(

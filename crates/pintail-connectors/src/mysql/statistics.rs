@@ -94,6 +94,17 @@ fn cursor_type(logical_type: LogicalType) -> Option<CursorType> {
     }
 }
 
+/// A value as a number of its unit, in the words of MySQL.
+pub(super) fn number(cursor_type: CursorType, value: &str) -> String {
+    match cursor_type {
+        CursorType::Integer => format!("cast({value} as signed)"),
+        CursorType::Date => format!("timestampdiff(day, date '1970-01-01', {value})"),
+        CursorType::Timestamp | CursorType::TimestampTz => {
+            format!("timestampdiff(microsecond, timestamp '1970-01-01 00:00:00', {value})")
+        }
+    }
+}
+
 /// A cell in `parts` parts of about the same width.
 fn laid_out(cell: Cell, parts: i64) -> Vec<Cell> {
     let (low, width) = (i128::from(cell.low), i128::from(cell.end) - i128::from(cell.low));
@@ -120,18 +131,11 @@ struct Question<'a> {
 impl Question<'_> {
     /// The smallest and the largest value, which an index knows.
     fn bounds(&self) -> Result<Option<(i64, i64)>> {
-        let number = |value: &str| match self.cursor_type {
-            CursorType::Integer => format!("cast({value} as signed)"),
-            CursorType::Date => format!("timestampdiff(day, date '1970-01-01', {value})"),
-            CursorType::Timestamp | CursorType::TimestampTz => {
-                format!("timestampdiff(microsecond, timestamp '1970-01-01 00:00:00', {value})")
-            }
-        };
         let column = identifier(self.column);
         let sql = format!(
             "select {} as least, {} as most from {}",
-            number(&format!("min({column})")),
-            number(&format!("max({column})")),
+            number(self.cursor_type, &format!("min({column})")),
+            number(self.cursor_type, &format!("max({column})")),
             qualified(self.table)
         );
         let rows = rows(self.session, self.alias, "look up the bounds of a column", &sql)?;

@@ -85,6 +85,7 @@ impl Connector for PostgresSource {
         Capabilities {
             page_ranges: true,
             range_pushdown: true,
+            key_ranges: true,
             shared_snapshot: true,
             oldest_transaction: true,
             parallel_scans: true,

@@ -1,20 +1,14 @@
-//! Bounds that cut a table into parts of about as many rows, from a sample of its pages: statistics know single columns
-//! and no order of texts but the database's own.
+//! Bounds from a sample of a table's pages.
 
 use pintail_lake::connector::SourceColumn;
 use pintail_lake::quote::identifier;
-use pintail_lake::{Relation, Result, Row, Session};
-use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType};
+use pintail_lake::{Relation, Result, Session};
+use pintail_model::{CursorType, KeyValue};
 
 use super::catalog::{self, rows};
 use super::predicate::text_key;
 use super::scan::qualified;
-
-/// Rows of the sample for each part, and of all of it at most.
-const SAMPLE_ROWS: u64 = 1_000;
-const SAMPLE_ROWS_MAX: u64 = 200_000;
-/// Letters of a text that a bound takes: a bound need not be a value that exists.
-const LETTERS: u32 = 64;
+use crate::sample::{self, Column, Kind, LETTERS};
 
 pub(super) fn bounds(
     session: &Session,
@@ -23,7 +17,11 @@ pub(super) fn bounds(
     columns: &[SourceColumn],
     parts: u64,
 ) -> Result<Vec<Vec<KeyValue>>> {
-    let Some(keys) = columns.iter().map(Key::of).collect::<Option<Vec<_>>>() else {
+    let columns = columns.iter().enumerate();
+    let Some(columns) = columns
+        .map(|(index, column)| sampled(column, &sample::name(index)))
+        .collect::<Option<Vec<_>>>()
+    else {
         return Ok(Vec::new());
     };
     let Some(table) = catalog::relation(session, alias, &relation.table)? else {
@@ -34,92 +32,41 @@ pub(super) fn bounds(
         // Views and foreign tables have no pages to take a sample of.
         return Ok(Vec::new());
     };
-    let wanted = (parts * SAMPLE_ROWS).min(SAMPLE_ROWS_MAX);
-    let percent = (100.0 * wanted as f64 / total as f64).clamp(0.001, 100.0);
-    let list = |part: fn(&Key) -> &String| keys.iter().map(part).cloned().collect::<Vec<_>>().join(", ");
-    let sql = format!(
-        "with picked as (select {} from {} tablesample system ({percent}) repeatable (1)), \
-         numbered as (select picked.*, row_number() over (order by {}) as n, count(*) over () as total \
-         from picked where {}) \
-         select {} from numbered where n = 1 or n < total and n * {parts} / total > (n - 1) * {parts} / total order by n",
-        list(|key| &key.picked),
+    let taken = format!(
+        "select {} from {} tablesample system ({}) repeatable (1)",
+        sample::picked(&columns),
         qualified(&relation.table),
-        list(|key| &key.order),
-        keys.iter()
-            .map(|key| key.usable.as_str())
-            .collect::<Vec<_>>()
-            .join(" and "),
-        list(|key| &key.shown),
+        sample::percent(parts, total)
     );
+    let sql = sample::cut(&columns, &taken, parts);
     let found = rows(session, alias, "take a sample of a table", &sql)?;
-    let bound = |row: &Row| -> Option<Vec<KeyValue>> {
-        let values = keys.iter().enumerate();
-        values.map(|(index, key)| key.value(row, index)).collect()
+    Ok(sample::bounds(&columns, &found))
+}
+
+fn sampled(column: &SourceColumn, at: &str) -> Option<Column> {
+    let kind = Kind::of(column)?;
+    let name = identifier(&column.name);
+    let (picked, order) = match kind {
+        Kind::Text => (format!("left({name}::text, {LETTERS})"), text_key(at)),
+        Kind::Number(_) | Kind::Uuid => (name, at.to_owned()),
     };
-    let mut bounds: Vec<Vec<KeyValue>> = found.iter().filter_map(bound).collect();
-    bounds.dedup();
-    // The smallest value that is known would leave nothing below it.
-    Ok(bounds.into_iter().skip(1).collect())
-}
-
-/// A column that ranges can compare.
-struct Key {
-    cursor_type: Option<CursorType>,
-    uuid: bool,
-    picked: String,
-    order: String,
-    usable: String,
-    shown: String,
-}
-
-impl Key {
-    fn of(column: &SourceColumn) -> Option<Self> {
-        let name = identifier(&column.name);
-        let (cursor_type, shown) = match column.logical_type? {
-            kind if kind.is_integer() => (Some(CursorType::Integer), format!("{name}::bigint")),
-            LogicalType::Date => (
-                Some(CursorType::Date),
-                format!("({name} - date '1970-01-01')::bigint"),
-            ),
-            LogicalType::Timestamp => (Some(CursorType::Timestamp), micros(&name)),
-            LogicalType::TimestampTz => (Some(CursorType::TimestampTz), micros(&name)),
-            LogicalType::Text | LogicalType::Uuid => (None, format!("{name}::text")),
-            _ => return None,
-        };
-        let text = column.logical_type == Some(LogicalType::Text);
-        let (picked, order) = match text {
-            true => (
-                format!("left({name}::text, {LETTERS}) as {name}"),
-                text_key(&name),
-            ),
-            false => (name.clone(), name.clone()),
-        };
-        let usable = match cursor_type {
-            None | Some(CursorType::Integer) => format!("{name} is not null"),
-            Some(_) => format!("isfinite({name})"),
-        };
-        Some(Self {
-            cursor_type,
-            uuid: column.logical_type == Some(LogicalType::Uuid),
-            picked,
-            order,
-            usable,
-            shown: format!("{shown} as {name}"),
-        })
-    }
-
-    fn value(&self, row: &Row, index: usize) -> Option<KeyValue> {
-        match self.cursor_type {
-            Some(kind) => Some(KeyValue::Number(CursorValue::from_number(
-                kind,
-                row.integer(index)?,
-            ))),
-            None if self.uuid => Some(KeyValue::Uuid(row.text(index)?.to_owned())),
-            None => Some(KeyValue::Text(row.text(index)?.to_owned())),
-        }
-    }
-}
-
-fn micros(name: &str) -> String {
-    format!("round(extract(epoch from {name}) * 1000000)::bigint")
+    let (usable, shown) = match kind {
+        Kind::Number(CursorType::Integer) => (format!("{at} is not null"), format!("{at}::bigint")),
+        Kind::Number(CursorType::Date) => (
+            format!("isfinite({at})"),
+            format!("({at} - date '1970-01-01')::bigint"),
+        ),
+        Kind::Number(CursorType::Timestamp | CursorType::TimestampTz) => (
+            format!("isfinite({at})"),
+            format!("round(extract(epoch from {at}) * 1000000)::bigint"),
+        ),
+        Kind::Text | Kind::Uuid => (format!("{at} is not null"), format!("{at}::text")),
+    };
+    Some(Column {
+        kind,
+        picked,
+        order,
+        usable,
+        shown,
+    })
 }

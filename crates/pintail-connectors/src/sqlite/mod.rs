@@ -17,6 +17,7 @@
 mod catalog;
 mod describe;
 mod range;
+mod sample;
 mod scan;
 mod types;
 mod value;
@@ -35,7 +36,7 @@ use pintail_lake::connector::{
 use pintail_lake::extension::SQLITE;
 use pintail_lake::quote::{identifier, literal};
 use pintail_lake::{Error, Relation, Result, Session};
-use pintail_model::{CursorType, LogicalType, Range, Secret, TableName};
+use pintail_model::{CursorType, KeyValue, LogicalType, Range, Secret, TableName};
 
 /// How long a reader waits for a writer that is just committing.
 const BUSY_TIMEOUT_MS: u32 = 10_000;
@@ -93,6 +94,7 @@ impl Connector for SqliteSource {
         Capabilities {
             page_ranges: true,
             range_pushdown: false,
+            key_ranges: true,
             shared_snapshot: false,
             oldest_transaction: false,
             parallel_scans: true,
@@ -130,6 +132,19 @@ impl Connector for SqliteSource {
 
     fn reads_queries(&self) -> bool {
         true
+    }
+
+    fn bounds(
+        &self,
+        session: &Session,
+        alias: &str,
+        relation: &Relation,
+        columns: &[SourceColumn],
+        parts: u64,
+    ) -> Result<Vec<Vec<KeyValue>>> {
+        catalog::reading(session, || {
+            sample::bounds(session, alias, relation, columns, parts)
+        })
     }
 
     fn read_point(

@@ -123,6 +123,10 @@ impl DestinationPlace for DatabasePlace {
         self.writer.refuses(column)
     }
 
+    fn refuses_name(&self, name: &str) -> Option<String> {
+        self.writer.refuses_name(name)
+    }
+
     fn tells_case_apart(&self) -> bool {
         self.writer.tells_case_apart()
     }

@@ -59,16 +59,10 @@ impl Incoming<'_> {
     /// What the engine says.
     pub fn without_stale(&self, newer: &str) -> Result<Vec<StagedFile>> {
         let newer = crate::quote::identifier(newer);
-        let same: Vec<String> = self
-            .key
-            .iter()
-            .map(|name| crate::quote::identifier(name))
-            .map(|name| format!("kept.{name} = staged.{name}"))
-            .collect();
         let stale = format!(
             "select 1 from {} as kept where {} and kept.{newer} > staged.{newer}",
             self.rows,
-            same.join(" and ")
+            crate::quote::same_key(self.key)
         );
         let mut files = self.files.to_vec();
         let label = format!("look for newer rows in table \"{}\"", self.table);
@@ -145,6 +139,11 @@ pub trait DatabaseWriter: Send + Sync {
 
     /// Why a column cannot be written there, for a person; `None` if it can.
     fn refuses(&self, _column: &Column) -> Option<String> {
+        None
+    }
+
+    /// Why a schema, a table or a column cannot have a name there, for a person; `None` if it can.
+    fn refuses_name(&self, _name: &str) -> Option<String> {
         None
     }
 

@@ -6,7 +6,7 @@
 //!
 //! A frequent value is never divided: then partitions are fewer and uneven, and the plan says so.
 
-use pintail_lake::connector::{SourceColumn, TableDescription};
+use pintail_lake::connector::{Capabilities, SourceColumn, TableDescription};
 use pintail_model::{CursorType, CursorValue, KeyValue, LogicalType, Range};
 
 use super::{Asked, PartitionPlan};
@@ -70,14 +70,20 @@ impl<'a> Wish<'a> {
         }
     }
 
-    /// The columns whose bounds the source has to be asked for, and how many parts they should make; `None` if what is
-    /// known of the table is enough.
+    /// The columns whose bounds a source that `can` so much has to be asked for, and how many parts they should make; `None`
+    /// if what is known of the table is enough.
     #[must_use]
-    pub fn question(&self) -> Option<(Vec<SourceColumn>, u64)> {
+    pub fn question(&self, can: &Capabilities) -> Option<(Vec<SourceColumn>, u64)> {
         let parts = self.parts();
         let columns: Vec<SourceColumn> = match self.declared.as_slice() {
-            [] if parts == 1 || self.pages().is_some() || self.known_column().is_some() => return None,
-            [] => self.key_columns(),
+            [] if parts == 1 || self.pages().is_some() => return None,
+            // Where each range costs a scan of the table, nobody has to ask for that.
+            [] if self.forced.is_none() && !can.key_ranges => return None,
+            [] => match self.known_column() {
+                Some(column) if self.well_known(column) => return None,
+                Some(column) => vec![column.clone()],
+                None => self.key_columns(),
+            },
             [(declared, column)] if self.by_step(declared, column) => return None,
             several => several.iter().map(|(_, column)| (*column).clone()).collect(),
         };
@@ -103,7 +109,9 @@ impl<'a> Wish<'a> {
             let why = "ranges of the source's pages cost less than ranges of a key";
             return Cut::new(partition::pages(pages, parts), self.unused_step(why));
         }
-        if let Some(column) = self.known_column() {
+        if let Some(column) = self.known_column()
+            && (self.well_known(column) || bounds.values.is_empty())
+        {
             return self.cut_by_spread(column, parts);
         }
         match bounds.values.len() {
@@ -157,7 +165,10 @@ impl<'a> Wish<'a> {
         let parts = self.declared_parts()?;
         if let ([_], Some((kind, least, most))) = (self.declared.as_slice(), spread(column)) {
             return Some(match declared.step.filter(|_| self.forced.is_none()) {
-                None => self.cut_by_spread(column, parts),
+                None if self.well_known(column) || bounds.values.is_empty() => {
+                    self.cut_by_spread(column, parts)
+                }
+                None => sampled(bounds, parts),
                 Some(step) if kind == CursorType::Integer => {
                     Cut::new(partition::key_steps(&column.name, least, most, step), None)
                 }
@@ -216,6 +227,11 @@ impl<'a> Wish<'a> {
             .find(|column| spread(column).is_some())
     }
 
+    /// Whether it is known how the values of a column are spread, and not only how far they reach; or it does not matter.
+    fn well_known(&self, column: &SourceColumn) -> bool {
+        column.histogram.len() > 2 || self.forced.is_none() && self.spec.partition_step.is_some()
+    }
+
     fn partition_column(&self) -> Option<&str> {
         let spec = self.spec;
         let by_role = || {
@@ -233,9 +249,17 @@ impl<'a> Wish<'a> {
     fn key_columns(&self) -> Vec<SourceColumn> {
         let declared: Vec<&str> = self.partition_column().into_iter().collect();
         let key: Vec<&str> = self.table.key.iter().map(String::as_str).collect();
-        let names = if declared.is_empty() { key } else { declared };
+        // What the table does not tell, the pipeline may.
+        let unique = self.spec.unique_columns();
+        let unique: Vec<&str> = unique
+            .map(|column| self.spec.source_column(&column.dest))
+            .collect();
+        let names = [declared, key, unique]
+            .into_iter()
+            .find(|names| !names.is_empty());
         names
             .into_iter()
+            .flatten()
             .map_while(|name| self.table.column(name).filter(|column| comparable(column)))
             .take(COLUMNS_MAX)
             .cloned()

@@ -349,10 +349,6 @@ pub fn make(
         Chosen::Hash(settings) => hash::plan(&draft, choice, &settings, candidates.delta_spec()),
         Chosen::Deletes => hash::plan_deletes(&draft, choice, candidates.delta_spec()),
     };
-    if !connector.holds_snapshot() && !plan.partitions.is_empty() {
-        let note = "the source has no snapshot: a row that changes while it is read arrives as it was before or after";
-        plan.notes.push(note.to_owned());
-    }
     if plan.kind == PlanKind::Delta && facts.history.start_fresh.is_some() {
         let note = "the last comparison found a difference, which only a full load settles";
         plan.notes.push(note.to_owned());

@@ -40,7 +40,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
         }
         work.progress.phase(Phase::Reading);
         let staged = fetch::stage_all(work, &mut snapshot, wave, Pauses::Nowhere)?;
-        snapshot.check(work.connector)?;
+        snapshot.check(tally)?;
         for staged in staged {
             if !bring_in(work, tally, &snapshot, &staged)? {
                 return Ok(());

@@ -18,7 +18,7 @@ use crate::work::{Tally, Work};
 pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     work.progress.phase(Phase::Reading);
     if let Some(plan) = &work.plan.reuse {
-        match reuse::gather(work, plan)? {
+        match reuse::gather(work, tally, plan)? {
             Gathered::Proven { load, read, counted } => {
                 add_up(work, tally, &read);
                 let rows = load.iter().map(|staged| staged.file.rows).sum();
@@ -64,7 +64,7 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
     let staged = fetch::stage_all(work, &mut snapshot, &positions, Pauses::BetweenPartitions)?;
     add_up(work, tally, &staged);
     let Some(sql) = plan.whole_count.as_ref().filter(|_| plan.parity) else {
-        snapshot.check(work.connector)?;
+        snapshot.check(tally)?;
         return Ok(Some(staged));
     };
     work.progress.phase(Phase::Comparing);
@@ -73,7 +73,7 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
         plan.source_table, plan.source.address
     );
     let counted = snapshot.count(&label, sql)?;
-    snapshot.check(work.connector)?;
+    snapshot.check(tally)?;
     if tally.parity.add_count(WHOLE, counted, tally.rows_processed) {
         return Ok(Some(staged));
     }

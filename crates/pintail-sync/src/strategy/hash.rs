@@ -44,14 +44,14 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     tally.partitions_processed = 1;
     tally.parity.set_checksum(sides.source.total());
     if sides.equal() {
-        snapshot.check(work.connector)?;
+        snapshot.check(tally)?;
         time(work, tally, began, None);
         record(work, tally, &sides, Outcome::Equal)?;
         return settle(work, tally, &sides, &sides.kept, 0).map(drop);
     }
     let differing = compare::locate(work, session, partition, version, &sides)?;
     let change = take_up(work, tally, session, &sides, differing)?;
-    snapshot.check(work.connector)?;
+    snapshot.check(tally)?;
     drop(snapshot);
     if change.staged.file.rows == 0 && change.going.is_empty() {
         time(work, tally, began, None);

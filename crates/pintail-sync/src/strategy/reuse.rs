@@ -16,7 +16,7 @@ use crate::plan::{Reuse, statement};
 use crate::shape::Leaf;
 use crate::snapshot::Snapshot;
 use crate::state::StagedRecord;
-use crate::work::Work;
+use crate::work::{Tally, Work};
 
 /// What came of it.
 pub(super) enum Gathered {
@@ -34,7 +34,7 @@ pub(super) enum Gathered {
 }
 
 /// Reads what is left and what may have changed, and puts everything together.
-pub(super) fn gather(work: &Work<'_>, reuse: &Reuse) -> Result<Gathered> {
+pub(super) fn gather(work: &Work<'_>, tally: &mut Tally, reuse: &Reuse) -> Result<Gathered> {
     let plan = work.plan;
     let reused: Vec<(usize, &StagedRecord)> = plan
         .partitions
@@ -65,7 +65,7 @@ pub(super) fn gather(work: &Work<'_>, reuse: &Reuse) -> Result<Gathered> {
                 .expect("a load that is pieced together is counted"),
         )?;
         let reached = reuse.reach_counts.iter().map(count).sum::<Result<u64>>()?;
-        snapshot.check(work.connector)?;
+        snapshot.check(tally)?;
         (read, counted, reached)
     };
     if reached != counted {

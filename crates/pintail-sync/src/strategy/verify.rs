@@ -37,7 +37,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
         drift = drifted(work, session, &differing)?;
         equal = drift.missing + drift.changed + drift.extra == 0;
     }
-    snapshot.check(work.connector)?;
+    snapshot.check(tally)?;
     if equal {
         // What is pending is on one side alone, and nothing is wrong with that.
         tally.parity.add_equal(&sides.source, &sides.kept);

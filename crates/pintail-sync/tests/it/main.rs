@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod complaints;
 mod cuts;
 mod database;
 mod delta;
@@ -9,6 +10,7 @@ mod difference;
 mod full;
 mod hash;
 mod joined;
+mod journey;
 mod lakes;
 mod late_commit;
 mod lost_answer;

@@ -31,7 +31,7 @@ impl Progress for Stopper<'_> {
     }
 }
 
-fn stopped(shop: &Shop, strategy: Option<&str>, partitions: usize, phase: Option<Phase>) {
+pub(crate) fn stopped(shop: &Shop, strategy: Option<&str>, partitions: usize, phase: Option<Phase>) {
     let stop = StopSignal::new();
     let watcher = Stopper {
         stop: &stop,

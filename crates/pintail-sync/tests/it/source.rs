@@ -40,6 +40,7 @@ impl Default for Script {
             capabilities: Capabilities {
                 page_ranges: true,
                 range_pushdown: true,
+                key_ranges: true,
                 shared_snapshot: true,
                 oldest_transaction: true,
                 parallel_scans: true,

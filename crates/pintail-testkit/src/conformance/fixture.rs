@@ -43,13 +43,19 @@ pub trait Fixture {
     fn writes(&self, alias: &str) -> Vec<String>;
 
     /// A connector for the same database with a password that is wrong, if the system knows passwords.
-    fn wrong_password(&self) -> Option<Box<dyn Connector>>;
+    fn wrong_password(&self) -> Option<Box<dyn Connector>> {
+        None
+    }
 
     /// A connector for a server that does not listen, if the system is a server.
-    fn closed_port(&self) -> Option<Box<dyn Connector>>;
+    fn closed_port(&self) -> Option<Box<dyn Connector>> {
+        None
+    }
 
     /// The password that [`Fixture::connector`] uses, if the system knows passwords.
-    fn password(&self) -> Option<String>;
+    fn password(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Values of one type.

@@ -75,12 +75,12 @@ fn plans(attached: &Attached) -> Vec<Vec<Range>> {
         texts(),
     ];
     let description = attached.describe("orders");
-    let columns: Vec<SourceColumn> = ["customer", "id"]
+    let columns: Vec<SourceColumn> = ["customer", "id", "note", "changed_at"]
         .iter()
         .filter_map(|name| description.column(name).cloned())
         .collect();
     // What the source itself would cut by.
-    for sampled in [&columns[..], &columns[1..]] {
+    for sampled in [&columns[..2], &columns[1..2], &columns[2..3], &columns[1..]] {
         let names: Vec<&str> = sampled.iter().map(|column| column.name.as_str()).collect();
         plans.push(between(&names, attached.bounds("orders", sampled, 9)));
     }

@@ -18,7 +18,7 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
 
 use crate::percent::percent_encoded;
-use crate::server::{Running, StartError};
+use crate::server::{Running, StartError, shared};
 
 /// How a server is started. `MariaDbOptions::default().start()` is what most tests want.
 #[derive(Debug, Clone, Default)]
@@ -106,19 +106,7 @@ impl MariaDbServer {
             }
         }
 
-        SHARED.get_or_init(|| {
-            let server = MariaDbServer::start().unwrap_or_else(|error| panic!("{error}"));
-            #[expect(
-                unsafe_code,
-                reason = "a static is never dropped, and the test harness offers no end hook"
-            )]
-            // SAFETY: `stop_shared` has the signature that `atexit` wants and stays valid for the whole process. It
-            // runs on the thread that exits, where the locks and threads of the standard library still work.
-            unsafe {
-                nix::libc::atexit(stop_shared);
-            }
-            server
-        })
+        shared(&SHARED, MariaDbServer::start, stop_shared)
     }
 
     pub fn port(&self) -> u16 {

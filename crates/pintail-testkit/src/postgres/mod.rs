@@ -16,7 +16,7 @@ use std::sync::{Mutex, OnceLock};
 use postgres::{Client, NoTls};
 
 use crate::percent::percent_encoded;
-use crate::server::{Running, StartError};
+use crate::server::{Running, StartError, shared};
 
 /// How a server is started. `PostgresOptions::default().start()` is what most tests want.
 #[derive(Debug, Clone, Default)]
@@ -98,19 +98,7 @@ impl PostgresServer {
             }
         }
 
-        SHARED.get_or_init(|| {
-            let server = PostgresServer::start().unwrap_or_else(|error| panic!("{error}"));
-            #[expect(
-                unsafe_code,
-                reason = "a static is never dropped, and the test harness offers no end hook"
-            )]
-            // SAFETY: `stop_shared` has the signature that `atexit` wants and stays valid for the whole process. It
-            // runs on the thread that exits, where the locks and threads of the standard library still work.
-            unsafe {
-                nix::libc::atexit(stop_shared);
-            }
-            server
-        })
+        shared(&SHARED, PostgresServer::start, stop_shared)
     }
 
     pub fn port(&self) -> u16 {

@@ -3,6 +3,7 @@
 mod error;
 mod home;
 mod launch;
+mod shared;
 
 use std::process::Command;
 
@@ -11,6 +12,7 @@ use nix::unistd::User;
 pub use self::error::StartError;
 pub(crate) use self::home::Home;
 pub(crate) use self::launch::{Kind, Running};
+pub(crate) use self::shared::shared;
 
 /// The account that a server runs as.
 #[derive(Debug, Clone, Copy)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pintail_config::Location;
+use pintail_connectors::registry;
 use pintail_model::{ErrorKind, TableName};
 use pintail_sync::DataFolders;
 use pintail_sync::plan::Task;
@@ -14,31 +15,38 @@ use super::Outcome;
 use crate::diagnostics::Diagnostic;
 use crate::execution::{Execution, Options};
 
-/// Copy a table into a lake, and follow it with every further call
+/// Copy a table from one place to another, and follow it with every further call
 ///
 /// The first call reads the whole table. A second one resumes what was cut off, or reads what changed since, if the
 /// table has a key and a column like `updated_at` that is never NULL.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
+    allow_missing_positional = true,
+    override_usage = "pintail copy [OPTIONS] <FROM_URL> [TABLE] <TO_URL>",
     after_help = "\
 Examples:
+  pintail copy 'postgres://sync:secret@db:5432/shop?table=public.orders' 'ducklake:sqlite:lake.sqlite?data_path=lake'
+  pintail copy 'sqlite:shop.db?table=orders' 'postgres://sync:secret@db:5432/mart?table=shop.orders'
   pintail copy sqlite:shop.db orders ducklake:sqlite:lake.sqlite
-  pintail copy postgres://sync:secret@db:5432/shop public.orders 'ducklake:sqlite:lake.sqlite?data_path=lake'
 
-Addresses:
+Addresses, each with `?table=name` or `?table=schema.name` if it is to name a table:
   postgres://user:password@host:port/dbname?sslmode=require    also postgresql://
+  mysql://user:password@host:port/database                     also mariadb://
   sqlite:path
-  ducklake:sqlite:path?data_path=folder                        also duckdb:path, postgres://…"
+  duckdb:path
+  ducklake:sqlite:path?data_path=folder                        also duckdb:path, postgres://…
+  files:folder/                                                also files:folder/*.csv
+  s3://bucket/prefix/?region=…                                 also minio://…?endpoint=…"
 )]
 pub(crate) struct Arguments {
-    /// Where the table is
+    /// Where the table is; `?table=` says which one it is
     #[arg(value_name = "FROM_URL")]
     from: String,
-    /// The table, with its schema if it needs one
+    /// The table, with its schema if it needs one, where the first address names none
     #[arg(value_name = "TABLE")]
-    table: String,
-    /// The lake; it is made if it does not exist. `?table=` gives the copy another name
+    table: Option<String>,
+    /// Where it goes; a lake, a file or a folder is made if it does not exist. `?table=` gives the copy another name
     #[arg(value_name = "TO_URL")]
     to: String,
     /// Read a column as `text`, `decimal(12,2)` or another type that loses nothing; may be given more than once
@@ -58,13 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let here = Path::new("");
     let from = Location::parse(&arguments.from, here)?;
     let to = Location::parse(&arguments.to, here)?;
-    let table = TableName::parse(&arguments.table).ok_or_else(|| {
-        Diagnostic::new(
-            ErrorKind::Invalid,
-            format!("`{}` is not the name of a table", arguments.table),
-        )
-        .hint("Write `table` or `schema.table`; a part with dots stands in double quotes.")
-    })?;
+    let table = table(arguments.table.as_deref(), &from)?;
     let data_dir = match &arguments.state_dir {
         Some(folder) => folder.clone(),
         None => state_home()?,
@@ -81,6 +83,29 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         task: Task::Sync,
     };
     execution.perform(&arguments.options)
+}
+
+/// The table that is copied: the one that is named between the addresses, or in the first, or the only one that there is.
+fn table(between: Option<&str>, from: &Location) -> Result<TableName, Diagnostic> {
+    let invalid = |message| Diagnostic::new(ErrorKind::Invalid, message);
+    let between = match between {
+        Some(text) => Some(TableName::parse(text).ok_or_else(|| {
+            invalid(format!("`{text}` is not the name of a table"))
+                .hint("Write `table` or `schema.table`; a part with dots stands in double quotes.")
+        })?),
+        None => None,
+    };
+    match (between, from.table.clone()) {
+        (Some(one), Some(other)) if from.qualify(one.clone()) != from.qualify(other.clone()) => Err(invalid(
+            format!("two tables are named: `{one}` between the addresses, and `{other}` in the first one"),
+        )
+        .hint("Name it once; another name for the copy is `?table=` of the last address.")),
+        (Some(table), _) | (None, Some(table)) => Ok(table),
+        (None, None) => registry::only_table(&from.datastore).ok_or_else(|| {
+            invalid(format!("no table of {from} is named"))
+                .hint("Write `?table=name` or `?table=schema.name` behind the first address, or the name between the two.")
+        }),
+    }
 }
 
 impl Arguments {

@@ -16,7 +16,7 @@ fn the_overview_lists_commands_and_exit_codes() {
     Commands:
       init         Write a project for a database: `datastores.yaml`, and a pipeline for each of its tables
       run          Run a pipeline once: bring its table in the lake up to date
-      copy         Copy a table into a lake, and follow it with every further call
+      copy         Copy a table from one place to another, and follow it with every further call
       verify       Compare both sides of a pipeline, row by row, and change neither
       proof        Show what a comparison of both sides came to
       config       Check, show and list configuration files
@@ -34,7 +34,7 @@ fn the_overview_lists_commands_and_exit_codes() {
 
     Examples:
       pintail demo
-      pintail copy postgres://sync@db:5432/shop public.orders 'ducklake:sqlite:lake.sqlite?data_path=lake'
+      pintail copy 'postgres://sync@db:5432/shop?table=public.orders' 'ducklake:sqlite:lake.sqlite?data_path=lake'
       pintail run --config pipeline.yaml
       pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from orders'
 
@@ -117,22 +117,22 @@ fn the_commands_of_a_sync_explain_themselves() {
     assert_snapshot!(project.pintail(&["copy", "--help"]), @"
     exit code 0
     --- stdout
-    Copy a table into a lake, and follow it with every further call
+    Copy a table from one place to another, and follow it with every further call
 
     The first call reads the whole table. A second one resumes what was cut off, or reads what changed since, if the
     table has a key and a column like `updated_at` that is never NULL.
 
-    Usage: pintail copy [OPTIONS] <FROM_URL> <TABLE> <TO_URL>
+    Usage: pintail copy [OPTIONS] <FROM_URL> [TABLE] <TO_URL>
 
     Arguments:
       <FROM_URL>
-              Where the table is
+              Where the table is; `?table=` says which one it is
 
-      <TABLE>
-              The table, with its schema if it needs one
+      [TABLE]
+              The table, with its schema if it needs one, where the first address names none
 
       <TO_URL>
-              The lake; it is made if it does not exist. `?table=` gives the copy another name
+              Where it goes; a lake, a file or a folder is made if it does not exist. `?table=` gives the copy another name
 
     Options:
           --type <COLUMN=TYPE>
@@ -169,13 +169,18 @@ fn the_commands_of_a_sync_explain_themselves() {
               Print help (see a summary with '-h')
 
     Examples:
+      pintail copy 'postgres://sync:secret@db:5432/shop?table=public.orders' 'ducklake:sqlite:lake.sqlite?data_path=lake'
+      pintail copy 'sqlite:shop.db?table=orders' 'postgres://sync:secret@db:5432/mart?table=shop.orders'
       pintail copy sqlite:shop.db orders ducklake:sqlite:lake.sqlite
-      pintail copy postgres://sync:secret@db:5432/shop public.orders 'ducklake:sqlite:lake.sqlite?data_path=lake'
 
-    Addresses:
+    Addresses, each with `?table=name` or `?table=schema.name` if it is to name a table:
       postgres://user:password@host:port/dbname?sslmode=require    also postgresql://
+      mysql://user:password@host:port/database                     also mariadb://
       sqlite:path
+      duckdb:path
       ducklake:sqlite:path?data_path=folder                        also duckdb:path, postgres://…
+      files:folder/                                                also files:folder/*.csv
+      s3://bucket/prefix/?region=…                                 also minio://…?endpoint=…
     ");
     assert_snapshot!(project.pintail(&["sql", "--help"]), @"
     exit code 0

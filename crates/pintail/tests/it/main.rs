@@ -4,6 +4,7 @@
 mod buckets;
 mod completions;
 mod configuration;
+mod copies;
 mod crash;
 mod demo;
 mod doctor;
@@ -14,6 +15,8 @@ mod help;
 mod init;
 mod maintenance;
 mod mariadb;
+mod memory;
+mod pairs;
 mod places;
 mod project;
 mod runs;

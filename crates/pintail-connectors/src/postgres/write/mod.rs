@@ -33,6 +33,9 @@ use super::snapshot::SETTINGS;
 /// The schema of tables that are named without one.
 const SCHEMA: &str = "public";
 
+/// Bytes of a name: a server cuts longer ones without an error.
+const NAME_BYTES_MAX: usize = 63;
+
 /// The schema of the ledger and of helping tables.
 const OWN_SCHEMA: &str = "pintail";
 
@@ -74,6 +77,15 @@ impl DatabaseWriter for PostgresDestination {
 
     fn keeps(&self, origin: &NativeType) -> bool {
         origin.system == self.reader.system()
+    }
+
+    fn refuses_name(&self, name: &str) -> Option<String> {
+        (name.len() > NAME_BYTES_MAX).then(|| {
+            format!(
+                "Postgres cuts names after {NAME_BYTES_MAX} bytes, and this one has {}",
+                name.len()
+            )
+        })
     }
 
     fn column_type(&self, column: &Column) -> String {

@@ -2,7 +2,7 @@
 
 use pintail_lake::Result;
 use pintail_lake::database::{Brought, Incoming};
-use pintail_lake::quote::{identifier, identifiers};
+use pintail_lake::quote::{self, identifier, identifiers};
 use pintail_model::TableName;
 
 use super::super::scan::{qualified, query};
@@ -43,7 +43,7 @@ pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads, newer: Option<&st
     }
     let count = format!("select count(*) as rows from {}", qualified(&typed));
     let left = number(session, alias, "count staged rows", &count)?;
-    let same = same_key("kept", "staged", key);
+    let same = quote::same_key(key);
     let count = format!(
         "select count(*) as rows from {} as kept join {} as staged on {same}",
         qualified(table),
@@ -85,7 +85,7 @@ pub(super) fn remove(incoming: &Incoming<'_>, loads: &Loads) -> Result<u64> {
     let stage = helper("stage", incoming);
     columns::stage(incoming, loads, &stage)?;
     let typed = format!("(select {} from {})", loads.named_values(), qualified(&stage));
-    let same = same_key("kept", "staged", incoming.key);
+    let same = quote::same_key(incoming.key);
     let count = format!(
         "select count(*) as rows from {} as kept join {typed} as staged on {same}",
         qualified(table)
@@ -119,7 +119,7 @@ pub(super) fn drop_stale(stage: &TableName, table: &TableName, key: &[String], n
         "delete from {} as staged using {} as kept where {} and kept.{newer} > staged.{newer}",
         qualified(stage),
         qualified(table),
-        same_key("kept", "staged", key)
+        quote::same_key(key)
     )
 }
 
@@ -147,7 +147,7 @@ pub(super) fn merge(stage: &TableName, table: &TableName, names: &[&str], key: &
 
 /// Without such a constraint.
 fn update_and_insert(stage: &TableName, table: &TableName, names: &[&str], key: &[String]) -> String {
-    let same = same_key("kept", "staged", key);
+    let same = quote::same_key(key);
     let others: Vec<String> = names
         .iter()
         .filter(|name| key.iter().all(|key| key != *name))
@@ -167,15 +167,6 @@ fn update_and_insert(stage: &TableName, table: &TableName, names: &[&str], key: 
         "{update}insert into {table} ({all}) select {all} from {stage} as staged \
          where not exists (select from {table} as kept where {same})"
     )
-}
-
-fn same_key(one: &str, other: &str, key: &[String]) -> String {
-    let same: Vec<String> = key
-        .iter()
-        .map(|name| identifier(name))
-        .map(|name| format!("{one}.{name} = {other}.{name}"))
-        .collect();
-    same.join(" and ")
 }
 
 fn same_columns(one: &[String], other: &[String]) -> bool {

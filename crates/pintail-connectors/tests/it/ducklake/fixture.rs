@@ -113,16 +113,4 @@ impl Fixture for LakeFixture {
             format!("drop table {alias}.main.orders"),
         ]
     }
-
-    fn wrong_password(&self) -> Option<Box<dyn Connector>> {
-        None
-    }
-
-    fn closed_port(&self) -> Option<Box<dyn Connector>> {
-        None
-    }
-
-    fn password(&self) -> Option<String> {
-        None
-    }
 }

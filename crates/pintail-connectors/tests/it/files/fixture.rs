@@ -248,10 +248,6 @@ impl Fixture for FilesFixture {
         ]
     }
 
-    fn wrong_password(&self) -> Option<Box<dyn Connector>> {
-        None
-    }
-
     fn closed_port(&self) -> Option<Box<dyn Connector>> {
         Some(connect("s3://nowhere/x/?endpoint=http://127.0.0.1:1"))
     }

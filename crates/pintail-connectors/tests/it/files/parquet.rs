@@ -156,6 +156,9 @@ fn files_that_change_while_they_are_read_fail_the_read() {
         change();
         let held = attached.connector().snapshot_held(&session, "outside");
         session.rollback();
+        // The report says what was looked at.
+        let held =
+            held.map(|note| assert!(note.is_some_and(|note| note.starts_with("files have no snapshot"))));
         held.map_err(|error| {
             error
                 .to_string()

@@ -260,16 +260,4 @@ impl Fixture for SqliteFixture {
             format!("from sqlite_query('{alias}', 'delete from orders returning id')"),
         ]
     }
-
-    fn wrong_password(&self) -> Option<Box<dyn Connector>> {
-        None
-    }
-
-    fn closed_port(&self) -> Option<Box<dyn Connector>> {
-        None
-    }
-
-    fn password(&self) -> Option<String> {
-        None
-    }
 }

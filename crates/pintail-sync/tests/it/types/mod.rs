@@ -1,5 +1,7 @@
-//! Random values of every type go from a source to a lake, and the lake shows what the source itself shows.
+//! Random values of every type go from a source to a lake, which shows what the source itself shows, and back into a place of the
+//! same system.
 
+mod duckdb;
 mod large;
 mod postgres;
 mod values;

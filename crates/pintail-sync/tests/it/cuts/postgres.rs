@@ -1,4 +1,4 @@
-//! How tables of a real server are cut: every row is read once, by whatever they are cut.
+//! Tables of Postgres.
 
 use pintail_model::Range;
 use pintail_sync::report::ParityStatus;
@@ -279,4 +279,17 @@ fn tables_of_all_kinds_are_cut_as_far_as_they_can_be() {
         ),
         1,
     );
+}
+
+#[test]
+fn columns_of_a_key_may_have_any_name() {
+    let mut cut = Cut::new(
+        &format!(
+            "create table orders (n text, total text, \"k0\" integer, primary key (n, total, \"k0\"));
+             insert into orders select md5(i::text), 'x', i {ROWS}"
+        ),
+        &["n", "total", "k0"],
+    );
+    cut.partitions = Some(4);
+    assert_eq!(cut.check().partitions.len(), 4);
 }
