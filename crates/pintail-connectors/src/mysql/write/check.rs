@@ -163,6 +163,12 @@ fn problems(incoming: &Incoming<'_>, load: &Load) -> Vec<Problem> {
             "holds a time outside of the years 1 to 9999, which MySQL cannot hold",
             AS_TEXT,
         ),
+        // What no standard makes: its version and its variant contradict each other.
+        T::Uuid if load.native == "uuid" => refuse(
+            format!("substr({name}::varchar, 15, 1) >= '8' and substr({name}::varchar, 20, 2) <= '80'"),
+            "holds a UUID that MariaDB's type does not take: of a version above 7 and a variant of 80 or less",
+            AS_TEXT,
+        ),
         T::Time => refuse(
             format!("{name} = time '24:00:00'"),
             "holds the time 24:00, which is no time of day for MySQL",

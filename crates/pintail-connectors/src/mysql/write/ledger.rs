@@ -5,8 +5,8 @@ use pintail_lake::{Result, Session};
 use pintail_model::TableName;
 
 use super::super::quote::{identifier, table as qualified};
-use super::helpers::make_known;
 use super::server::execute;
+use super::temporary::make_known;
 
 /// Makes the ledger where it is missing.
 pub(super) fn install(session: &Session, alias: &str, ledger: &TableName) -> Result<()> {

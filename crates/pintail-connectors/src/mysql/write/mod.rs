@@ -27,11 +27,11 @@
 
 mod check;
 mod columns;
-mod helpers;
 mod ledger;
 mod replace;
 mod server;
 mod stage;
+mod temporary;
 mod upsert;
 
 use std::path::Path;
@@ -45,7 +45,7 @@ use pintail_lake::{Error, Result, Session};
 use pintail_model::{Column, ErrorKind, LogicalType, NativeType, TableName};
 
 use self::columns::Loads;
-use self::helpers::Helpers;
+use self::temporary::Helpers;
 use super::describe::Purpose;
 use super::quote::table as qualified;
 use super::{MySqlSource, names};

@@ -7,9 +7,9 @@ use pintail_model::{ErrorKind, TableName};
 use super::super::quote::{identifier, literal, table as qualified};
 use super::super::server::Flavour;
 use super::columns::Loads;
-use super::helpers::{Helper, Helpers};
 use super::server::{begin_anew, count, execute, number};
 use super::stage::{into_view, kept_view, load, make_stage};
+use super::temporary::{Helper, Helpers};
 use super::upsert::list;
 
 /// Fills the table, or one that is to take its place.

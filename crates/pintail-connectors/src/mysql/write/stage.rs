@@ -5,7 +5,7 @@ use pintail_model::{ErrorKind, TableName};
 
 use super::super::quote::{identifier, table as qualified};
 use super::columns::Loads;
-use super::helpers::{Helper, Helpers, make_known};
+use super::temporary::{Helper, Helpers, make_known};
 
 /// A view through which the engine writes into a table.
 pub(super) fn into_view(helpers: &Helpers<'_>, loads: &Loads, target: &TableName) -> Result<TableName> {

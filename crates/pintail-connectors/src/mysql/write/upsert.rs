@@ -6,9 +6,9 @@ use pintail_model::TableName;
 
 use super::super::quote::{identifier, literal, table as qualified};
 use super::columns::Loads;
-use super::helpers::{Helper, Helpers};
 use super::server::{begin_anew, count, execute, number};
 use super::stage::{kept_view, load, make_stage};
+use super::temporary::{Helper, Helpers};
 
 /// The table that takes the rows.
 #[derive(Debug, Clone, Copy)]

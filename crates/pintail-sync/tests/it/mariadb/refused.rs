@@ -43,6 +43,7 @@ fn values_without_a_home_are_named_by_column() {
     assert_snapshot!(of_postgres("timestamp", "'10000-01-01'"), @r#"Data: cannot commit partition `all`: column `v` of table "db.orders" holds a time outside of the years 1 to 9999, which MySQL cannot hold"#);
     assert_snapshot!(of_postgres("timestamptz", "'-infinity'"), @r#"Data: cannot commit partition `all`: column `v` of table "db.orders" holds a time outside of the years 1 to 9999, which MySQL cannot hold"#);
     assert_snapshot!(of_postgres("time", "'24:00'"), @r#"Data: cannot commit partition `all`: column `v` of table "db.orders" holds the time 24:00, which is no time of day for MySQL"#);
+    assert_snapshot!(of_postgres("uuid", "'eccbc87e-4b5c-e2fe-2830-8fd9f2a7baf3'"), @r#"Data: cannot commit partition `all`: column `v` of table "db.orders" holds a UUID that MariaDB's type does not take: of a version above 7 and a variant of 80 or less"#);
     assert_snapshot!(of_postgres("int[]", "'{1}'"), @r#"Invalid: cannot read table "public.orders" as asked: column `v` cannot be written: MySQL has no `integer[]`"#);
 }
 

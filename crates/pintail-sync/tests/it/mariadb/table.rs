@@ -107,7 +107,7 @@ fn another_unique_index_never_chooses_the_row_that_is_replaced() {
     pair.source.execute(
         "update orders set item = 'changed', updated_at = now() where id = 3; insert into orders values (1001, 'item 5', now())",
     );
-    assert_snapshot!(pair.refused(None), @r#"Data: cannot commit partition `updated_at`: cannot write to table "orders": a row breaks a constraint of the table: a key that stands twice or is missing, a check, a reference"#);
+    assert_snapshot!(pair.refused(None), @r#"Data: cannot commit partition `updated_at`: cannot write to table "db.orders": a row breaks a constraint of the table: a key that stands twice or is missing, a check, a reference"#);
     assert_eq!(
         pair.ask("select group_concat(id, ' ', item order by id) from orders where id in (3, 5, 1001)"),
         "3 item 3,5 item 5"

@@ -1,7 +1,9 @@
-//! Values of every kind of column come through unchanged: between two databases of MariaDB, and over a lake.
+//! Values of every kind of column come through unchanged: between two databases of MariaDB, over a lake, and from Postgres
+//! and back.
 
 use mysql::prelude::Queryable;
 use pintail_sync::{StopSignal, Unwatched};
+use pintail_testkit::PostgresServer;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -231,6 +233,71 @@ fn values_and_types_of_mariadb_come_back_from_a_lake() {
         pair.copied(lake, &pair.place());
         pair.assert_equal();
     });
+}
+
+/// Types of Postgres that come back as the same types, and the text in which a value is compared.
+const THERE_AND_BACK: &[(&str, &str)] = &[
+    ("boolean", "(i % 3 = 0)"),
+    ("smallint", "(i * 7919 % 65536 - 32768)::int"),
+    ("integer", "(i * 2147483 - 2000000000)::int"),
+    ("bigint", "(9223372036854775807 - i * 3)"),
+    ("real", "(1.1::real * i - 7)"),
+    ("double precision", "(1.1::float8 / (i + 1))"),
+    ("numeric(12,2)", "(i * 1.01 - 500)"),
+    ("numeric(38,10)", "(i * 1234567890123456789.0123456789)"),
+    ("text", r"(E'tab\t \\ '' \n \u0001 🦆 ' || i || ' ')"),
+    (
+        "bytea",
+        r"(decode(lpad(to_hex(i * 997), 6, '0'), 'hex') || '\x00275c'::bytea)",
+    ),
+    ("date", "(date '0001-01-01' + (i * 36500 % 3652058)::int)"),
+    ("time", "(time '00:00' + i * interval '431.000001 s')"),
+    (
+        "timestamp",
+        "(timestamp '0001-01-01' + i * interval '1560000001.000001 s')",
+    ),
+    (
+        "timestamptz",
+        "(timestamptz '0001-01-01 UTC' + i * interval '1560000001.000001 s')",
+    ),
+    (
+        "uuid",
+        "(overlay(overlay(md5(i::text) placing '4' from 13) placing 'a' from 17)::uuid)",
+    ),
+    (
+        "json",
+        r#"(('{"a" :  ' || i || ', "a": [null, 1.0, "\\ü"]}')::json)"#,
+    ),
+];
+
+#[test]
+fn values_and_types_of_postgres_come_back_from_mariadb() {
+    let columns: Vec<String> = THERE_AND_BACK
+        .iter()
+        .enumerate()
+        .map(|(index, (declared, value))| format!("nullif({value}::text, case when i % 11 = {index} then {value}::text end)::{declared} as c{index}"))
+        .collect();
+    let statements = format!(
+        "create table orders as select i::int as id, {} from generate_series(0, 200) as numbers (i); \
+         alter table orders add primary key (id); analyze orders",
+        columns.join(", ")
+    );
+    let pair = Pair::postgres(&statements);
+    pair.run(None);
+    let back = PostgresServer::shared().fresh_database();
+    pair.copied(&pair.target.url(), &format!("{}?table=public.orders", back.url()));
+    let super::From::Postgres(source) = &pair.source else {
+        panic!("the source is Postgres");
+    };
+    let shown = |database: &pintail_testkit::Database<'_>, sql: &str| -> Vec<String> {
+        let rows = database.client().query(sql, &[]).expect("a table");
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    let of_columns = "select attname || ' ' || format_type(atttypid, atttypmod) from pg_attribute \
+                      where attrelid = 'orders'::regclass and attnum > 0 order by attnum";
+    assert_eq!(shown(source, of_columns), shown(&back, of_columns));
+    let rows = "select o::text from orders as o order by id";
+    assert_eq!(shown(source, rows), shown(&back, rows));
 }
 
 #[test]
