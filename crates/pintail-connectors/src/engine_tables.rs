@@ -38,10 +38,11 @@ pub(crate) fn bring_in(
 fn brought(incoming: &Incoming<'_>, files: &[StagedFile], updated: u64) -> Brought {
     let rows: u64 = files.iter().map(|file| file.rows).sum();
     let from = match files {
+        // There may be no staged file at all, and the engine reads no list of none.
         [] => format!(
-            "(select {} from {} where false)",
+            "(select {} from {} as kept where false)",
             identifiers(incoming.key),
-            incoming.staged()
+            incoming.rows
         ),
         files => format!(
             "(select {} from {})",

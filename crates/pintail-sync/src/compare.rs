@@ -13,12 +13,12 @@
 //! so that the rows themselves can be read in the very same state.
 
 use pintail_lake::tap::{GivenKey, KeyLeaves, row_hash};
-use pintail_lake::{Call, Session, quote};
-use pintail_model::LeafChecksums;
+use pintail_lake::{Call, Row, Session, quote};
 use pintail_model::sketch::{Difference, Item};
+use pintail_model::{ErrorKind, LeafChecksums, Range, TableName};
 
 use crate::doubt;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parity;
 use crate::plan::{PartitionPlan, statement};
 use crate::progress::Phase;
@@ -74,10 +74,14 @@ pub(crate) fn read(
     let (given, leaf) = given(shape);
     let tap = std::sync::Arc::new(engine.sketching_tap(given));
     let filter = tap.filter(leaf.as_deref(), &work.plan.compared);
-    let doubts: Vec<&str> = partition
-        .questions
-        .iter()
-        .map(|question| question.suspicious.as_str())
+    let without_key = without_key(shape);
+    let doubts: Vec<&str> = std::iter::once(without_key.as_str())
+        .chain(
+            partition
+                .questions
+                .iter()
+                .map(|question| question.suspicious.as_str()),
+        )
         .collect();
     let sql = statement::sum(&partition.scan.sql, &doubts, &filter);
     let label = format!(
@@ -91,8 +95,9 @@ pub(crate) fn read(
     };
     work.meter.settle(&tap, tap.rows());
     let rows = rows.map_err(|error| crate::fetch::explain(work, partition, error))?;
+    refuse_missing_keys(work, &work.plan.source_table, &rows)?;
     for (index, question) in partition.questions.iter().enumerate() {
-        let suspicious = rows.first().and_then(|row| row.integer(index + 1)).unwrap_or(0);
+        let suspicious = rows.first().and_then(|row| row.integer(index + 2)).unwrap_or(0);
         if suspicious > 0 {
             doubt::ask_all(work, session, partition, question)?;
         }
@@ -104,15 +109,47 @@ pub(crate) fn read(
         work.plan.table,
         work.place.noun()
     );
-    let sql = statement::all_of(&parity::rows(work, version), &filter);
+    let sql = statement::sum(
+        &format!("from {}", parity::rows(work, version)),
+        &[&without_key],
+        &filter,
+    );
     let reader = work.destination.session()?;
     let _callers = engine.callers(1)?;
-    parity::reading(&reader, || Ok(reader.query(Call::new(&label), &sql)?))?;
+    let rows = parity::reading(&reader, || Ok(reader.query(Call::new(&label), &sql)?))?;
+    refuse_missing_keys(work, &work.plan.table, &rows)?;
     Ok(Sides {
         difference: difference(&tap, &kept),
         source: tap.checksums(),
         kept: kept.checksums(),
     })
+}
+
+/// The rows that no key tells apart from others.
+fn without_key(shape: &Shape) -> String {
+    let nulls: Vec<String> = shape
+        .key
+        .iter()
+        .map(|name| format!("{} is null", quote::identifier(name)))
+        .collect();
+    match nulls.as_slice() {
+        [] => "false".to_owned(),
+        nulls => nulls.join(" or "),
+    }
+}
+
+fn refuse_missing_keys(work: &Work<'_>, table: &TableName, rows: &[Row]) -> Result<()> {
+    match rows.first().and_then(|row| row.integer(1)) {
+        None | Some(0) => Ok(()),
+        Some(number) => Err(Error::refused(
+            ErrorKind::Data,
+            format!(
+                "{number} rows of table \"{table}\" have no value in key ({})",
+                work.plan.shape.key.join(", ")
+            ),
+            "Rows are compared by their key: name columns that are never NULL as `unique_column`.",
+        )),
+    }
 }
 
 /// What a tap is given of each row, and the expression for it.
@@ -143,12 +180,8 @@ pub(crate) fn locate(
 ) -> Result<Differing> {
     let key = &work.plan.shape.key;
     let keyed = work.plan.shape.integer_key().is_some();
-    let mut named = None;
     let differing = match &sides.difference {
-        Some(difference) if keyed => {
-            named = Some(keys_of(&difference.ours)).filter(|keys| keys.len() <= NAMED_MAX);
-            from_keys(work, difference)
-        }
+        Some(difference) if keyed => from_keys(work, difference),
         Some(difference) => from_hashes(work, partition, version, difference),
         None => by_join(work, partition, version),
     };
@@ -161,6 +194,9 @@ pub(crate) fn locate(
     let _callers = work.destination.engine().callers(1)?;
     let label = format!("look for the rows in which table \"{}\" differs", work.plan.table);
     session.batch(Call::new(&label), &sql)?;
+    if let Some(difference) = &sides.difference {
+        find_again(work, session, difference)?;
+    }
     let rows = session.query(
         Call::new("count the rows that differ"),
         &format!(
@@ -173,12 +209,58 @@ pub(crate) fn locate(
         number.and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
     };
     let (inserted, changed, deleted) = (count(0), count(1), count(2));
+    let few = inserted + changed <= NAMED_MAX as u64;
+    let named = match keyed && few {
+        true => Some(named(work, session)?),
+        false => None,
+    };
     Ok(Differing {
         inserted,
         changed,
         deleted,
         named,
     })
+}
+
+/// The integer keys of rows that differ and that the source has.
+fn named(work: &Work<'_>, session: &Session) -> Result<Vec<i64>> {
+    let names = quote::identifiers(&work.plan.shape.key);
+    let sql = format!("select {names}::bigint from {DIFFERING} where here order by 1");
+    let rows = session.query(Call::new("read the keys of rows that differ"), &sql)?;
+    Ok(rows.iter().filter_map(|row| row.integer(0)).collect())
+}
+
+/// Marks keys that the source has after all. Where a key stands twice, one of its rows may be equal on both sides and only
+/// the other one differ: the key is not gone then.
+fn find_again(work: &Work<'_>, session: &Session, difference: &Difference) -> Result<()> {
+    let plan = work.plan;
+    let seen = keys_of(&difference.ours);
+    let only_there: Vec<i64> = keys_of(&difference.theirs)
+        .into_iter()
+        .filter(|key| seen.binary_search(key).is_err())
+        .collect();
+    let range = match plan.shape.integer_key() {
+        Some(_) if only_there.is_empty() => return Ok(()),
+        Some((_, source)) if only_there.len() <= NAMED_MAX => Range::Listed {
+            column: source.to_owned(),
+            values: only_there,
+        },
+        None if difference.theirs.is_empty() => return Ok(()),
+        _ => Range::Whole,
+    };
+    let shape = plan.shape.only(&plan.shape.key);
+    let scan = PartitionPlan::new(work.connector, &plan.relation, &shape, range, None).scan;
+    let names = quote::identifiers(&plan.shape.key);
+    let sql = format!(
+        "update {DIFFERING} set here = true\nwhere not here and ({names}) in (\n  select ({names})\n  from (\n{}\n  ) as side\n)",
+        statement::indent(&scan.sql, 4)
+    );
+    let label = format!(
+        "look for the keys of table \"{}\" that are gone",
+        plan.source_table
+    );
+    session.batch(Call::new(&label), &sql)?;
+    Ok(())
 }
 
 fn keys_of(items: &[Item]) -> Vec<i64> {
@@ -244,16 +326,21 @@ fn from_hashes(
     parts.join("\nunion all\n")
 }
 
-/// Both sides joined by key and hash: for any number of differences, at the price of another reading of both. The join
-/// spills where it has to.
+/// Both sides joined by key: for any number of differences, at the price of another reading of both. Rows of one key are
+/// summed up first, so that a key that stands twice on one side differs. Sums and join spill where they have to.
 fn by_join(work: &Work<'_>, partition: &PartitionPlan, version: Option<i64>) -> String {
     let shape = &work.plan.shape;
     let (names, hash) = (quote::identifiers(&shape.key), row_hash(&work.plan.compared));
-    let side = |rows: &str| format!("select {names}, {hash} as hash from {rows} as side");
+    let side = |rows: &str| {
+        format!(
+            "select {names}, count(*) as number, sum({hash}::hugeint) as hashes from {rows} as side group by {names}"
+        )
+    };
     let source = format!("(\n{}\n)", statement::indent(&partition.scan.sql, 2));
     format!(
-        "select {names}, source.hash is not null as here, kept.hash is not null as there\n\
-         from ({}) as source\nfull join ({}) as kept using ({names})\nwhere source.hash is distinct from kept.hash",
+        "select {names}, source.number is not null as here, kept.number is not null as there\n\
+         from ({}) as source\nfull join ({}) as kept using ({names})\n\
+         where (source.number, source.hashes) is distinct from (kept.number, kept.hashes)",
         side(&source),
         side(&parity::rows(work, version))
     )
@@ -274,9 +361,45 @@ pub(crate) fn gone_keys(work: &Work<'_>) -> String {
     format!("select {names} from {DIFFERING} where there and not here")
 }
 
+/// Rows of the source that changed after it was last read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Later {
+    /// Rows with a new key.
+    pub(crate) new: u64,
+    /// Rows whose key was there.
+    pub(crate) changed: u64,
+}
+
+/// Looks for rows of the source whose cursor lies beyond what was read, and takes them out of the table of differences.
+pub(crate) fn later_rows(work: &Work<'_>, session: &Session, differing: &Differing) -> Result<Later> {
+    let plan = work.plan;
+    let (Some(low), Some(cursor)) = (plan.low, plan.shape.followed()) else {
+        return Ok(Later::default());
+    };
+    if differing.inserted + differing.changed == 0 {
+        return Ok(Later::default());
+    }
+    let wanted = |name: &str| plan.shape.key.iter().any(|key| key == name) || name == cursor.dest;
+    let columns = plan.shape.columns.iter().filter(|read| wanted(&read.column.name));
+    let shape = Shape {
+        columns: columns.cloned().collect(),
+        ..plan.shape.clone()
+    };
+    let range = match (&differing.named, plan.shape.integer_key()) {
+        (Some(values), Some((_, source))) if !values.is_empty() => Range::Listed {
+            column: source.to_owned(),
+            values: values.clone(),
+        },
+        _ => Range::Whole,
+    };
+    let scan = PartitionPlan::new(work.connector, &plan.relation, &shape, range, None).scan;
+    drop_later(work, session, &scan.sql, &statement::later(&cursor.dest, low))
+        .map(|(new, changed)| Later { new, changed })
+}
+
 /// Takes those keys out of the table of differences whose row of the source meets `later`. `scan` yields at least the key
 /// and what `later` speaks of. Returns how many of them are new, and how many changed.
-pub(crate) fn drop_later(work: &Work<'_>, session: &Session, scan: &str, later: &str) -> Result<(u64, u64)> {
+fn drop_later(work: &Work<'_>, session: &Session, scan: &str, later: &str) -> Result<(u64, u64)> {
     let names = quote::identifiers(&work.plan.shape.key);
     let _callers = work.destination.engine().callers(1)?;
     let sql = format!(

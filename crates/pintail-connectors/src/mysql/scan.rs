@@ -124,7 +124,7 @@ fn by_scanner(request: &ScanRequest, reads: &[Read<'_>]) -> bool {
         .chain([table.as_str()])
         .chain(columns);
     let in_engine = match &request.range {
-        Range::CursorNull { .. } | Range::Listed { .. } => false,
+        Range::CursorNull { .. } => false,
         // Texts are not equal to MySQL as they are to the engine, and several columns no scanner compares.
         Range::Keys { low, high, .. } => [low, high]
             .into_iter()

@@ -150,6 +150,12 @@ impl<'a> Candidates<'a> {
         })
     }
 
+    /// Whether somebody asked for a full load.
+    #[must_use]
+    pub fn asks_for_full(&self) -> bool {
+        matches!(self.asked, Some(Candidate::Full(_)))
+    }
+
     /// Whether a strategy may run that deletes rows which it does not find in the source.
     #[must_use]
     pub fn may_delete(&self) -> bool {

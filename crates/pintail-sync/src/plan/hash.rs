@@ -15,7 +15,12 @@ pub(super) fn plan(
     let hash = draft.hash(PlanKind::Hash, &choice.strategy, None);
     let mut plan = draft.plan(choice, PlanKind::Hash, hash);
     draft.compare(&mut plan);
-    mark::set(draft, &mut plan, delta);
+    if plan.compared.len() == plan.shape.columns.len() {
+        mark::set(draft, &mut plan, delta);
+    } else {
+        // A change in a column that is not compared is for a delta to bring, so the watermark stays.
+        stay(draft, &mut plan, delta);
+    }
     plan
 }
 
@@ -24,9 +29,13 @@ pub(super) fn plan_deletes(draft: &Draft<'_>, choice: Choice, delta: Option<&Del
     let mut plan = draft.plan(choice, PlanKind::Deletes, hash);
     plan.compared.clone_from(&plan.shape.key);
     draft.compare(&mut plan);
-    // It stays where it is.
-    plan.low = delta
-        .and_then(|delta| standing::of_source(&plan.pipeline, draft.facts, delta).ok())
-        .map(|standing| standing.value);
+    stay(draft, &mut plan, delta);
     plan
+}
+
+/// Keeps the watermark where it is, if it holds. If it does not, the run leaves none, and a full load follows.
+fn stay(draft: &Draft<'_>, plan: &mut PipelinePlan, delta: Option<&DeltaSpec>) {
+    plan.low = delta
+        .and_then(|delta| standing::watermark(&plan.pipeline, draft.facts, delta, false).ok())
+        .map(|standing| standing.value);
 }

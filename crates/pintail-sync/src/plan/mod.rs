@@ -38,7 +38,7 @@ use crate::error::{Error, Result};
 use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
-use crate::spec::{DeletesSpec, DeltaSpec, LimitsSpec, PipelineSpec};
+use crate::spec::{DeletePolicy, DeletesSpec, DeltaSpec, LimitsSpec, PipelineSpec};
 use crate::state::{StagedRecord, UnfinishedRun};
 
 /// The name under which a source is attached.
@@ -342,6 +342,9 @@ pub fn make(
     if let (Chosen::Full(_), Some(false)) = (&choice.kind, spec.destination.supports_update) {
         refuse_replacing(spec, facts, &choice)?;
     }
+    if matches!(choice.kind, Chosen::Full(_)) && !candidates.asks_for_full() {
+        refuse_forgetting(spec, facts, &choice)?;
+    }
     let mut plan = match choice.kind.clone() {
         Chosen::Full(settings) => full::plan(&draft, choice, &settings, candidates.delta_spec()),
         Chosen::Delta { spec, low } => delta::plan(&draft, choice, &spec, low)?,
@@ -378,6 +381,23 @@ fn refuse_replacing(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Resu
             found.rows, spec.destination.table, choice.reason
         ),
         "Empty the table first, name another one, or take `supports_update: false` out of the pipeline.",
+    ))
+}
+
+/// A full load that nobody asked for must not take away what is to stay.
+fn refuse_forgetting(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Result<()> {
+    let filled = facts.found.as_ref().is_some_and(|found| found.rows > 0);
+    if spec.deletes.policy != DeletePolicy::Ignore || !filled {
+        return Ok(());
+    }
+    Err(Error::refused(
+        ErrorKind::Conflict,
+        format!(
+            "a full load would replace table \"{}\", and `policy: ignore` in `deletes` says that rows which are gone from the \
+             source stay; a full load would run because {}",
+            spec.destination.table, choice.reason
+        ),
+        "If they may go, ask for it with `--strategy full`.",
     ))
 }
 

@@ -123,10 +123,11 @@ pub fn unchanged(staged: &Path, newer: &[&Path], key: &[String], cursor: &str, s
     )
 }
 
-/// Whether a row lies at or above a cursor.
+/// Whether a row lies at or above a cursor, or has none: what becomes of such rows is a policy of the delta.
 #[must_use]
 pub fn later(cursor: &str, low: CursorValue) -> String {
-    format!("{} >= {}", quote::identifier(cursor), cursor_literal(low))
+    let above = format!("{} >= {}", quote::identifier(cursor), cursor_literal(low));
+    format!("coalesce({above}, true)")
 }
 
 /// Parquet files as a relation.

@@ -99,13 +99,17 @@ fn take_up(
     }
     tally.notes.push(found(work, &differing));
     if plan.append_only {
-        refuse_changes(work, &differing)?;
+        refuse_changes(
+            work,
+            differing.changed + if deletes { differing.deleted } else { 0 },
+        )?;
     }
     let staged = stage(work, session, &plan.partitions[POSITION], &differing)?;
     let gone = stage_gone(work, session, &differing)?;
     tally.bytes_staged += staged.file.bytes + gone.iter().map(|file| file.bytes).sum::<u64>();
     let left = match plan.kind {
-        PlanKind::Deletes => differing.inserted,
+        // What came after the last run is for the next one. Rows that should be there already are missing.
+        PlanKind::Deletes => compare::later_rows(work, session, &differing)?.new,
         _ => 0,
     };
     let (going, staying) = if deletes {
@@ -171,16 +175,34 @@ fn bring_in(
         tally.notes.push(note.to_owned());
         return Ok(());
     }
-    let version = outcome.snapshot.filter(|_| version.is_some());
-    let kept = parity::compared_leaves(work, version, staying.first())?;
-    if settle(work, tally, sides, &kept, left)? {
+    let agrees = match (&outcome.compared, version) {
+        // Without versions, only the transaction itself knows what it left: somebody else may have written since.
+        (Some(compared), None) if plan.kind == PlanKind::Hash => {
+            tally.parity.add_equal(&sides.source, &sides.kept);
+            let noun = work.place.noun();
+            let agrees =
+                tally
+                    .parity
+                    .add_leaves("the rows that differed", &staged.leaves, noun, &compared.table);
+            if !agrees {
+                parity::differs(work, &tally.parity)?;
+            }
+            agrees
+        }
+        _ => {
+            let version = outcome.snapshot.filter(|_| version.is_some());
+            let kept = parity::compared_leaves(work, version, staying.first())?;
+            settle(work, tally, sides, &kept, left)?
+        }
+    };
+    if agrees {
         work.state().compared(&plan.pipeline, work.run, POSITION)?;
     }
     Ok(())
 }
 
 /// Writes down how both sides compare in the end, where `left` rows of the source are expected to be missing; returns
-/// whether that is as it should be.
+/// whether that is as it should be. What is left to the next run is not proven by this one.
 fn settle(
     work: &Work<'_>,
     tally: &mut Tally,
@@ -229,7 +251,7 @@ fn found(work: &Work<'_>, differing: &Differing) -> String {
     } = differing;
     match work.plan.kind {
         PlanKind::Deletes if *inserted > 0 => format!(
-            "{deleted} rows of the {noun} are not in the source; {inserted} rows of the source are for the next run to bring"
+            "{deleted} rows of the {noun} are not in the source, and {inserted} rows of the source are not in the {noun}"
         ),
         PlanKind::Deletes => format!("{deleted} rows of the {noun} are not in the source"),
         _ => format!(
@@ -240,8 +262,8 @@ fn found(work: &Work<'_>, differing: &Differing) -> String {
     }
 }
 
-fn refuse_changes(work: &Work<'_>, differing: &Differing) -> Result<()> {
-    match differing.changed + differing.deleted {
+fn refuse_changes(work: &Work<'_>, rows: u64) -> Result<()> {
+    match rows {
         0 => Ok(()),
         rows => Err(Error::Update {
             table: work.plan.table.clone(),
@@ -353,10 +375,10 @@ fn record(work: &Work<'_>, tally: &mut Tally, sides: &Sides, outcome: Outcome) -
         table_id,
         source: work.source_identity.to_owned(),
     };
-    match plan.kind {
-        // Deleted rows say nothing of those that changed.
-        PlanKind::Deletes => state.keep_watermark(&plan.pipeline, &watermark, at)?,
-        _ => state.set_watermark(&plan.pipeline, &watermark, at)?,
+    match plan.watermark {
+        // Not everything was compared, so what spoke against going on from it still does.
+        None => state.keep_watermark(&plan.pipeline, &watermark, at)?,
+        Some(_) => state.set_watermark(&plan.pipeline, &watermark, at)?,
     }
     tally.watermark = Some(watermark);
     Ok(())

@@ -3,15 +3,12 @@
 use std::time::Instant;
 
 use pintail_lake::{Call, Session, quote};
-use pintail_model::Range;
 
 use crate::compare::{self, Differing};
 use crate::error::Result;
 use crate::parity;
-use crate::plan::{PartitionPlan, statement};
 use crate::progress::Phase;
 use crate::report::{Drift, DriftingKey, PartitionTime};
-use crate::shape::Shape;
 use crate::snapshot::Snapshot;
 use crate::work::{Tally, Work};
 
@@ -59,7 +56,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
 
 /// What of the differences is drift, and what only came after the source was last read.
 fn drifted(work: &Work<'_>, session: &Session, differing: &Differing) -> Result<Drift> {
-    let later = later_rows(work, session, differing)?;
+    let later = compare::later_rows(work, session, differing)?;
     let mut drift = Drift {
         missing: differing.inserted.saturating_sub(later.new),
         changed: differing.changed.saturating_sub(later.changed),
@@ -71,39 +68,6 @@ fn drifted(work: &Work<'_>, session: &Session, differing: &Differing) -> Result<
         drift.keys = keys(work, session, work.plan.keys_named)?;
     }
     Ok(drift)
-}
-
-#[derive(Default)]
-struct Later {
-    new: u64,
-    changed: u64,
-}
-
-/// Rows of the source whose cursor lies beyond what was read: they are marked in the table of differences.
-fn later_rows(work: &Work<'_>, session: &Session, differing: &Differing) -> Result<Later> {
-    let plan = work.plan;
-    let (Some(low), Some(cursor)) = (plan.low, plan.shape.followed()) else {
-        return Ok(Later::default());
-    };
-    if differing.inserted + differing.changed == 0 {
-        return Ok(Later::default());
-    }
-    let wanted = |name: &str| plan.shape.key.iter().any(|key| key == name) || name == cursor.dest;
-    let columns = plan.shape.columns.iter().filter(|read| wanted(&read.column.name));
-    let shape = Shape {
-        columns: columns.cloned().collect(),
-        ..plan.shape.clone()
-    };
-    let range = match (&differing.named, plan.shape.integer_key()) {
-        (Some(values), Some((_, source))) if !values.is_empty() => Range::Listed {
-            column: source.to_owned(),
-            values: values.clone(),
-        },
-        _ => Range::Whole,
-    };
-    let scan = PartitionPlan::new(work.connector, &plan.relation, &shape, range, None).scan;
-    compare::drop_later(work, session, &scan.sql, &statement::later(&cursor.dest, low))
-        .map(|(new, changed)| Later { new, changed })
 }
 
 fn keys(work: &Work<'_>, session: &Session, most: u64) -> Result<Vec<DriftingKey>> {
