@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use pintail_storage::{BucketSettings, Condition, Put, Store};
+use tempfile::TempPath;
 
 use crate::commit::durable;
 use crate::error::{Error, Result};
@@ -122,7 +123,7 @@ impl Depot {
     /// All files below a folder, however deep. What cannot be looked at is left out.
     pub fn below(&self, folder: &Path) -> Result<Vec<FoundFile>> {
         match self {
-            Self::Folder => Ok(walk(folder)),
+            Self::Folder => Ok(walk(folder, true)),
             Self::Bucket(store) => {
                 let objects = store.list(&key(store, &folder.join("")))?;
                 Ok(objects
@@ -137,6 +138,14 @@ impl Depot {
                     })
                     .collect())
             }
+        }
+    }
+
+    /// The same without what lies behind symbolic links, and without these.
+    pub fn below_unlinked(&self, folder: &Path) -> Result<Vec<FoundFile>> {
+        match self {
+            Self::Folder => Ok(walk(folder, false)),
+            Self::Bucket(_) => self.below(folder),
         }
     }
 
@@ -193,9 +202,10 @@ impl Depot {
             Self::Folder => {
                 let (part, mut begun) = begin(file)?;
                 let written = begun.write_all(content).and_then(|()| begun.sync_all());
-                let linked = written.and_then(|()| std::fs::hard_link(&part, file));
+                let named = written.and_then(|()| name_new(&part, file));
+                // By a link the file has two names; after an error it has this one.
                 let _ = std::fs::remove_file(&part);
-                match linked {
+                match named {
                     Ok(()) => durable::sync_names([file]).map(|()| true),
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
                     Err(error) => Err(failed("create", file)(error)),
@@ -255,6 +265,18 @@ fn begin(file: &Path) -> Result<(PathBuf, File)> {
     unreachable!("a folder does not hold so many files")
 }
 
+/// Gives a file a name that nobody has, in one step: a link, or where the file system has none (exFAT, SMB) a rename that
+/// replaces nothing.
+fn name_new(part: &Path, file: &Path) -> std::io::Result<()> {
+    let refused = match std::fs::hard_link(part, file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => error,
+        linked => return linked,
+    };
+    tracing::debug!(%refused, "a file is renamed, since it cannot be linked");
+    let renamed = TempPath::try_from_path(part)?.persist_noclobber(file);
+    renamed.map_err(|refused| refused.error)
+}
+
 fn copy_whole(file: &Path, copy: &Path) -> std::io::Result<()> {
     let part = copy.with_extension("part");
     File::open(file)?.sync_all()?;
@@ -269,7 +291,7 @@ fn key(store: &Store, file: &Path) -> String {
     text.strip_prefix(&store.url("")).unwrap_or(&text).to_owned()
 }
 
-fn walk(folder: &Path) -> Vec<FoundFile> {
+fn walk(folder: &Path, links: bool) -> Vec<FoundFile> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -279,6 +301,9 @@ fn walk(folder: &Path) -> Vec<FoundFile> {
             .flatten()
             .map(|entry| entry.path())
         {
+            if !links && path.is_symlink() {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
             } else if let Ok(found) = std::fs::metadata(&path) {

@@ -21,6 +21,20 @@ impl RunId {
         ))
     }
 
+    /// An id in the form that [`RunId::new`] gives; `None` for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('_').collect();
+        let [day, second, random] = parts.as_slice() else {
+            return None;
+        };
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let lengths = (day.len(), second.len(), random.len()) == (8, 6, 6);
+        (lengths && digits(day) && digits(second) && random.bytes().all(hexadecimal))
+            .then(|| Self(text.to_owned()))
+    }
+
     /// An id read back from where it was stored.
     #[must_use]
     pub fn from_stored(text: impl Into<String>) -> Self {

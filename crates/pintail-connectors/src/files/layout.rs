@@ -72,6 +72,16 @@ impl Layout {
         }
     }
 
+    /// Whether files of a table can lie in these folders, the outermost first, below the table's own.
+    pub(super) fn may_use(&self, folders: &[&str]) -> bool {
+        let of_column = |(column, folder): (&String, &&str)| {
+            folder
+                .strip_prefix(&escaped(column))
+                .is_some_and(|rest| rest.starts_with('='))
+        };
+        folders.len() == self.partition_by.len() && self.partition_by.iter().zip(folders).all(of_column)
+    }
+
     /// The folder of rows with these values, relative to the table's: empty, or with a slash at its end. `None` if a
     /// name would be too long.
     pub(super) fn folder(&self, values: &[Option<String>]) -> Option<String> {

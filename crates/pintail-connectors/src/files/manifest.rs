@@ -11,6 +11,7 @@
 //! the commit, and of two committers one is refused. The manifest with the greatest number is the table. A few older ones
 //! are kept, so that who looks one up finds it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -26,6 +27,9 @@ pub(super) const FOLDER: &str = "_pintail";
 
 /// What this release writes, and the newest that it reads.
 const FORMAT: u32 = 2;
+
+/// Runs of a pipeline whose entries of the ledger are kept. A manifest is written anew by every commit.
+const RUNS_KEPT: usize = 100;
 
 const PREFIX: &str = "manifest-";
 const SUFFIX: &str = ".json";
@@ -49,7 +53,8 @@ pub(super) struct Manifest {
     /// Files that were its data, and that stay for a while for whoever reads by an older manifest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) retired: Vec<Retired>,
-    /// The ledger: every partition that was ever committed, the newest last.
+    /// The ledger: the partitions of the newest [`RUNS_KEPT`] runs of each pipeline, the newest last. A run that is
+    /// tried again is among them, and so is what a delta goes on from.
     pub(super) committed: Vec<Entry>,
 }
 
@@ -104,6 +109,17 @@ impl Manifest {
         }
     }
 
+    /// The one that follows, with more entries of the ledger.
+    pub(super) fn next(&self, entries: impl IntoIterator<Item = Entry>) -> Self {
+        let committed = self.committed.iter().cloned().chain(entries).collect();
+        Self {
+            pintail_manifest: FORMAT,
+            version: self.version + 1,
+            committed: of_newest_runs(committed),
+            ..self.clone()
+        }
+    }
+
     /// The newest manifest of a table; `None` if there is none.
     pub(super) fn newest(depot: &Depot, table_folder: &Path) -> Result<Option<Self>> {
         // Whoever removes an old one has put a newer one in place: then there is another to look for.
@@ -148,7 +164,9 @@ impl Manifest {
             return Ok(true);
         }
         let newest = Self::newest(depot, table_folder)?;
-        let followed = newest.is_some_and(|newest| self.committed.iter().all(|entry| newest.has(&entry.key)));
+        // The entries of a commit come in together, and old ones are left out in time.
+        let last = self.committed.last();
+        let followed = newest.is_some_and(|newest| last.is_none_or(|entry| newest.has(&entry.key)));
         if !followed {
             depot.remove(&path)?;
         }
@@ -197,6 +215,29 @@ impl Entry {
             watermark: self.watermark,
         }
     }
+}
+
+/// The entries of the newest runs of each pipeline.
+fn of_newest_runs(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut runs: BTreeMap<String, BTreeSet<RunId>> = BTreeMap::new();
+    let mut kept: Vec<Entry> = entries
+        .into_iter()
+        .rev()
+        .filter(|entry| {
+            let runs = runs.entry(entry.pipeline.clone()).or_default();
+            if runs.len() < RUNS_KEPT {
+                runs.insert(entry.run.clone());
+            }
+            runs.contains(&entry.run)
+        })
+        .collect();
+    kept.reverse();
+    kept
+}
+
+/// Whether a file beside the manifests is one that was never finished.
+pub(super) fn begun(name: &str) -> bool {
+    name.starts_with(PREFIX) && name.ends_with(".part")
 }
 
 /// Removes manifests that are `kept` versions behind.

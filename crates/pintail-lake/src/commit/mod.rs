@@ -335,7 +335,10 @@ impl Course<'_> {
 }
 
 /// Refuses what would be committed twice by one commit.
-pub(crate) fn check_request(request: &CommitRequest<'_>) -> Result<()> {
+///
+/// # Errors
+/// `Invalid` for a partition or a file that is named twice.
+pub fn check_request(request: &CommitRequest<'_>) -> Result<()> {
     let twice = |what: &str| {
         Error::refused(
             ErrorKind::Invalid,

@@ -288,9 +288,11 @@ fn files_that_are_not_one_table_are_named() {
     assert_snapshot!(project.pintail(&["copy", "files:out/", "orders", LAKE]), @r#"
     exit code 6
     --- stderr
-    error: the manifest of table "orders" names `out/orders/part-[RUN]-000001-1-0.csv`, which is not there
+    error: the manifest of table "orders" names `out/orders/part-[RUN]-000001-[WORD]-0.csv`, which is not there
     hint: Restore the file from a backup, or load the table in full.
     "#);
+    project.succeed(&["copy", "sqlite:shop.db", "orders", "files:out/?format=csv"]);
+    project.succeed(&["copy", "files:out/", "orders", LAKE]);
 }
 
 #[test]

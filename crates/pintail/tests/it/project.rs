@@ -34,6 +34,7 @@ impl Project {
         for (pattern, shown) in [
             (regex_of(folder.path()).as_str(), "[FOLDER]"),
             (r"\d{8}_\d{6}_[0-9a-f]{6}", "[RUN]"),
+            (r"-(\d{6})-[0-9a-f]{8}-", "-${1}-[WORD]-"),
             (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "[TIME]"),
             (r"\b\d+(\.\d+)? (ms|s)\b", "[DURATION]"),
             (r"copy_([a-z]+)_[0-9a-f]{8}", "copy_${1}_[HASH]"),

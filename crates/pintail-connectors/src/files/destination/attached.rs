@@ -1,7 +1,7 @@
 //! A folder of tables that is attached to an engine.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use pintail_lake::depot::Depot;
@@ -13,7 +13,7 @@ use pintail_model::{Column, PartitionKey, RunId, TableName};
 
 use super::super::manifest::{FOLDER, Manifest};
 use super::super::rows::Rows;
-use super::{FilesPlace, commit, view};
+use super::{FilesPlace, commit, sweep, view};
 
 /// An attached folder.
 pub(super) struct FilesDestination {
@@ -41,6 +41,28 @@ impl FilesDestination {
             self.seen().insert(table.clone(), manifest.clone());
         }
         Ok(manifest)
+    }
+
+    /// The same, with the first of its files that is not there. Those that a commit has replaced meanwhile are none.
+    fn look_through(&self, table: &TableName) -> Result<Option<(Manifest, Option<PathBuf>)>> {
+        let folder = self.place.table_folder(table)?;
+        let mut found = self.look_up(table)?;
+        while let Some(manifest) = found {
+            let files = manifest.files.iter().map(|file| folder.join(&file.path));
+            let files: BTreeSet<PathBuf> = files.collect();
+            let Some(missing) = self.depot.missing(&folder, &files)? else {
+                return Ok(Some((manifest, None)));
+            };
+            let missing = missing.to_path_buf();
+            found = self.look_up(table)?;
+            if found
+                .as_ref()
+                .is_some_and(|newer| newer.version <= manifest.version)
+            {
+                return Ok(Some((manifest, Some(missing))));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether somebody has committed to a table since.
@@ -73,14 +95,24 @@ impl Destination for FilesDestination {
     }
 
     fn table(&self, session: &Session, name: &TableName, columns: &[Column]) -> Result<Option<FoundTable>> {
-        let Some(manifest) = self.look_up(name)? else {
+        let Some((manifest, missing)) = self.look_through(name)? else {
             return Ok(None);
         };
-        self.show(session, name, &manifest)?;
+        // Nothing can be added to a table that cannot be read: only a full load goes on.
+        let fits = match missing {
+            None => {
+                self.show(session, name, &manifest)?;
+                commit::fits(&manifest, columns, &self.place.layout)
+            }
+            Some(file) => {
+                tracing::warn!(table = %name, file = %file.display(), "a file of the table is not there");
+                false
+            }
+        };
         Ok(Some(FoundTable {
             table_id: manifest.table_id,
             rows: manifest.rows(),
-            fits: commit::fits(&manifest, columns, &self.place.layout),
+            fits,
         }))
     }
 
@@ -136,45 +168,6 @@ impl Destination for FilesDestination {
     }
 
     fn sweep(&self, table: &TableName, policy: &SweepPolicy) -> Result<Swept> {
-        let folder = self.place.table_folder(table)?;
-        let mut swept = Swept::default();
-        // Listed before the manifest is read: what comes in between is younger than any policy, or of a live run.
-        let found = self.depot.below(&folder)?;
-        let Some(manifest) = self.look_up(table)? else {
-            return Ok(swept);
-        };
-        for file in found {
-            let inside = file
-                .path
-                .strip_prefix(&folder)
-                .unwrap_or(&file.path)
-                .to_string_lossy();
-            let staged = inside.strip_prefix(&format!("{FOLDER}/stage/"));
-            let part = !inside.starts_with(FOLDER);
-            let last = inside.rsplit('/').next().filter(|_| part);
-            let name = staged.or(last.and_then(|name| name.strip_prefix("part-")));
-            // A manifest that somebody began to write: of whom, nobody knows.
-            let begun = !part && staged.is_none() && inside.ends_with(".part");
-            let name = name.or(begun.then_some(""));
-            let Some(name) = name else {
-                // Not ours, or a manifest.
-                continue;
-            };
-            if manifest.keeps(&inside) {
-                continue;
-            }
-            let own = policy.own_runs.iter().any(|run| name.starts_with(run.as_str()));
-            if own || policy.older_than.is_some_and(|limit| file.age >= limit) {
-                self.depot.remove(&file.path)?;
-                self.depot
-                    .remove_empty_folders(&folder.join(FOLDER).join("stage"), &file.path);
-                if part {
-                    self.depot.remove_empty_folders(&folder, &file.path);
-                }
-                swept.files += 1;
-                swept.bytes += file.bytes;
-            }
-        }
-        Ok(swept)
+        sweep::sweep(self, table, policy)
     }
 }

@@ -1,12 +1,13 @@
 //! Committing to a table in files: new files first, then the manifest, then the old files go.
 
-use std::path::{Path, PathBuf};
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 
-use pintail_lake::commit::check_keys;
+use pintail_lake::commit::{check_keys, check_request};
 use pintail_lake::{
     Change, CommitOutcome, CommitPart, CommitRequest, Destination, Error, Result, Session, StagedFile,
 };
-use pintail_model::{Column, ErrorKind, checksum};
+use pintail_model::{Column, ErrorKind, TableName, checksum};
 
 use super::super::layout::Layout;
 use super::super::manifest::{self, DataFile, Entry, Manifest};
@@ -17,18 +18,22 @@ use super::place::Placing;
 /// How often a commit is tried again because somebody else was faster.
 pub(super) const ATTEMPTS: u32 = 8;
 
+/// What the names of data files begin with.
+pub(super) const PART: &str = "part-";
+
 /// Manifests that are kept.
 const VERSIONS_KEPT: i64 = 20;
 
 /// What a commit has written, and the files of the table if it takes place.
 struct Written {
     files: Vec<DataFile>,
-    written: Vec<PathBuf>,
+    written: Vec<DataFile>,
     outcome: CommitOutcome,
 }
 
 /// Brings staged files in. See the module of the destination for what is promised.
 pub(super) fn commit(destination: &FilesDestination, request: &CommitRequest<'_>) -> Result<CommitOutcome> {
+    check_request(request)?;
     let folder = destination.place.table_folder(request.table)?;
     for attempt in 1..=ATTEMPTS {
         let session = destination.session()?;
@@ -51,8 +56,18 @@ pub(super) fn commit(destination: &FilesDestination, request: &CommitRequest<'_>
                 ..CommitOutcome::default()
             });
         }
+        if request.change == Change::ReplaceAll && !already.is_empty() {
+            return Err(Error::refused(
+                ErrorKind::Conflict,
+                format!(
+                    "cannot replace table \"{}\": a part of this load is in the ledger already",
+                    request.table
+                ),
+                "Start a new run: a full load is committed as a whole.",
+            ));
+        }
         let before = standing(request, &destination.place.layout, found)?;
-        let written = write(destination, &session, request, &folder, &before, &parts, attempt);
+        let written = write(destination, &session, request, &folder, &before, &parts);
         let change = match written {
             // Whoever was faster has removed files that this attempt was reading.
             Err(error) if destination.overtaken(request.table, &before)? => {
@@ -62,23 +77,16 @@ pub(super) fn commit(destination: &FilesDestination, request: &CommitRequest<'_>
             written => written?,
         };
         let next = Manifest {
-            version: before.version + 1,
             files: change.files,
             columns: request.columns.to_vec(),
-            committed: before
-                .committed
-                .iter()
-                .cloned()
-                .chain(parts.iter().map(|part| Entry::of(&part.entry)))
-                .collect(),
-            ..before.clone()
+            ..before.next(parts.iter().map(|part| Entry::of(&part.entry)))
         };
         if !next.publish(&destination.depot, &folder)? {
             tracing::info!(table = %request.table, attempt, "another commit was faster");
-            change.written.iter().for_each(|path| destination.discard(path));
+            take_back(destination, request.table, &folder, &change.written)?;
             continue;
         }
-        let newest = destination.look_up(request.table)?;
+        let newest = take_back(destination, request.table, &folder, &change.written)?;
         destination.show(&session, request.table, &next)?;
         clean_up(destination, &folder, &before, newest.as_ref().unwrap_or(&next));
         return Ok(CommitOutcome {
@@ -157,7 +165,6 @@ fn write(
     folder: &Path,
     before: &Manifest,
     parts: &[&CommitPart],
-    attempt: u32,
 ) -> Result<Written> {
     let staged: Vec<StagedFile> = parts
         .iter()
@@ -168,7 +175,7 @@ fn write(
     let brought: u64 = staged.iter().map(|file| file.rows).sum();
     let run = parts.first().map(|part| &part.entry.run);
     let run = run.expect("a commit has parts");
-    let word = format!("{:06}-{attempt}", before.version + 1);
+    let word = word(before);
     let workshop = destination.stage(request.table, run)?.path.join(&word);
     let placing = Placing {
         destination,
@@ -178,7 +185,7 @@ fn write(
         layout: &before.layout,
         columns: request.columns,
         workshop: &workshop,
-        stem: &format!("part-{run}-{word}"),
+        stem: &format!("{PART}{run}-{word}"),
     };
     let mut outcome = CommitOutcome {
         rows_inserted: brought,
@@ -219,13 +226,36 @@ fn write(
             placing.place(&staged)?
         }
     };
-    let written = new.iter().map(|file| folder.join(&file.path)).collect();
-    files.extend(new);
+    files.extend(new.iter().cloned());
     Ok(Written {
         files,
-        written,
+        written: new,
         outcome,
     })
+}
+
+/// Names what one attempt writes, and nothing else ever: of an attempt whose answer was lost, the manifest may come to
+/// light later, and its files have to be what they were.
+pub(super) fn word(before: &Manifest) -> String {
+    let random = RandomState::new().hash_one(std::process::id());
+    format!("{:06}-{:08x}", before.version + 1, random & 0xffff_ffff)
+}
+
+/// Removes files of a commit that the newest manifest does not name, and returns that.
+pub(super) fn take_back(
+    destination: &FilesDestination,
+    table: &TableName,
+    folder: &Path,
+    written: &[DataFile],
+) -> Result<Option<Manifest>> {
+    let newest = destination.look_up(table)?;
+    let named = |file: &&DataFile| newest.as_ref().is_some_and(|newest| newest.keeps(&file.path));
+    for file in written.iter().filter(|file| !named(file)) {
+        let path = folder.join(&file.path);
+        destination.discard(&path);
+        destination.depot.remove_empty_folders(folder, &path);
+    }
+    Ok(newest)
 }
 
 /// Removes what nobody needs any more, so that who reads all files of the folder sees no row twice for longer than it takes.

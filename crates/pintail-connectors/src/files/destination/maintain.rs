@@ -21,7 +21,7 @@ use super::super::manifest::{DataFile, Manifest, Retired, table_of};
 use super::super::rows::Rows;
 use super::FilesPlace;
 use super::attached::FilesDestination;
-use super::commit::{ATTEMPTS, clean_up};
+use super::commit::{ATTEMPTS, PART, clean_up, take_back, word};
 use super::merge::small_files;
 use super::place::Placing;
 
@@ -162,7 +162,7 @@ fn maintain(
             done.tables.push(todo.report(table, &before, 0));
             return Ok(());
         }
-        let written = rewritten(destination, table, &folder, &before, &todo, asked, attempt);
+        let written = rewritten(destination, table, &folder, &before, &todo, asked);
         let new = match written {
             Err(_) if destination.overtaken(table, &before)? => continue,
             written => written?,
@@ -174,24 +174,24 @@ fn maintain(
         };
         let retired = todo.small.iter().filter(|_| asked.grace.is_some()).map(retire);
         let next = Manifest {
-            version: before.version + 1,
             files: todo.kept.iter().chain(&new).cloned().collect(),
             retired: todo.resting.iter().cloned().chain(retired).collect(),
-            ..before.clone()
+            ..before.next([])
         };
         let published = next.publish(&destination.depot, &folder)?;
-        let newest = destination.look_up(table)?.filter(|_| published);
-        // A manifest of an old number that was free again is not the table.
-        let taken = newest.filter(|newest| {
-            newest.version == next.version || new.iter().all(|file| newest.keeps(&file.path))
-        });
-        let Some(newest) = taken else {
+        // A commit may have followed and written some of the new files anew: what it kept is of the table.
+        let newest = take_back(destination, table, &folder, &new)?;
+        let took_place = |newest: &Manifest| {
+            let named = new.iter().any(|file| newest.keeps(&file.path));
+            named || (published && newest.version == next.version)
+        };
+        if let Some(newest) = newest.iter().find(|newest| newest.version > before.version) {
+            clean_up(destination, &folder, &before, newest);
+        }
+        let Some(newest) = newest.filter(took_place) else {
             tracing::info!(%table, attempt, "a commit was faster than the maintenance");
-            new.iter()
-                .for_each(|file| destination.discard(&folder.join(&file.path)));
             continue;
         };
-        clean_up(destination, &folder, &before, &newest);
         for file in todo.due.iter().filter(|file| !newest.keeps(&file.path)) {
             let path = folder.join(&file.path);
             destination.discard(&path);
@@ -224,12 +224,11 @@ fn rewritten(
     before: &Manifest,
     todo: &Todo,
     asked: &FilesMaintenance,
-    attempt: u32,
 ) -> Result<Vec<DataFile>> {
     if todo.small.is_empty() {
         return Ok(Vec::new());
     }
-    let word = format!("{:06}-{attempt}", before.version + 1);
+    let word = word(before);
     let session = destination.session()?;
     let placing = Placing {
         destination,
@@ -239,7 +238,7 @@ fn rewritten(
         layout: &before.layout,
         columns: &before.columns,
         workshop: &destination.stage(table, &asked.run)?.path.join(&word),
-        stem: &format!("part-{}-{word}", asked.run),
+        stem: &format!("{PART}{}-{word}", asked.run),
     };
     let rows = Rows {
         folder,

@@ -20,6 +20,7 @@ mod maintain;
 mod merge;
 mod place;
 mod rewrite;
+mod sweep;
 
 use std::path::{Path, PathBuf};
 

@@ -38,7 +38,7 @@ pub(super) struct Placing<'a> {
     pub(super) columns: &'a [Column],
     /// Where files are made.
     pub(super) workshop: &'a Path,
-    /// What the names of files begin with; no other commit uses it.
+    /// What the names of files begin with; nobody else uses it, not even another try.
     pub(super) stem: &'a str,
 }
 
@@ -58,7 +58,7 @@ impl Placing<'_> {
             };
             return self.name_all(&staged.iter().map(made).collect::<Vec<_>>());
         }
-        self.clear_workshop()?;
+        self.destination.depot.make_folder(self.workshop)?;
         let (files, expected) = if self.layout.partition_by.is_empty() {
             self.converted(&staged)?
         } else {
@@ -359,10 +359,6 @@ impl Placing<'_> {
 
     fn name(&self, file: &Path, target: &Path) -> Result<()> {
         let depot = &self.destination.depot;
-        // An earlier try of this very commit may have left it.
-        if depot.bytes(target)?.is_some() {
-            depot.remove(target)?;
-        }
         // Whoever tidies up may remove a folder that is empty.
         for _ in 0..8 {
             if let Some(folder) = target.parent() {
@@ -380,15 +376,6 @@ impl Placing<'_> {
             format!("staged file `{}` is gone", file.display()),
             "Run again.",
         ))
-    }
-
-    /// Removes what an earlier try of this commit left, and makes the folder.
-    fn clear_workshop(&self) -> Result<()> {
-        let depot = &self.destination.depot;
-        for left in depot.below(self.workshop)? {
-            depot.remove(&left.path)?;
-        }
-        depot.make_folder(self.workshop)
     }
 
     fn internal(&self, what: &str) -> Error {

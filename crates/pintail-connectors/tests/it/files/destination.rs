@@ -240,7 +240,7 @@ fn rows_without_a_key_and_other_columns_are_refused() {
     let shop = open(&format!("files:{}/out/", folder.path().display()));
     shop.commit(Change::ReplaceAll, vec![shop.stage("r0", "a", 0..100, 1)]);
     let mut part = shop.stage("r1", "a", 0..10, 2);
-    part.files.push(part.files[0].clone());
+    part.files.extend(shop.stage("r1", "b", 0..10, 2).files);
     let error = shop.try_commit(upsert(), vec![part.clone()]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Data, "{error}");
     part.files.pop();

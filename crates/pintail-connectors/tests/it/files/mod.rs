@@ -7,7 +7,9 @@ mod formats;
 mod json;
 mod maintain;
 mod parquet;
+mod retries;
 mod shop;
+mod sweep;
 
 use fixture::FilesFixture;
 use pintail_testkit::conformance;
