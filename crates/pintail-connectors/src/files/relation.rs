@@ -130,25 +130,22 @@ pub(super) fn footer_count(listing: &Listing) -> String {
 /// The files as a relation.
 fn source(session: &Session, listing: &Listing, delimiter: Option<char>) -> Result<String> {
     let names = names(listing);
-    Ok(match listing.format {
-        FileFormat::Parquet => format!(
-            "read_parquet({names}, union_by_name = true, {})",
-            partitions(session, listing)?
-        ),
+    let read = match listing.format {
+        FileFormat::Parquet => format!("read_parquet({names}, union_by_name = true"),
         // Nothing is guessed from a sample: what a guess gets wrong in row 100,000 is lost in silence. A field that is
         // empty is NULL, and one in quotes is an empty text.
         FileFormat::Csv => format!(
             "read_csv({names}, all_varchar = true, header = true, delim = {}, quote = '\"', escape = '\"', skip = 0, \
-             nullstr = '', allow_quoted_nulls = false, union_by_name = true, {LINES}, {})",
+             nullstr = '', allow_quoted_nulls = false, union_by_name = true, {LINES}",
             literal(&delimiter.unwrap_or_else(|| usual_delimiter(listing)).to_string()),
-            hive(listing)
         ),
         FileFormat::Json => format!(
-            "read_json({names}, columns = {}, auto_detect = false, format = 'auto', {})",
+            "read_json({names}, columns = {}, auto_detect = false, format = 'auto'",
             json::columns(session, &names)?,
-            hive(listing)
         ),
-    })
+    };
+    let folders = partitions(session, listing, &read)?;
+    Ok(format!("{read}, {folders})"))
 }
 
 fn usual_delimiter(listing: &Listing) -> char {
@@ -165,27 +162,34 @@ fn names(listing: &Listing) -> String {
     format!("[{}]", names.join(", "))
 }
 
-/// How partitions in the names of folders are read: as text, unless the files have the columns themselves.
-fn partitions(session: &Session, listing: &Listing) -> Result<String> {
-    let keys = partition_keys(listing);
-    let Some(first) = listing.files.keys().next().filter(|_| !keys.is_empty()) else {
-        return Ok(hive(listing));
+/// How partitions in the names of folders are read: as text, unless the files have a column of that name themselves, which
+/// the engine would put the folder's value over.
+fn partitions(session: &Session, listing: &Listing, read: &str) -> Result<&'static str> {
+    let as_they_are = "hive_partitioning = false";
+    let Some(first) = listing
+        .files
+        .keys()
+        .next()
+        .filter(|_| !partition_keys(listing).is_empty())
+    else {
+        return Ok(as_they_are);
     };
-    let sql = format!("select name from parquet_schema({})", plain_path(first));
-    let inside = session.query(Call::new("read the columns of a file"), &sql)?;
-    let repeated = |key: &&str| inside.iter().any(|row| row.text(0) == Some(*key));
-    if keys.iter().any(repeated) {
-        return Ok("hive_partitioning = false".to_owned());
-    }
-    Ok(hive(listing))
-}
-
-fn hive(listing: &Listing) -> String {
-    if partition_keys(listing).is_empty() {
-        "hive_partitioning = false".to_owned()
-    } else {
-        "hive_partitioning = true, hive_types_autocast = false".to_owned()
-    }
+    let sql = format!("select column_name from (describe select * from {read}, {as_they_are}))");
+    let inside = session.query(Call::new("read the columns of files"), &sql)?;
+    // The engine takes folders above the table's for columns too, and names in capitals for the same.
+    let mut keys = first
+        .split('/')
+        .rev()
+        .skip(1)
+        .filter_map(|folder| folder.split_once('='));
+    let repeated = keys.any(|(key, _)| {
+        let mut names = inside.iter().filter_map(|row| row.text(0));
+        names.any(|name| name.eq_ignore_ascii_case(key))
+    });
+    Ok(match repeated {
+        true => as_they_are,
+        false => "hive_partitioning = true, hive_types_autocast = false",
+    })
 }
 
 /// The columns that all files have in the names of their folders: `day` of `day=2026-11-21/`.

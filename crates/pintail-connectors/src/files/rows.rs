@@ -15,8 +15,10 @@ use super::manifest::{DataFile, Manifest};
 pub(super) const FILE: &str = "pintail_file";
 
 /// How lines of CSV are read: by one thread, which never has to guess whether it began inside of quotes, and up to 16 MiB long.
-/// More would take memory for the longest line that could be, sixteen times over.
-pub(super) const LINES: &str = "parallel = false, max_line_size = 16777216, buffer_size = 33554432";
+/// More would take memory for the longest line that could be, sixteen times over. No letter begins a comment: the engine
+/// would find one by itself, and leave out what follows it.
+pub(super) const LINES: &str =
+    "comment = '', parallel = false, max_line_size = 16777216, buffer_size = 33554432";
 
 /// Files of one table.
 pub(super) struct Rows<'a> {

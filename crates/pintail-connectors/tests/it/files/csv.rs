@@ -62,6 +62,22 @@ fn a_declared_type_is_kept_or_the_scan_fails() {
 }
 
 #[test]
+fn nothing_is_a_comment() {
+    let files = FilesFixture::in_folder();
+    std::fs::write(files.path("orders.csv"), "id,note\n1,a # b\n# 2,c\n#3,\n4,d\n").unwrap();
+    let attached = Attached::new(files.connector());
+    let rows = attached.rows(&attached.request("orders", Range::Whole));
+    let rows: Vec<_> = rows.iter().map(|row| (row.text(0), row.text(1))).collect();
+    let expected = [
+        ("1", Some("a # b")),
+        ("# 2", Some("c")),
+        ("#3", None),
+        ("4", Some("d")),
+    ];
+    assert_eq!(rows, expected.map(|(id, note)| (Some(id), note)));
+}
+
+#[test]
 fn a_delimiter_can_be_declared() {
     let files = FilesFixture::in_folder();
     std::fs::write(files.path("orders.csv"), "id;price\n1;\"1,50\"\n").unwrap();

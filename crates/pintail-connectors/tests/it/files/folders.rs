@@ -1,12 +1,12 @@
 //! Tables in folders by the values of columns: `region=EU/`.
 
 use pintail_lake::{Call, quote};
-use pintail_model::{Column, ErrorKind, LogicalType as T, TableName};
+use pintail_model::{Column, ErrorKind, LogicalType as T, Range, TableName};
 
 use pintail_testkit::S3Server;
-use pintail_testkit::conformance::Attached;
+use pintail_testkit::conformance::{Attached, Fixture};
 
-use super::fixture::connect;
+use super::fixture::{FilesFixture, connect};
 use super::formats::{load, stage};
 use super::shop::{Shop, in_bucket, open};
 
@@ -232,4 +232,24 @@ fn folders(above: &std::path::Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+#[test]
+fn a_column_of_the_files_is_read_and_not_the_folder_of_its_name() {
+    let files = FilesFixture::in_folder();
+    for (format, end) in [("csv", "csv"), ("parquet", "parquet"), ("json", "jsonl")] {
+        std::fs::create_dir_all(files.path(&format!("{format}/day=folder"))).unwrap();
+        files.write(&format!(
+            "copy (select 1 as id, 'file' as \"DAY\") to '$FOLDER/{format}/day=folder/a.{end}' (format {format})"
+        ));
+        let source = Attached::new(files.connector());
+        let request = source.request(format, Range::Whole);
+        let names: Vec<&str> = request
+            .columns
+            .iter()
+            .map(|read| read.column.name.as_str())
+            .collect();
+        assert_eq!(names, ["id", "DAY"], "{format}");
+        assert_eq!(source.rows(&request)[0].text(1), Some("file"), "{format}");
+    }
 }
