@@ -10,7 +10,7 @@ use pintail_lake::{Catalogue, LakeLocation};
 use pintail_model::ErrorKind;
 use pintail_sync::spec::RetrySpec;
 use pintail_sync::{Error, Phase, Progress, StopSignal, SyncReport, SyncRequest};
-use pintail_testkit::{Database, MariaDbDatabase, PostgresServer, TcpProxy};
+use pintail_testkit::{Database, MariaDbDatabase, MariaDbServer, PostgresServer, TcpProxy};
 
 use crate::lakes::Kind;
 use crate::served::{Served, shown};
@@ -84,6 +84,11 @@ impl<D: Dialect> Line<D> {
     /// The same, into the table of the same name of a database.
     pub(super) fn into_database(self) -> Self {
         self.written_to(Box::new(PostgresServer::shared().fresh_database()))
+    }
+
+    /// The same, into a table of a MariaDB.
+    pub(super) fn into_mariadb(self) -> Self {
+        self.written_to(Box::new(MariaDbServer::shared().fresh_database()))
     }
 
     fn written_to(mut self, database: Box<dyn Shared>) -> Self {

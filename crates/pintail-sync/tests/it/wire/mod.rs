@@ -8,3 +8,4 @@ mod reading;
 mod refused;
 mod storm;
 mod time_box;
+mod written;

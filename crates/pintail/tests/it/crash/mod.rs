@@ -22,7 +22,7 @@ use self::shop::Shop;
 use self::target::Kind;
 
 /// Kinds of destination, each with a test.
-const TESTS: u64 = 8;
+const TESTS: u64 = 9;
 
 /// Kills after which everything begins anew, without a destination.
 const KILLS_OF_A_SCENE: u64 = 10;
@@ -65,6 +65,11 @@ fn killed_runs_from_sqlite_leave_a_folder_of_files_whole() {
 #[test]
 fn killed_runs_from_postgres_leave_a_bucket_of_files_whole() {
     check(7, Shop::postgres, Kind::Bucket);
+}
+
+#[test]
+fn killed_runs_from_postgres_leave_a_mariadb_whole() {
+    check(8, Shop::postgres, Kind::MariaDb);
 }
 
 fn check(test: u64, shop: fn() -> Shop, kind: Kind) {

@@ -107,6 +107,8 @@ impl Scene {
             witness.assert_once(&context);
             witness.assert_nothing_left(&context);
         }
+        // Whatever waits for the next commit goes with it.
+        self.finish(Run::Full);
         let witness = self.witness(Access::ReadWrite).expect("a destination");
         witness.assert_swept("at the end");
         witness.assert_once("at the end");

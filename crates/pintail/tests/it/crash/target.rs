@@ -6,9 +6,9 @@ use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::Access;
 use pintail_lake::depot::Depot;
-use pintail_testkit::{Database, PostgresServer, S3Bucket, S3Server};
+use pintail_testkit::{Database, MariaDbDatabase, MariaDbServer, PostgresServer, S3Bucket, S3Server};
 
-use super::witness::{DatabaseWitness, FilesWitness, LakeWitness, Witness};
+use super::witness::{DatabaseWitness, FilesWitness, LakeWitness, Names, Witness};
 use crate::project::Project;
 
 /// What rows are brought into.
@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Postgres,
     Sqlite,
     DuckDb,
+    MariaDb,
     /// Files of CSV in a folder.
     Folder,
     /// Files of JSON in a bucket.
@@ -38,8 +39,10 @@ impl Kind {
 /// A destination that nobody has made yet.
 pub(crate) struct Target {
     kind: Kind,
-    /// The database on a server, if there is one.
+    /// The database on a Postgres server, if there is one.
     database: Option<Database<'static>>,
+    /// The one on a MariaDB server.
+    mariadb: Option<MariaDbDatabase<'static>>,
     /// The bucket, if there is one.
     bucket: Option<S3Bucket>,
     folder: PathBuf,
@@ -51,6 +54,7 @@ impl Target {
         Self {
             kind,
             database: on_server.then(|| PostgresServer::shared().fresh_database()),
+            mariadb: (kind == Kind::MariaDb).then(|| MariaDbServer::shared().fresh_database()),
             bucket: (kind == Kind::Bucket).then(|| S3Server::shared().fresh_bucket()),
             folder: project.path(""),
         }
@@ -63,6 +67,7 @@ impl Target {
             Kind::Postgres => "postgres",
             Kind::Sqlite => "sqlite",
             Kind::DuckDb => "duckdb",
+            Kind::MariaDb => "mysql",
             Kind::Folder => "files",
             Kind::Bucket => "s3",
         }
@@ -75,6 +80,11 @@ impl Target {
                 "host: 127.0.0.1, port: {}, user: postgres, dbname: {}",
                 PostgresServer::shared().port(),
                 self.server_database()
+            ),
+            Kind::MariaDb => format!(
+                "host: 127.0.0.1, port: {}, user: root, database: {}",
+                MariaDbServer::shared().port(),
+                self.mariadb().name()
             ),
             Kind::Sqlite => "path: copy.sqlite".to_owned(),
             Kind::DuckDb => "path: copy.duckdb".to_owned(),
@@ -103,12 +113,17 @@ impl Target {
                 let bucket = self.bucket();
                 format!("{}?format=json&{}", bucket.url("copy/"), bucket.parameters(""))
             }
+            Kind::MariaDb => self.mariadb().url(),
             Kind::LakeOnPostgres | Kind::Postgres => PostgresServer::shared().url(self.server_database()),
         }
     }
 
     fn bucket(&self) -> &S3Bucket {
         self.bucket.as_ref().expect("a bucket")
+    }
+
+    fn mariadb(&self) -> &MariaDbDatabase<'static> {
+        self.mariadb.as_ref().expect("a database of MariaDB")
     }
 
     fn server_database(&self) -> &str {
@@ -134,9 +149,13 @@ impl Target {
             return Some(Box::new(FilesWitness::of(place, depot, above.join("orders"))?));
         }
         let names = match self.kind {
-            Kind::Postgres => ("public", "pintail.ledger"),
-            Kind::Sqlite => ("main", "main.pintail_ledger"),
-            _ => ("main", "pintail.ledger"),
+            Kind::Postgres => Names::new("public", "pintail.ledger"),
+            Kind::Sqlite => Names::new("main", "main.pintail_ledger"),
+            Kind::MariaDb => {
+                let schema = self.mariadb().name();
+                Names::new(schema, &format!("{schema}.pintail_ledger")).swept_later()
+            }
+            _ => Names::new("main", "pintail.ledger"),
         };
         Some(Box::new(DatabaseWitness::of(
             place.as_ref(),
@@ -147,6 +166,22 @@ impl Target {
 
     /// Waits until no server works for a killed run any more. False if there is no server.
     pub(crate) fn settles(&self) -> bool {
+        if let Some(database) = &self.mariadb {
+            database.execute(
+                "begin not atomic
+                     declare attempt int default 0;
+                     while (select count(*) from information_schema.processlist
+                            where db = database() and id <> connection_id()) > 0 do
+                         set attempt = attempt + 1;
+                         if attempt > 2000 then
+                             signal sqlstate '45000' set message_text = 'a killed client is still served';
+                         end if;
+                         do sleep(0.01);
+                     end while;
+                 end",
+            );
+            return true;
+        }
         let Some(database) = &self.database else {
             return false;
         };

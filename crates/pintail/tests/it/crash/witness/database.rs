@@ -8,24 +8,45 @@ use pintail_model::ErrorKind;
 use super::{Witness, files_below};
 use crate::crash::orders::{COLUMNS, Orders};
 
+/// Where a database has its things.
+pub(crate) struct Names {
+    /// Of its tables.
+    schema: String,
+    /// The ledger, with its schema.
+    ledger: String,
+    /// Whether tables that helped a killed run may lie there until the next commit.
+    swept_later: bool,
+}
+
+impl Names {
+    pub(crate) fn new(schema: &str, ledger: &str) -> Self {
+        Self {
+            schema: schema.to_owned(),
+            ledger: ledger.to_owned(),
+            swept_later: false,
+        }
+    }
+
+    pub(crate) fn swept_later(self) -> Self {
+        Self {
+            swept_later: true,
+            ..self
+        }
+    }
+}
+
 /// A database that is attached.
 pub(crate) struct DatabaseWitness {
     _database: Box<dyn Destination>,
     session: Session,
-    schema: &'static str,
-    ledger: &'static str,
+    names: Names,
     folder: PathBuf,
 }
 
 impl DatabaseWitness {
-    /// Attaches a database; `None` if nobody has made it. Its tables are in `schema`, and runs stage their files below
-    /// `folder`.
+    /// Attaches a database; `None` if nobody has made it. Runs stage their files below `folder`.
     #[track_caller]
-    pub(crate) fn of(
-        place: &dyn DestinationPlace,
-        (schema, ledger): (&'static str, &'static str),
-        folder: &Path,
-    ) -> Option<Self> {
+    pub(crate) fn of(place: &dyn DestinationPlace, names: Names, folder: &Path) -> Option<Self> {
         let settings = EngineSettings {
             threads: 1,
             ..EngineSettings::default()
@@ -39,8 +60,7 @@ impl DatabaseWitness {
         Some(Self {
             _database: database,
             session,
-            schema,
-            ledger,
+            names,
             folder: folder.to_path_buf(),
         })
     }
@@ -50,13 +70,25 @@ impl DatabaseWitness {
         let of = |kind| {
             format!(
                 "select concat_ws('.', schema_name, {kind}_name)
-                 from duckdb_{kind}s() where database_name = 'destination' and not internal"
+                 from duckdb_{kind}s() where database_name = 'destination' and not internal and schema_name <> 'mysql'"
             )
         };
         let rows = self.query(&format!("{} union {} order by 1", of("table"), of("view")));
         rows.iter()
             .map(|row| row.text(0).expect("a name").to_owned())
             .collect()
+    }
+
+    /// Fails if there are tables beside those of the rows and of the ledger, but for helping ones.
+    #[track_caller]
+    fn assert_tables(&self, helping_too: bool, context: &str) {
+        let Names { schema, ledger, .. } = &self.names;
+        let mut expected = [ledger.clone(), format!("{schema}.orders")];
+        expected.sort();
+        let mut tables = self.tables();
+        let helping = format!("{schema}.pintail_");
+        tables.retain(|table| !helping_too || table == ledger || !table.starts_with(&helping));
+        assert_eq!(tables, expected, "{context}: tables of the database");
     }
 
     #[track_caller]
@@ -73,7 +105,7 @@ impl DatabaseWitness {
 impl Witness for DatabaseWitness {
     #[track_caller]
     fn orders(&self) -> Orders {
-        let orders = format!("{}.orders", self.schema);
+        let orders = format!("{}.orders", self.names.schema);
         if !self.tables().contains(&orders) {
             return Orders::default();
         }
@@ -90,7 +122,7 @@ impl Witness for DatabaseWitness {
         for key in ["partition_key", "(fence, position)"] {
             let sql = format!(
                 "select {key}::varchar from destination.{} group by all having count(*) > 1",
-                self.ledger
+                self.names.ledger
             );
             let twice = self.query(&sql);
             assert!(twice.is_empty(), "{context}: twice in the ledger: {twice:?}");
@@ -99,9 +131,7 @@ impl Witness for DatabaseWitness {
 
     #[track_caller]
     fn assert_nothing_left(&self, context: &str) {
-        let mut expected = [self.ledger.to_owned(), format!("{}.orders", self.schema)];
-        expected.sort();
-        assert_eq!(self.tables(), expected, "{context}: tables of the database");
+        self.assert_tables(self.names.swept_later, context);
         let mut staged = files_below(&self.folder);
         staged.retain(|file| file.extension().is_some_and(|extension| extension == "parquet"));
         assert!(
@@ -113,5 +143,6 @@ impl Witness for DatabaseWitness {
     #[track_caller]
     fn assert_swept(&self, context: &str) {
         self.assert_nothing_left(context);
+        self.assert_tables(false, context);
     }
 }

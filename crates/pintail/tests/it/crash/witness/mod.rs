@@ -6,7 +6,7 @@ mod lake;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::database::DatabaseWitness;
+pub(crate) use self::database::{DatabaseWitness, Names};
 pub(crate) use self::files::FilesWitness;
 pub(crate) use self::lake::LakeWitness;
 use super::orders::Orders;
