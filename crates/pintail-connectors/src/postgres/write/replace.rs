@@ -1,17 +1,20 @@
 //! A full load: a side table in the place of the old one, or the rows of one in the place of the old rows.
 
-use pintail_lake::Result;
 use pintail_lake::database::{Brought, Incoming};
 use pintail_lake::quote::{identifier, identifiers};
-use pintail_model::TableName;
+use pintail_lake::{Call, Error, Result};
+use pintail_model::{ErrorKind, TableName};
 
 use super::super::quote::literal;
-use super::super::scan::qualified;
+use super::super::scan::{qualified, query};
 use super::columns::{self, Loads};
 use super::{execute, helper, number};
 
 /// One row: whether a table can be swapped. None if there is no such table.
 const PLAIN: &str = include_str!("plain.sql");
+
+/// One row if a foreign key of others acts when rows are deleted: its name, and its table.
+const REFERRING: &str = include_str!("referring.sql");
 
 /// Names indexes after the table.
 const INDEX_NAMES: &str = include_str!("index_names.sql");
@@ -19,6 +22,9 @@ const INDEX_NAMES: &str = include_str!("index_names.sql");
 /// Fills a side table.
 pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought> {
     let (session, alias) = (incoming.session, incoming.alias);
+    if incoming.found.is_some() {
+        refuse_references(incoming)?;
+    }
     let side = helper("side", incoming);
     let kept = incoming.found.filter(|_| incoming.fits);
     let make = match kept {
@@ -112,6 +118,29 @@ pub(super) fn finish(incoming: &Incoming<'_>, brought: &Brought) -> Result<()> {
         .replace("/* table */", &literal(&table.table))
         .replace("/* schema */", &literal(schema));
     execute(session, alias, &label, &names)
+}
+
+/// Rows that all go and come again would take rows of other tables with them, which do not come again.
+fn refuse_references(incoming: &Incoming<'_>) -> Result<()> {
+    let table = incoming.table;
+    let sql = REFERRING
+        .replace("/* schema */", &literal(table.schema_or(super::SCHEMA)))
+        .replace("/* table */", &literal(&table.table));
+    let label = "look up which foreign keys refer to a table";
+    let sql = format!("from {}", query(incoming.alias, sql.trim_end()));
+    let found = incoming.session.query(Call::new(label), &sql)?;
+    let Some((name, referring)) = found.first().and_then(|row| Some((row.text(0)?, row.text(1)?))) else {
+        return Ok(());
+    };
+    Err(Error::refused(
+        ErrorKind::Conflict,
+        format!(
+            "cannot replace all rows of table \"{table}\": the foreign key `{name}` of table \"{referring}\" would delete \
+             or change the rows that refer to them"
+        ),
+        "Load it with a `delta` or `hash` strategy, which leave rows in place that stay, or let the foreign key do nothing \
+         by itself (`on delete no action deferrable initially deferred`).",
+    ))
 }
 
 fn is_plain(incoming: &Incoming<'_>) -> Result<bool> {

@@ -102,6 +102,44 @@ fn a_table_that_others_refer_to_stays_and_changes_its_rows() {
 }
 
 #[test]
+fn a_load_that_would_take_rows_of_other_tables_with_it_is_refused() {
+    let pair = Pair::new(ORDERS);
+    pair.run(None);
+    for action in ["cascade", "set null", "set default"] {
+        pair.target.execute(&format!(
+            "create table shop.notes (id bigint default 1 constraint of_order references shop.orders on delete {action});
+             insert into shop.notes values (3)"
+        ));
+        pair.source
+            .execute("update orders set item = item || '!', updated_at = now()");
+        let error = pair.try_run(Some("full")).expect_err("it would lose rows");
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        let failure = Failure::of(&error);
+        insta::allow_duplicates! {
+            assert_snapshot!(failure.message, @"cannot commit partition `all`: cannot replace all rows of table \"shop.orders\": the foreign key `of_order` of table \"shop.notes\" would delete or change the rows that refer to them");
+        }
+        assert!(
+            failure
+                .hint
+                .is_some_and(|hint| hint.contains("`delta` or `hash`"))
+        );
+        assert_eq!(pair.ask("select id::text from shop.notes"), "3");
+        // A delta leaves rows in place.
+        pair.run(None);
+        pair.assert_equal();
+        assert_eq!(pair.ask("select id::text from shop.notes"), "3");
+        pair.target.execute("drop table shop.notes");
+    }
+    // What refers to rows of its own table goes and comes with them.
+    pair.target.execute(
+        "alter table shop.orders add parent bigint default 3 references shop.orders on delete cascade",
+    );
+    pair.run(Some("full"));
+    pair.target.execute("alter table shop.orders drop parent");
+    pair.assert_equal();
+}
+
+#[test]
 fn a_table_of_somebody_else_that_cannot_take_the_rows_is_refused_by_column() {
     let pair = Pair::new(ORDERS);
     pair.target.execute(
