@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusty_s3::{Method, S3Action};
 use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::{Agent, AsSendBody, Body};
 
 use crate::error::{Error, Result};
 
@@ -35,6 +35,10 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: &'a [(&'static str, String)],
     pub(crate) body: Option<&'a [u8]>,
     pub(crate) repeat: Repeat,
+    /// How long the server may take, if not as long as for others.
+    pub(crate) limit: Option<Duration>,
+    /// What the body of a good answer holds: some statuses are sent before the work is done.
+    pub(crate) proof: Option<&'static str>,
 }
 
 /// An answer of the server that is no error, or whose status the caller asked to see.
@@ -83,14 +87,31 @@ impl Request<'_> {
             Some(body) => builder
                 .body(body)
                 .map_err(ureq::Error::from)
-                .and_then(|request| agent.run(request)),
+                .and_then(|request| self.run(agent, request)),
             None => builder
                 .body(())
                 .map_err(ureq::Error::from)
-                .and_then(|request| agent.run(request)),
+                .and_then(|request| self.run(agent, request)),
         };
         let response = sent.map_err(|error| self.unreachable(&error))?;
         self.read(response, expected)
+    }
+
+    fn run(
+        &self,
+        agent: &Agent,
+        request: ureq::http::Request<impl AsSendBody>,
+    ) -> std::result::Result<Response<Body>, ureq::Error> {
+        match self.limit {
+            Some(limit) => {
+                let request = agent
+                    .configure_request(request)
+                    .timeout_global(Some(limit))
+                    .build();
+                agent.run(request)
+            }
+            None => agent.run(request),
+        }
     }
 
     fn read(&self, mut response: Response<Body>, expected: &[u16]) -> Result<Answer> {
@@ -106,6 +127,9 @@ impl Request<'_> {
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec()
             .map_err(|error| self.unreachable(&error))?;
+        if status.is_success() {
+            self.prove(&String::from_utf8_lossy(&body))?;
+        }
         if status.is_success() || expected.contains(&status.as_u16()) {
             return Ok(Answer {
                 status,
@@ -120,6 +144,19 @@ impl Request<'_> {
             object: self.object.clone(),
             status: status.as_u16(),
             code: code_of(&String::from_utf8_lossy(&body)),
+        })
+    }
+
+    /// Fails unless the body of a good answer holds what it has to.
+    fn prove(&self, body: &str) -> Result<()> {
+        if self.proof.is_none_or(|proof| body.contains(proof)) {
+            return Ok(());
+        }
+        let code = code_of(body).map_or_else(String::new, |code| format!(": {code}"));
+        Err(Error::Unreachable {
+            action: self.action,
+            object: self.object.clone(),
+            reason: format!("the server began, and then gave up{code}"),
         })
     }
 

@@ -15,6 +15,9 @@ use crate::settings::{BucketSettings, UrlStyle};
 /// How long a server may take for one small request.
 const REQUEST_LIMIT: Duration = Duration::from_mins(1);
 
+/// How long it may take to copy an object, the largest of which have 5 GB.
+const COPY_LIMIT: Duration = Duration::from_mins(10);
+
 /// A bucket. Clones share their connections.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
@@ -218,6 +221,9 @@ impl Store {
         let request = Request {
             headers: &headers,
             body: Some(&[]),
+            limit: Some(COPY_LIMIT),
+            // A server says 200 when it begins to copy, and an error in the body if it cannot.
+            proof: Some("<CopyObjectResult"),
             ..self.request("copy", from)
         };
         let action = PutObject::new(&self.0.bucket, self.0.credentials.as_ref(), to);
@@ -260,6 +266,8 @@ impl Store {
             headers: &[],
             body: None,
             repeat: Repeat::Safe,
+            limit: None,
+            proof: None,
         }
     }
 

@@ -1,7 +1,11 @@
 //! The S3 server of the tests, and what we ask of a server that speaks S3.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
+
 use pintail_model::ErrorKind;
-use pintail_storage::{Condition, Put, Store};
+use pintail_storage::{BucketSettings, Condition, Put, Store, UrlStyle};
 use pintail_testkit::S3Server;
 
 #[test]
@@ -50,6 +54,59 @@ fn objects_are_copied_under_odd_names() {
     assert!(store.copy("from/ü %+?.parquet", "to/copy").expect("copied"));
     assert_eq!(bucket.read("to/copy"), b"content");
     assert!(!store.copy("from/nothing", "to/nothing").expect("asked"));
+}
+
+/// A server that says 200 to everybody, and one of `bodies` to one after the other.
+fn says_200(bodies: &'static [&'static str]) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let server = std::thread::spawn(move || {
+        for body in bodies {
+            let (mut client, _) = listener.accept().expect("a client");
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).expect("a request");
+                head.push(byte[0]);
+            }
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            client.write_all(answer.as_bytes()).expect("a listener");
+        }
+    });
+    (address, server)
+}
+
+#[test]
+fn a_copy_is_done_when_the_body_says_so() {
+    const ERROR: &str = "<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code></Error>";
+    let (address, server) = says_200(&[ERROR, "", "<CopyObjectResult></CopyObjectResult>"]);
+    assert!(behind(&address).copy("a", "b").expect("the third answer"));
+    server.join().expect("three requests");
+
+    let (address, server) = says_200(&[ERROR; 4]);
+    let error = behind(&address).copy("a", "b").expect_err("no copy");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(
+        error.to_string(),
+        "cannot copy `s3://lake/a`: the server began, and then gave up: InternalError"
+    );
+    server.join().expect("four requests");
+}
+
+/// The bucket `lake` of a server that asks for no keys.
+fn behind(address: &str) -> Store {
+    Store::new(&BucketSettings {
+        name: "lake".to_owned(),
+        endpoint: Some(address.to_owned()),
+        region: "eu-north-1".to_owned(),
+        url_style: UrlStyle::Path,
+        tls: false,
+        keys: None,
+    })
+    .expect("settings")
 }
 
 #[test]
