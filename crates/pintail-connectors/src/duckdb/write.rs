@@ -6,6 +6,7 @@
 //! is kept in memory, and an upsert replaces rows by key without it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pintail_config::Datastore;
 use pintail_lake::commit::Change;
@@ -138,7 +139,13 @@ impl DatabaseWriter for DuckDbDestination {
         )
     }
 
-    fn lock(&self, _session: &Session, _alias: &str, _table: &TableName) -> Result<()> {
+    fn lock(
+        &self,
+        _session: &Session,
+        _alias: &str,
+        _table: &TableName,
+        _patience: Option<Duration>,
+    ) -> Result<()> {
         // The file has one process. Of two transactions that write the same key of the ledger, DuckDB refuses one.
         Ok(())
     }

@@ -120,7 +120,7 @@ fn refuse_without_transactions(table: &TableName, relation: &Relation, purpose: 
 }
 
 /// The primary key, or else the unique index of the fewest columns. Indexes come in that order.
-fn key(indexes: &[IndexColumn]) -> Vec<String> {
+pub(super) fn key(indexes: &[IndexColumn]) -> Vec<String> {
     let of = |index: &str| -> Vec<&IndexColumn> {
         indexes.iter().filter(|column| column.index == index).collect()
     };

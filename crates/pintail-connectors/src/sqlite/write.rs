@@ -9,6 +9,7 @@
 //! types that [`super::types`] reads back; under a name of their own, and empty, until rows come in.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pintail_config::Datastore;
 use pintail_lake::commit::Change;
@@ -181,7 +182,13 @@ impl DatabaseWriter for SqliteDestination {
         )
     }
 
-    fn lock(&self, session: &Session, alias: &str, _table: &TableName) -> Result<()> {
+    fn lock(
+        &self,
+        session: &Session,
+        alias: &str,
+        _table: &TableName,
+        _patience: Option<Duration>,
+    ) -> Result<()> {
         // Whoever writes holds the file's lock until the end; what is read afterwards is what others left. The statement
         // is SQLite's own: the engine would find that there is nothing to do.
         let touch = format!("update {LEDGER} set fence = fence where false returning fence");
@@ -192,7 +199,7 @@ impl DatabaseWriter for SqliteDestination {
     }
 
     fn prepare(&self, incoming: &Incoming<'_>) -> Result<()> {
-        refuse_nan(incoming)?;
+        refuse_floats(incoming)?;
         if incoming.fits || *incoming.change != Change::ReplaceAll {
             return Ok(());
         }
@@ -303,31 +310,35 @@ fn declared(logical_type: LogicalType) -> String {
     }
 }
 
-/// SQLite would keep a NaN as NULL, in silence.
-fn refuse_nan(incoming: &Incoming<'_>) -> Result<()> {
+/// SQLite would keep a NaN as NULL, and -0.0 as 0, in silence.
+fn refuse_floats(incoming: &Incoming<'_>) -> Result<()> {
     let floats = incoming
         .columns
         .iter()
         .filter(|column| matches!(column.logical_type, LogicalType::Float32 | LogicalType::Float64));
     for column in floats.filter(|_| !incoming.files.is_empty()) {
+        let name = identifier(&column.name);
         let sql = format!(
-            "select count(*) from {} where isnan({})",
-            incoming.staged(),
-            identifier(&column.name)
+            "select count(*) filter (where isnan({name})), count(*) filter (where {name} = 0 and signbit({name})) from {}",
+            incoming.staged()
         );
         let rows = incoming
             .session
-            .query(Call::new("look for NaN in staged rows"), &sql)?;
-        if rows.first().and_then(|row| row.integer(0)) != Some(0) {
-            return Err(Error::refused(
-                ErrorKind::Data,
-                format!(
-                    "column `{}` of table \"{}\" holds NaN, which SQLite cannot hold",
-                    column.name, incoming.table
-                ),
-                "Declare the column `data_type: text` in `column_map`.",
-            ));
-        }
+            .query(Call::new("look for numbers that SQLite cannot hold"), &sql)?;
+        let none = |index| rows.first().and_then(|row| row.integer(index)) == Some(0);
+        let what = match (none(0), none(1)) {
+            (false, _) => "NaN, which SQLite cannot hold",
+            (_, false) => "-0.0, of which SQLite would make 0",
+            _ => continue,
+        };
+        return Err(Error::refused(
+            ErrorKind::Data,
+            format!(
+                "column `{}` of table \"{}\" holds {what}",
+                column.name, incoming.table
+            ),
+            "Declare the column `data_type: text` in `column_map`.",
+        ));
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ pub(super) fn commit(database: &Database, request: &CommitRequest<'_>) -> Result
                 return Ok(CommitOutcome { asked, ..outcome });
             }
         }
-        if number == ATTEMPTS || !(was_sent || worth_repeating(&error)) {
+        if number == ATTEMPTS || !(was_sent || worth_repeating(&error) || may_pass(&error)) {
             return Err(error);
         }
         // Whoever is told to stop meanwhile finds that out with the next statement.
@@ -71,6 +71,11 @@ pub(super) fn commit(database: &Database, request: &CommitRequest<'_>) -> Result
         pause *= 2;
     }
     unreachable!("the last attempt returns")
+}
+
+/// Whether a table or its lock is not to be had just now.
+fn may_pass(error: &Error) -> bool {
+    matches!(error, Error::Refused { kind, .. } if *kind == ErrorKind::Unavailable)
 }
 
 /// A word that names the tables of one attempt, and of no other that could still be at work.
@@ -102,7 +107,7 @@ fn ask_once(database: &Database, table: &TableName, keys: &[PartitionKey]) -> Re
     session.begin()?;
     let answer = database
         .writer()
-        .lock(&session, super::ALIAS, table)
+        .lock(&session, super::ALIAS, table, Some(ASK))
         .and_then(|()| ledger::committed(database, &session, keys));
     session.rollback();
     Ok(answer?.len() == keys.len())
@@ -213,7 +218,7 @@ impl Attempt<'_> {
     fn fill(&self, session: &Session, incoming: &Incoming<'_>) -> Result<CommitOutcome> {
         let (database, request) = (self.database, self.request);
         let writer = database.writer();
-        writer.lock(session, super::ALIAS, self.table)?;
+        writer.lock(session, super::ALIAS, self.table, None)?;
         let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
         let already: Vec<PartitionKey> = ledger::committed(database, session, &keys)?
             .into_iter()

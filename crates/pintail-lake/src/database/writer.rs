@@ -9,6 +9,8 @@
 //! Everything between `begin` and COMMIT is one transaction of the database, the session's own. A system in which
 //! statements that define tables end a transaction makes its tables in `prepare`.
 
+use std::time::Duration;
+
 use pintail_model::{Column, LogicalType, NativeType, RunId, TableName};
 
 use crate::commit::{Change, StagedFile, drop_stale};
@@ -160,8 +162,15 @@ pub trait DatabaseWriter: Send + Sync {
     fn install_ledger(&self, session: &Session, alias: &str) -> Result<()>;
 
     /// Waits until nobody else commits to the table, for as long as the transaction of `session` lasts. The ledger's
-    /// unique key keeps a second commit of a partition out in any case.
-    fn lock(&self, session: &Session, alias: &str, table: &TableName) -> Result<()>;
+    /// unique key keeps a second commit of a partition out in any case. With a `patience`, the wait ends after it with an
+    /// error, where others can be waited for at all.
+    fn lock(
+        &self,
+        session: &Session,
+        alias: &str,
+        table: &TableName,
+        patience: Option<Duration>,
+    ) -> Result<()>;
 
     /// What has to happen before the transaction begins.
     fn prepare(&self, _incoming: &Incoming<'_>) -> Result<()> {

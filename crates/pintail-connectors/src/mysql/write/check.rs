@@ -10,9 +10,9 @@ use pintail_lake::quote::identifier;
 use pintail_lake::{Call, Error, Result};
 use pintail_model::{ErrorKind, LogicalType};
 
-use super::super::catalog;
 use super::super::quote::{literal, plain_text};
-use super::super::types;
+use super::super::server::Flavour;
+use super::super::{catalog, describe, types};
 use super::columns::{Load, Loads, length};
 use super::server;
 
@@ -28,6 +28,10 @@ struct Problem {
 }
 
 const AS_TEXT: &str = "Declare the column `data_type: text` in `column_map`.";
+
+const NARROW_KEY: &str = "A key of MySQL takes 3,072 bytes, 4 for each letter, of all its columns together. If that leaves \
+     room, widen the column of the table. If not, give shorter columns the role `unique_column`, or leave these rows out \
+     with `filters`.";
 
 /// Refuses staged rows that would not arrive as they are.
 pub(super) fn staged_rows(incoming: &Incoming<'_>, loads: &Loads) -> Result<()> {
@@ -57,6 +61,32 @@ pub(super) fn staged_rows(incoming: &Incoming<'_>, loads: &Loads) -> Result<()> 
         }
     }
     longest(incoming, number(problems.len()))
+}
+
+/// Refuses a table that is another one than when it was described: somebody who had its lock may have made it anew. The
+/// session has the lock now.
+pub(super) fn unchanged(incoming: &Incoming<'_>) -> Result<()> {
+    let (session, alias, table) = (incoming.session, incoming.alias, incoming.table);
+    let facts = catalog::columns(session, alias, Flavour::of(session, alias)?, table)?;
+    let now: Vec<_> = facts
+        .iter()
+        .map(|fact| (&fact.name, &fact.source_type, fact.nullable))
+        .collect();
+    let columns = incoming.found.map_or(&[][..], |found| &found.columns);
+    let then: Vec<_> = columns
+        .iter()
+        .map(|column| (&column.name, &column.source_type, column.nullable))
+        .collect();
+    let key = describe::key(&catalog::index_columns(session, alias, table)?);
+    let key_then = incoming.found.map_or(&[][..], |found| &found.key);
+    if now == then && key == key_then {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        kind: ErrorKind::Unavailable,
+        message: format!("cannot write to table \"{table}\": somebody changes its columns meanwhile"),
+        hint: None,
+    })
 }
 
 /// Refuses to look rows up by texts that are equal to MySQL although their bytes differ: one would replace another.
@@ -177,7 +207,16 @@ fn problems(incoming: &Incoming<'_>, load: &Load) -> Vec<Problem> {
         T::Text => {
             if let Some(condition) = too_long(&load.native, &name) {
                 let what = format!("holds a text that is too long for `{}`", load.native);
-                refuse(condition, &what, "Widen the column of the table.");
+                let in_key = incoming.key.contains(&load.name);
+                refuse(
+                    condition,
+                    &what,
+                    if in_key {
+                        NARROW_KEY
+                    } else {
+                        "Widen the column of the table."
+                    },
+                );
             }
             if types::name(&load.native) == "char" {
                 refuse(

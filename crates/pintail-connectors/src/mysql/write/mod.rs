@@ -35,6 +35,7 @@ mod temporary;
 mod upsert;
 
 use std::path::Path;
+use std::time::Duration;
 
 use pintail_config::Datastore;
 use pintail_lake::commit::Change;
@@ -138,9 +139,15 @@ impl DatabaseWriter for MySqlDestination {
         ledger::install(session, alias, &self.ledger())
     }
 
-    fn lock(&self, session: &Session, alias: &str, table: &TableName) -> Result<()> {
+    fn lock(
+        &self,
+        session: &Session,
+        alias: &str,
+        table: &TableName,
+        patience: Option<Duration>,
+    ) -> Result<()> {
         server::prepare_session(session, alias)?;
-        server::lock(session, alias, table)
+        server::lock(session, alias, table, patience)
     }
 
     fn prepare(&self, incoming: &Incoming<'_>) -> Result<()> {
@@ -150,6 +157,7 @@ impl DatabaseWriter for MySqlDestination {
     }
 
     fn bring_in(&self, incoming: &Incoming<'_>) -> Result<Brought> {
+        check::unchanged(incoming)?;
         let (helpers, loads) = (self.helpers(incoming), Loads::of(incoming, self));
         helpers.sweep()?;
         match incoming.change {

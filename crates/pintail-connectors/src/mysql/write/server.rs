@@ -1,5 +1,7 @@
 //! What the server is told and asked in the session's transaction, over its one connection.
 
+use std::time::{Duration, Instant};
+
 use pintail_lake::quote::literal;
 use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::checksum::bytes_word;
@@ -76,24 +78,36 @@ pub(super) fn word(table: &TableName) -> String {
     format!("{:016x}", bytes_word(name.as_bytes()))
 }
 
-/// Waits for the table's lock.
-pub(super) fn lock(session: &Session, alias: &str, table: &TableName) -> Result<()> {
+/// Waits for the table's lock: for as long as somebody else has it, or as long as `patience` says.
+pub(super) fn lock(
+    session: &Session,
+    alias: &str,
+    table: &TableName,
+    patience: Option<Duration>,
+) -> Result<()> {
     let label = format!("wait for the right to commit to table \"{table}\"");
     let sql = format!("select get_lock('pintail {}', {WAIT}) as got", word(table));
-    loop {
-        match number(session, alias, &label, &sql)? {
+    let began = Instant::now();
+    for round in 1_u64.. {
+        let refusal = match number(session, alias, &label, &sql)? {
             Some(1) => return Ok(()),
-            // Somebody else has it.
-            Some(_) => {}
-            None => {
-                return Err(Error::Refused {
-                    kind: ErrorKind::Unavailable,
-                    message: format!("cannot {label}: the server gives no lock"),
-                    hint: None,
-                });
+            Some(_) if patience.is_some_and(|patience| began.elapsed() >= patience) => "somebody else has it",
+            Some(_) => {
+                if round.is_power_of_two() {
+                    let waited = began.elapsed().as_secs();
+                    tracing::info!(%table, waited, "somebody else commits to the table");
+                }
+                continue;
             }
-        }
+            None => "the server gives no lock",
+        };
+        return Err(Error::Refused {
+            kind: ErrorKind::Unavailable,
+            message: format!("cannot {label}: {refusal}"),
+            hint: None,
+        });
     }
+    unreachable!("nobody waits for so many rounds")
 }
 
 /// Begins the transaction anew, after statements that define tables.

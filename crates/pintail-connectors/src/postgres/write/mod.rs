@@ -16,6 +16,7 @@ mod replace;
 mod upsert;
 
 use std::path::Path;
+use std::time::Duration;
 
 use pintail_config::Datastore;
 use pintail_lake::commit::Change;
@@ -108,10 +109,21 @@ impl DatabaseWriter for PostgresDestination {
         ledger::install(session, alias)
     }
 
-    fn lock(&self, session: &Session, alias: &str, table: &TableName) -> Result<()> {
+    fn lock(
+        &self,
+        session: &Session,
+        alias: &str,
+        table: &TableName,
+        patience: Option<Duration>,
+    ) -> Result<()> {
         let number = bytes_word(format!("pintail {}", qualified(table)).as_bytes()).cast_signed();
         let label = format!("wait for the right to commit to table \"{table}\"");
-        let sql = format!("{SETTINGS}; {IDLE}; select pg_catalog.pg_advisory_xact_lock(({number})::bigint)");
+        // 0 is for ever.
+        let patience = patience.map_or(0, |patience| patience.as_millis());
+        let sql = format!(
+            "{SETTINGS}; {IDLE}; set local lock_timeout = {patience}; \
+             select pg_catalog.pg_advisory_xact_lock(({number})::bigint); set local lock_timeout = 0"
+        );
         execute(session, alias, &label, &sql)
     }
 

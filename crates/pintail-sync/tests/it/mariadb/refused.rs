@@ -1,6 +1,7 @@
 //! What MySQL cannot hold, or would change in silence, is refused by the name of the column, and nothing changes.
 
 use insta::assert_snapshot;
+use pintail_sync::report::Failure;
 
 use super::{Pair, execute};
 
@@ -53,6 +54,9 @@ fn a_text_key_that_no_index_holds_is_named() {
         "create table orders (k text primary key); insert into orders values (repeat('x', 769)); analyze orders",
     );
     assert_snapshot!(pair.refused(None), @r#"Data: cannot commit partition `all`: column `k` of table "db.orders" holds a text that is too long for `varchar(768)`"#);
+    let error = pair.try_run(None).expect_err("it is refused");
+    let hint = Failure::of(&error).hint.expect("a way out");
+    assert!(hint.starts_with("A key of MySQL takes 3,072 bytes"), "{hint}");
 }
 
 #[test]

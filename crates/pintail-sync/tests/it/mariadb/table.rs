@@ -1,9 +1,10 @@
 //! What becomes of the table that is there.
 
-use insta::assert_snapshot;
-use mysql::prelude::Queryable;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use insta::assert_snapshot;
+use mysql::prelude::Queryable;
+use pintail_model::checksum::bytes_word;
 use pintail_sync::spec::{HashSpec, StrategyKind, StrategySpec};
 use pintail_sync::{StopSignal, Unwatched};
 
@@ -262,3 +263,49 @@ fn two_runs_into_one_table_take_turns() {
     pair.assert_equal();
     assert_eq!(ask(&pair.target, "select max(fence) from pintail_ledger"), "3");
 }
+
+#[test]
+fn a_table_that_changes_while_its_lock_is_waited_for_is_looked_at_again() {
+    let pair = Pair::mariadb(ORDERS);
+    pair.run(None);
+    let name = format!("{}\0orders", pair.target.name());
+    let lock = format!("pintail {:016x}", bytes_word(name.as_bytes()));
+    let meanwhile = |change: &str| {
+        let mut holder = pair.target.client();
+        let got: Option<u8> = holder
+            .query_first(format!("select get_lock('{lock}', 0)"))
+            .expect("a server");
+        assert_eq!(got, Some(1));
+        let request = pair.request("orders", &pair.place(), Some("full"));
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| pintail_sync::run(&request, &Unwatched, &StopSignal::new()));
+            execute(&pair.target, WAITS_FOR_LOCK);
+            holder.query_drop(change).expect("a change");
+            drop(holder);
+            run.join().expect("a run")
+        })
+    };
+    for change in [
+        "alter table orders modify updated_at datetime not null",
+        "alter table orders drop column item",
+        "drop table orders",
+    ] {
+        let report = meanwhile(change);
+        let report = report.unwrap_or_else(|error| panic!("{change}: {}", crate::served::described(&error)));
+        assert_eq!(report.rows_inserted, 500, "{change}");
+        pair.assert_tidy();
+        pair.assert_equal();
+    }
+}
+
+/// Comes back when somebody waits for a lock in the database.
+const WAITS_FOR_LOCK: &str = "begin not atomic
+     declare attempt int default 0;
+     while (select count(*) from information_schema.processlist where db = database() and state = 'User lock') = 0 do
+         set attempt = attempt + 1;
+         if attempt > 6000 then
+             signal sqlstate '45000' set message_text = 'nobody waits for the lock';
+         end if;
+         do sleep(0.01);
+     end while;
+ end";

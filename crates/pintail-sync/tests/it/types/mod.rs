@@ -4,4 +4,5 @@
 mod duckdb;
 mod large;
 mod postgres;
+mod sqlite;
 mod values;
