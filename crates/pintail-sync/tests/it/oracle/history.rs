@@ -147,6 +147,7 @@ pub(super) fn generate(seed: u64, traits: Traits) -> History {
         }
         steps.push(Step::Run(maker.run(round == 0)));
     }
+    steps.extend(maker.always(seed));
     for _ in 0..maker.random.usize(0..=4) {
         steps.push(maker.step());
     }
@@ -253,6 +254,41 @@ impl Maker {
                 changes: self.changes(6),
             },
             _ => Event::Write(self.changes(12)),
+        }
+    }
+
+    /// What no share of the cases may be without, taken in turns: left to chance, a few cases would miss it now and then.
+    fn always(&mut self, seed: u64) -> Vec<Step> {
+        let run = RunStep::default();
+        match seed / super::TESTS % 3 {
+            // A transaction that a run finds open, and that commits afterwards.
+            0 => {
+                let slot = self.random.usize(..SLOTS);
+                let begin = (!self.open[slot]).then_some(Event::Begin { slot });
+                self.open[slot] = false;
+                let changes = self.changes(6);
+                let before = begin.into_iter().chain([Event::WriteOpen { slot, changes }]);
+                let after = Event::End { slot, commits: true };
+                let before = before.map(Step::Event);
+                before.chain([Step::Run(run), Step::Event(after)]).collect()
+            }
+            // A comparison.
+            1 => {
+                let changes = self.changes(12);
+                let strategy = Some("hash");
+                let run = RunStep { strategy, ..run };
+                vec![Step::Event(Event::Write(changes)), Step::Run(run)]
+            }
+            _ => {
+                let partitions = Some(4);
+                let strategy = Some("full");
+                let run = RunStep {
+                    strategy,
+                    partitions,
+                    ..run
+                };
+                vec![Step::Run(run)]
+            }
         }
     }
 
