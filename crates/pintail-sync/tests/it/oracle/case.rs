@@ -39,6 +39,9 @@ pub(super) struct Tally {
 /// So many cases have everything that histories have in turns, whatever the seed: fewer than the default gives each test.
 const SOME: u64 = 12;
 
+/// So many cases have a late commit and a run with several partitions, whatever the source is.
+const MORE: u64 = 30;
+
 /// So many cases stop some run and go on with it, whatever the seed.
 const MANY: u64 = 500;
 
@@ -46,9 +49,11 @@ impl Tally {
     /// Whether everything took place that so many cases cannot do without. One case in twenty-five or so goes on
     /// with what a stopped run had staged, so that only many cases have to: `resume.rs` tests it case by case.
     pub(super) fn covers(&self, cases: u64) -> bool {
-        let common =
-            self.deltas > 0 && self.late_commits > 0 && self.compared > 0 && self.partitions > self.runs;
-        (cases < SOME || common) && (cases < MANY || self.stopped > 0 && self.resumed > 0)
+        let common = self.deltas > 0 && self.compared > 0;
+        let frequent = self.late_commits > 0 && self.partitions > self.runs;
+        (cases < SOME || common)
+            && (cases < MORE || frequent)
+            && (cases < MANY || self.stopped > 0 && self.resumed > 0)
     }
 }
 
