@@ -7,7 +7,8 @@ use pintail_model::LogicalType;
 
 use crate::guard::Guards;
 
-const DAY: &str = "[0-9]{4}-[0-9]{2}-[0-9]{2}";
+/// Without the year 0000, which the engine takes for 1 BC.
+const DAY: &str = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}";
 const MINUTE: &str = "([01][0-9]|2[0-3]):[0-9]{2}";
 /// Six digits and no more, unless the rest is 0: the engine would cut it off.
 const SECOND: &str = ":[0-9]{2}([.][0-9]{1,6}0*)?";

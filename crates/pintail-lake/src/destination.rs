@@ -67,6 +67,11 @@ pub trait DestinationPlace: Send + Sync {
     /// The extensions that an engine needs for it.
     fn extensions(&self) -> Vec<Extension>;
 
+    /// Options of the engine for staged Parquet files, each behind a comma.
+    fn stage_options(&self) -> &'static str {
+        ""
+    }
+
     /// Whether a column of that type of some system becomes a column of the very same type here, so that its carrier is
     /// nothing but a way to travel.
     fn keeps(&self, _origin: &NativeType) -> bool {

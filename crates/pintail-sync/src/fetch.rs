@@ -174,6 +174,7 @@ pub(crate) fn stage_rows(
         &names,
         Some(&filter),
         &path.to_string_lossy(),
+        work.place.stage_options(),
     );
     let label = format!(
         "read partition `{}` of table \"{}\" from {}",

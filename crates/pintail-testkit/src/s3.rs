@@ -139,6 +139,12 @@ pub struct S3Bucket {
 }
 
 impl S3Bucket {
+    /// One that somebody else made.
+    #[must_use]
+    pub fn known(settings: BucketSettings) -> Self {
+        Self { settings }
+    }
+
     pub fn name(&self) -> &str {
         &self.settings.name
     }

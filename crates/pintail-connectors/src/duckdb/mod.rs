@@ -211,6 +211,12 @@ fn explain(address: &str, error: Error) -> Error {
             "another process holds it",
             "DuckDB lets one process write to a file, or many read it. Try again when the other one is done.",
         )
+    } else if has("Unique file handle conflict") {
+        refused(
+            ErrorKind::Invalid,
+            "it is the source and the destination of one run",
+            "DuckDB opens a file once. Copy within one file with its own `create table ... as from ...`.",
+        )
     } else if has("not a valid DuckDB database file") {
         refused(
             ErrorKind::Invalid,

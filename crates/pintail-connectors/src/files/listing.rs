@@ -42,7 +42,15 @@ impl Shelf {
     /// The place in the form in which the engine and our own lists name files.
     pub(super) fn text(&self) -> String {
         match self {
-            Self::Folder(path) => path.to_string_lossy().into_owned(),
+            Self::Folder(path) => {
+                let text = path.to_string_lossy();
+                // So that all names begin with the folder that was listed.
+                if text.contains('/') {
+                    text.into_owned()
+                } else {
+                    format!("./{text}")
+                }
+            }
             Self::Bucket { store, prefix } => store.url(prefix),
         }
     }

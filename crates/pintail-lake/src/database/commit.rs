@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pintail_model::checksum::bytes_word;
-use pintail_model::{Column, ErrorKind, LeafChecksums, PartitionKey, RunId, TableName};
+use pintail_model::{Checksum, Column, ErrorKind, LeafChecksums, PartitionKey, RunId, TableName};
 
 use super::{Brought, Database, Incoming, ledger};
 use crate::commit::{
@@ -262,6 +262,9 @@ impl Attempt<'_> {
             .as_ref()
             .map(|compare| self.compare(&incoming, &brought, compare))
             .transpose()?;
+        if let Some(compared) = &compared {
+            self.check(&incoming, &brought, &parts, compared)?;
+        }
         writer.finish(&incoming, &brought)?;
         let fence = ledger::next_fence(database, session, self.table)?;
         let entries: Vec<&LedgerEntry> = parts.iter().map(|part| &part.entry).collect();
@@ -277,6 +280,76 @@ impl Attempt<'_> {
             repaired: 0,
             compared,
         })
+    }
+
+    /// Ends the transaction if the table does not hold what was staged: a trigger, a type or the system changed it.
+    fn check(
+        &self,
+        incoming: &Incoming<'_>,
+        brought: &Brought,
+        parts: &[&CommitPart],
+        compared: &Compared,
+    ) -> Result<()> {
+        let mut staged = Checksum::default();
+        for part in parts {
+            staged.merge(part.entry.checksum);
+        }
+        let wanted = match &compared.superseded {
+            Some((_, left)) => left.total(),
+            None => staged,
+        };
+        let kept = compared.table.total();
+        if kept == wanted {
+            return Ok(());
+        }
+        let changed = self.changed_columns(incoming, brought)?;
+        let what = if kept.rows != wanted.rows {
+            format!("has {} rows of {} that were written", kept.rows, wanted.rows)
+        } else if changed.is_empty() {
+            "does not keep all values as they are".to_owned()
+        } else {
+            format!("does not keep the values of {} as they are", changed.join(", "))
+        };
+        Err(Error::refused(
+            ErrorKind::Data,
+            format!("table \"{}\" {what}: nothing was committed", self.table),
+            "A trigger, a generated column or a type that rounds, pads or cuts changes them. Change the table, or map \
+             the column to another type with `column_map`.",
+        ))
+    }
+
+    /// The columns, in backticks, whose values are not those that were staged, as far as a key tells which rows belong
+    /// together.
+    fn changed_columns(&self, incoming: &Incoming<'_>, brought: &Brought) -> Result<Vec<String>> {
+        if incoming.key.is_empty() {
+            return Ok(Vec::new());
+        }
+        let differs: Vec<String> = incoming
+            .columns
+            .iter()
+            .map(|column| quote::identifier(&column.name))
+            .map(|name| format!("coalesce(bool_or(kept.{name} is distinct from staged.{name}), false)"))
+            .collect();
+        let found = incoming.found.filter(|_| incoming.fits);
+        let scan = self.database.place.scan(&brought.kept, incoming.columns, found);
+        let sql = format!(
+            "select {} from {} as staged join ({scan}) as kept using ({})",
+            differs.join(", "),
+            incoming.staged(),
+            quote::identifiers(incoming.key)
+        );
+        let label = format!("look for changed columns of table \"{}\"", self.table);
+        let rows = incoming.session.query(Call::new(&label), &sql)?;
+        let Some(row) = rows.first() else {
+            return Ok(Vec::new());
+        };
+        let changed = incoming
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| row.boolean(*number))
+            .map(|(_, column)| format!("`{}`", column.name));
+        Ok(changed.collect())
     }
 
     /// Takes the rows away that go without replacement.

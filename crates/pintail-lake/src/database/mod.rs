@@ -115,6 +115,11 @@ impl DestinationPlace for DatabasePlace {
         self.writer.attachment(ALIAS).extensions
     }
 
+    fn stage_options(&self) -> &'static str {
+        // Read once and thrown away: to pack values and to look for repeated ones costs more than it saves.
+        ", compression uncompressed, dictionary_size_limit 1"
+    }
+
     fn keeps(&self, origin: &NativeType) -> bool {
         self.writer.keeps(origin)
     }

@@ -187,6 +187,8 @@ pub struct Shown {
     pub rows_after: String,
     /// The folder of the run's staged files.
     pub stage: PathBuf,
+    /// Options of the engine for staged files.
+    pub stage_options: &'static str,
 }
 
 impl PipelinePlan {

@@ -52,7 +52,13 @@ impl PipelinePlan {
             PlanKind::Full | PlanKind::Delta => Statement {
                 side: Side::Engine,
                 purpose: "stage the rows",
-                sql: statement::stage(&scan.sql, &names, filter.as_deref(), &file),
+                sql: statement::stage(
+                    &scan.sql,
+                    &names,
+                    filter.as_deref(),
+                    &file,
+                    self.shown.stage_options,
+                ),
             },
             PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Statement {
                 side: Side::Engine,
@@ -87,7 +93,7 @@ impl PipelinePlan {
                 purpose: "if the sums differ, stage the rows that do",
                 sql: format!(
                     "-- {rows}\n{}",
-                    statement::stage("…", &names, filter.as_deref(), &file)
+                    statement::stage("…", &names, filter.as_deref(), &file, self.shown.stage_options)
                 ),
             });
         }
@@ -115,7 +121,13 @@ impl PipelinePlan {
         if partition.changed_only {
             let changed = self.shown_file(&format!("{}-changed", partition.id));
             let rows = statement::changed(&self.shown.rows, &self.shape, &partition.range, &file);
-            let sql = statement::stage(&rows, &names, filter.as_deref(), &changed);
+            let sql = statement::stage(
+                &rows,
+                &names,
+                filter.as_deref(),
+                &changed,
+                self.shown.stage_options,
+            );
             statements.push(Statement {
                 side: Side::Engine,
                 purpose: "keep the rows that differ",
@@ -217,6 +229,7 @@ impl PipelinePlan {
             rows: place.rows(&self.table, &columns, None),
             rows_after: place.rows(&self.table, &columns, Some("…")),
             stage: place.shown_stage(&self.table, run),
+            stage_options: place.stage_options(),
         };
         let file = any_partition(&shown.stage);
         shown.commit = place.shown_commit(&self.table, &columns, &change, &file);

@@ -7,9 +7,10 @@ use pintail_model::{Column, CursorValue, LogicalType, Range};
 
 use crate::shape::{Shape, cursor_type_of};
 
-/// Stages the rows of a scan in a Parquet file. `filter` is a tap's condition.
+/// Stages the rows of a scan in a Parquet file. `filter` is a tap's condition, `options` are those of the place for which
+/// they are staged.
 #[must_use]
-pub fn stage(scan: &str, columns: &[&str], filter: Option<&str>, file: &str) -> String {
+pub fn stage(scan: &str, columns: &[&str], filter: Option<&str>, file: &str, options: &str) -> String {
     let select = format!(
         "select {}\n  from (\n{}\n  ) as source",
         quote::identifiers(columns),
@@ -19,7 +20,7 @@ pub fn stage(scan: &str, columns: &[&str], filter: Option<&str>, file: &str) -> 
         .map(|filter| format!("\n  where {filter}"))
         .unwrap_or_default();
     format!(
-        "copy (\n  {select}{filter}\n) to {} (format parquet)",
+        "copy (\n  {select}{filter}\n) to {} (format parquet{options})",
         quote::literal(file)
     )
 }

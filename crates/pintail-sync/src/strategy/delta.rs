@@ -206,7 +206,13 @@ fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(StagedFile, 
     let tap = plan.parity.then(|| work.destination.engine().tap());
     let filter = tap.as_ref().map(|tap| tap.filter(None, &names));
     let rows = statement::changed(&parity::rows(work, None), &plan.shape, &partition.range, &from);
-    let sql = statement::stage(&rows, &names, filter.as_deref(), &path.to_string_lossy());
+    let sql = statement::stage(
+        &rows,
+        &names,
+        filter.as_deref(),
+        &path.to_string_lossy(),
+        work.place.stage_options(),
+    );
     let label = format!(
         "compare partition `{}` with the {}",
         partition.id,

@@ -337,7 +337,13 @@ fn stage_gone(work: &Work<'_>, session: &Session, differing: &Differing) -> Resu
         .file(&format!("{}-gone", plan.partitions[POSITION].id), attempt);
     work.loosen(&path);
     let names: Vec<&str> = plan.shape.key.iter().map(String::as_str).collect();
-    let sql = statement::stage(&compare::gone_keys(work), &names, None, &path.to_string_lossy());
+    let sql = statement::stage(
+        &compare::gone_keys(work),
+        &names,
+        None,
+        &path.to_string_lossy(),
+        work.place.stage_options(),
+    );
     let rows = session.execute(Call::new("stage the keys of rows that go"), &sql)?;
     let bytes = work.destination.secure(&path)?;
     Ok(vec![StagedFile { path, rows, bytes }])

@@ -175,7 +175,13 @@ fn unchanged(
     let leaf = plan.shape.leaf.as_ref().map(Leaf::sql);
     let filter = tap.as_ref().map(|tap| tap.filter(leaf.as_deref(), &names));
     let rows = statement::unchanged(path, newer, &plan.shape.key, &cursor.dest, since);
-    let sql = statement::stage(&rows, &names, filter.as_deref(), &kept.to_string_lossy());
+    let sql = statement::stage(
+        &rows,
+        &names,
+        filter.as_deref(),
+        &kept.to_string_lossy(),
+        work.place.stage_options(),
+    );
     let label = format!(
         "keep the rows of partition `{}` that have not changed",
         partition.id

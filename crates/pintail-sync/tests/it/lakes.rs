@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pintail_lake::{Access, Call, Catalogue, Engine, EngineSettings, Lake, LakeLocation, Row, Session};
 use pintail_model::{Secret, TableName};
-use pintail_testkit::PostgresServer;
+use pintail_testkit::{PostgresServer, S3Bucket, S3Server};
 use tempfile::TempDir;
 
 /// What holds a lake's catalogue.
@@ -39,6 +39,26 @@ impl Place {
             bucket: None,
         };
         Self { folder, location }
+    }
+
+    /// A lake whose files lie in a bucket.
+    pub(crate) fn in_bucket(kind: Kind) -> Self {
+        let bucket = S3Server::shared().fresh_bucket();
+        let Self { folder, location } = Self::new(kind);
+        let location = LakeLocation {
+            data_path: PathBuf::from(bucket.url("data")),
+            bucket: Some(bucket.settings().clone()),
+            ..location
+        };
+        Self { folder, location }
+    }
+
+    /// Whether somebody has made the lake.
+    pub(crate) fn exists(&self) -> bool {
+        match &self.location.catalogue {
+            Catalogue::Sqlite(file) | Catalogue::DuckDb(file) => file.exists(),
+            Catalogue::Postgres { .. } => self.location.data_path.exists(),
+        }
     }
 
     /// The same lake, its Postgres catalogue behind another port.
@@ -112,7 +132,11 @@ pub(crate) fn soundness(lake: &Lake, session: &Session) -> Result<(), String> {
     if let Some(key) = keys.first() {
         return Err(format!("a key is in the ledger twice: {key:?}"));
     }
-    match references(lake, session).into_iter().find(|file| !file.exists()) {
+    let there = files_below(lake, &lake.location().data_path);
+    let missing = references(lake, session)
+        .into_iter()
+        .find(|file| !there.contains(file) && !file.exists());
+    match missing {
         Some(missing) => Err(format!(
             "the catalogue refers to {}, which does not exist",
             missing.display()
@@ -141,7 +165,7 @@ pub(crate) fn strays(lake: &Lake, session: &Session, table: &TableName) -> Vec<P
         .data_path
         .join(table.schema_or("main"))
         .join(&table.table);
-    files_below(&folder)
+    files_below(lake, &folder)
         .into_iter()
         .filter(|file| !known.contains(file))
         .collect()
@@ -185,7 +209,17 @@ fn metadata(lake: &Lake, table: &str) -> String {
     format!("__ducklake_metadata_lake.{schema}.ducklake_{table}")
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+/// All files below a folder of the lake.
+fn files_below(lake: &Lake, folder: &Path) -> Vec<PathBuf> {
+    if let Some(settings) = &lake.location().bucket {
+        let bucket = S3Bucket::known(settings.clone());
+        let address = format!("{}/", folder.to_string_lossy());
+        let prefix = address
+            .strip_prefix(&bucket.url(""))
+            .expect("it lies in the bucket");
+        let keys = bucket.keys(prefix).into_iter();
+        return keys.map(|key| PathBuf::from(bucket.url(&key))).collect();
+    }
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder)

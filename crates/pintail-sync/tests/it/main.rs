@@ -15,6 +15,7 @@ mod lakes;
 mod late_commit;
 mod lost_answer;
 mod mariadb;
+mod names;
 mod oracle;
 mod partition;
 mod plan;

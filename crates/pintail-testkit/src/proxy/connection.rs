@@ -91,6 +91,8 @@ impl Connection {
                     return Ok(());
                 }
                 Some(Fault::CutAfterCommit) => {
+                    // First of all, so that a quick answer does not come through.
+                    let _ = self.client.shutdown(Shutdown::Both);
                     (&self.server).write_all(&request.bytes)?;
                     self.cut();
                     self.shared.report_fired(None);

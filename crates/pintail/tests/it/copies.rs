@@ -48,6 +48,30 @@ fn a_file_or_a_pattern_needs_no_name_of_a_table() {
 }
 
 #[test]
+fn a_pattern_without_a_folder_is_looked_for_here() {
+    let project = Project::empty();
+    project.write("orders-2026-01.csv", "id\n1\n2\n");
+    project.write("orders-2026-02.csv", "id\n3\n");
+    project.write("others.csv", "id\n4\n");
+    project.succeed(&["copy", "files:orders-*.csv", LAKE]);
+    assert_eq!(rows(&project, "orders"), "3");
+    project.succeed(&["copy", "files:others.csv", LAKE]);
+    assert_eq!(rows(&project, "others"), "1");
+}
+
+#[test]
+fn a_duckdb_file_is_not_copied_to_itself() {
+    let project = Project::with_shop(3);
+    project.succeed(&["copy", "sqlite:shop.db?table=orders", "duckdb:shop.duckdb"]);
+    let itself = [
+        "copy",
+        "duckdb:shop.duckdb?table=orders",
+        "duckdb:shop.duckdb?table=copied",
+    ];
+    assert_snapshot!(project.pintail(&itself), @"");
+}
+
+#[test]
 fn a_copy_without_a_table_says_where_its_name_goes() {
     let project = Project::with_shop(3);
     assert_snapshot!(project.pintail(&["copy", "sqlite:shop.db", LAKE]), @"

@@ -1,7 +1,8 @@
 //! How columns become columns of Postgres, and how staged values get there.
 //!
-//! The engine copies values into columns whose type it knows as the staged one. Any other column (an unbounded
-//! `numeric`, an enum, a composite) is loaded as text into a helping table, and read from there by the server.
+//! The engine copies values in binary into columns whose type it knows as the staged one. Any other column (an unbounded
+//! `numeric`, an enum, a composite, an `oid`) is loaded as text into a helping table, and read from there by the server:
+//! one column that the engine does not know in binary would have it write all of them as text, in its own spelling.
 
 use pintail_lake::connector::SourceColumn;
 use pintail_lake::database::{DatabaseWriter, Incoming};
@@ -120,11 +121,6 @@ impl Load {
     fn is_document(&self) -> bool {
         self.native == "jsonb" && !self.through_text
     }
-
-    /// Whether the engine copies the column in binary, once documents are texts to it.
-    fn in_binary(&self) -> bool {
-        self.through_text || self.is_document() || types::copied_in_binary(&self.native)
-    }
 }
 
 /// All columns on their way.
@@ -163,7 +159,8 @@ impl Loads {
         )?;
         for ((load, column), row) in loads.iter_mut().zip(incoming.columns).zip(&described) {
             let known = row.text(0).unwrap_or_default();
-            load.through_text = !is_known_as(column.logical_type, known);
+            let in_binary = types::copied_in_binary(&load.native) || load.native == "jsonb";
+            load.through_text = !in_binary || !is_known_as(column.logical_type, known);
         }
         Ok(Self(loads))
     }
@@ -178,9 +175,9 @@ impl Loads {
         documents.map(|load| load.name.as_str())
     }
 
-    /// Whether documents are all that keeps the engine from copying in binary.
+    /// Whether documents keep the engine from copying in binary.
     fn documents_are_in_the_way(&self) -> bool {
-        self.documents().next().is_some() && self.0.iter().all(Load::in_binary)
+        self.documents().next().is_some()
     }
 
     /// The staged columns, as the engine copies them.

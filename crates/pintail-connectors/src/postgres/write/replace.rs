@@ -63,12 +63,20 @@ pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought
         }
         None => 0,
     };
+    // Before both sides are compared: a trigger of the table may change what is inserted.
+    let exchanges = incoming.found.is_some() && !is_plain(incoming)?;
+    if exchanges {
+        exchange_rows(incoming, &side)?;
+    }
     Ok(Brought {
         inserted: incoming.rows(),
         updated: 0,
         deleted,
         superseded: 0,
-        kept: side,
+        kept: match exchanges {
+            true => incoming.table.clone(),
+            false => side,
+        },
         under_keys: false,
         keys: String::new(),
     })
@@ -91,14 +99,14 @@ fn add_key(incoming: &Incoming<'_>, loads: &Loads, side: &TableName) -> Result<(
     execute(incoming.session, incoming.alias, &label, &sql)
 }
 
-/// Puts the side table in the place of the old one.
+/// Puts the side table in the place of the old one, unless its rows are in the table already.
 pub(super) fn finish(incoming: &Incoming<'_>, brought: &Brought) -> Result<()> {
     let (session, alias, table) = (incoming.session, incoming.alias, incoming.table);
+    if brought.kept == *table {
+        return Ok(());
+    }
     let schema = table.schema_or(super::SCHEMA);
     let label = format!("replace table \"{table}\"");
-    if incoming.found.is_some() && !is_plain(incoming)? {
-        return exchange_rows(incoming, brought, &label);
-    }
     let away = match incoming.found {
         Some(_) => format!("drop table {}; ", qualified(table)),
         None => format!("create schema if not exists {}; ", identifier(schema)),
@@ -162,19 +170,20 @@ fn is_plain(incoming: &Incoming<'_>) -> Result<bool> {
 
 /// Rows of the side table in the place of those of a table that others refer to. Its definition stays, if it fits; if not,
 /// Postgres says who is in the way.
-fn exchange_rows(incoming: &Incoming<'_>, brought: &Brought, label: &str) -> Result<()> {
-    let (table, side) = (qualified(incoming.table), qualified(&brought.kept));
+fn exchange_rows(incoming: &Incoming<'_>, side: &TableName) -> Result<()> {
+    let label = format!("replace the rows of table \"{}\"", incoming.table);
+    let (table, helper) = (qualified(incoming.table), qualified(side));
     if !incoming.fits {
         let names = identifier(&incoming.table.table);
         let schema = identifier(incoming.table.schema_or(super::SCHEMA));
         let moved = qualified(&TableName::new(
             incoming.table.schema_or(super::SCHEMA),
-            &brought.kept.table,
+            &side.table,
         ));
         let sql = format!(
-            "drop table {table}; alter table {side} set schema {schema}; alter table {moved} rename to {names}"
+            "drop table {table}; alter table {helper} set schema {schema}; alter table {moved} rename to {names}"
         );
-        return execute(incoming.session, incoming.alias, label, &sql);
+        return execute(incoming.session, incoming.alias, &label, &sql);
     }
     let names: Vec<&str> = incoming
         .columns
@@ -183,9 +192,9 @@ fn exchange_rows(incoming: &Incoming<'_>, brought: &Brought, label: &str) -> Res
         .collect();
     let names = identifiers(&names);
     let sql = format!(
-        "delete from {table}; insert into {table} ({names}) select {names} from {side}; drop table {side}"
+        "delete from {table}; insert into {table} ({names}) select {names} from {helper}; drop table {helper}"
     );
-    execute(incoming.session, incoming.alias, label, &sql)
+    execute(incoming.session, incoming.alias, &label, &sql)
 }
 
 /// Adds rows to a table.

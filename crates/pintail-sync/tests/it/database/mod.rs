@@ -1,5 +1,6 @@
 //! Tables of one Postgres database copied into another: what a database has to keep that a lake does not.
 
+mod changed;
 mod documents;
 mod lost_answer;
 mod table;

@@ -6,7 +6,8 @@ use pintail_sync::log::Level;
 use pintail_sync::plan::Task;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::{
-    DeltaSpec, FullSpec, HashSpec, NullCursor, PartitionSpec, PipelineSpec, StrategyKind, StrategySpec,
+    ColumnSource, ColumnSpec, DeltaSpec, FullSpec, HashSpec, NullCursor, PartitionSpec, PipelineSpec, Role,
+    StrategyKind, StrategySpec,
 };
 use pintail_sync::state::{FrozenPartition, History as Memory, State};
 use pintail_sync::{StopSignal, SyncReport, SyncRequest};
@@ -37,7 +38,7 @@ pub(super) struct Tally {
 }
 
 /// So many cases have everything that histories have in turns, whatever the seed: fewer than the default gives each test.
-const SOME: u64 = 12;
+const SOME: u64 = 8;
 
 /// So many cases have a late commit and a run with several partitions, whatever the source is.
 const MORE: u64 = 30;
@@ -519,6 +520,10 @@ impl Case<'_> {
                 name: self.scene.name.to_owned(),
                 source,
                 destination: backend("ducklake", self.scene.name),
+                columns: match self.world.source.has_key() {
+                    true => Vec::new(),
+                    false => keyed_columns(),
+                },
                 strategies: vec![
                     StrategySpec::new("everything", StrategyKind::Full(FullSpec::default())),
                     changes,
@@ -548,6 +553,20 @@ impl Case<'_> {
             random: self.runs,
         }
     }
+}
+
+/// All columns, with the key that the source does not name.
+fn keyed_columns() -> Vec<ColumnSpec> {
+    let column = |name: &str| ColumnSpec {
+        source: ColumnSource::Column(name.to_owned()),
+        dest: name.to_owned(),
+        roles: (name == "id").then_some(Role::UniqueColumn).into_iter().collect(),
+        data_type: None,
+        length: None,
+        nullable: None,
+        hash_column: true,
+    };
+    ["id", "value", "note", "price", "updated_at"].map(column).into()
 }
 
 impl Order {

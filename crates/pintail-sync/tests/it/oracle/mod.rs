@@ -1,8 +1,8 @@
 //! The oracle: random histories of a table, interleaved with runs, against a model in plain Rust.
 //!
 //! ```text
-//! seed ─▶ history ─┬▶ source (Postgres, SQLite, MariaDB) ─▶ runs ─▶ destination ─┐ equal after every run?
-//!                  └▶ model of the source ────────▶ model of the destination ──┘
+//! seed ─▶ history ─┬▶ source ─────────────▶ runs ─▶ destination ───┐ equal after every run?
+//!                  └▶ model of the source ──────▶ model of the destination ┘
 //! ```
 //!
 //! Histories write and delete rows, use keys again, stamp several rows alike or not at all, hold transactions open
@@ -14,12 +14,14 @@
 //! - `PINTAIL_ORACLE_CASES`: number of cases of all tests together, 300 if it is not set.
 
 mod case;
+mod engine;
 mod history;
 mod model;
 mod mysql;
 mod postgres;
 mod source;
 mod sqlite;
+mod stamped;
 mod target;
 mod world;
 
@@ -27,6 +29,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::case::{Scene, Tally, play};
+use self::engine::{EngineTable, Holder};
 use self::history::{History, generate};
 use self::mysql::MySqlTable;
 use self::postgres::PostgresTable;
@@ -36,7 +39,7 @@ use self::target::{DatabaseTarget, FilesTarget, LakeTarget, Target};
 use crate::lakes::Kind;
 
 /// Kinds of source times kinds of destination.
-const TESTS: u64 = 22;
+const TESTS: u64 = 37;
 
 /// Cases that share a destination: to make one costs more than a run.
 const CASES_OF_A_TARGET: u64 = 10;
@@ -196,6 +199,111 @@ fn histories_of_sqlite_hold_in_mariadb() {
 #[test]
 fn histories_of_mariadb_hold_in_mariadb() {
     check(21, &mut MySqlTable::new(), || Box::new(DatabaseTarget::mariadb()));
+}
+
+#[test]
+fn histories_of_a_duckdb_file_hold_in_a_lake_on_sqlite() {
+    check(22, &mut EngineTable::new(Holder::DuckDb), || {
+        Box::new(LakeTarget::new(Kind::Sqlite))
+    });
+}
+
+#[test]
+fn histories_of_a_duckdb_file_hold_in_postgres() {
+    check(23, &mut EngineTable::new(Holder::DuckDb), || {
+        Box::new(DatabaseTarget::postgres())
+    });
+}
+
+#[test]
+fn histories_of_a_duckdb_file_hold_in_mariadb() {
+    check(24, &mut EngineTable::new(Holder::DuckDb), || {
+        Box::new(DatabaseTarget::mariadb())
+    });
+}
+
+#[test]
+fn histories_of_a_duckdb_file_hold_in_another_duckdb_file() {
+    check(25, &mut EngineTable::new(Holder::DuckDb), || {
+        Box::new(DatabaseTarget::duckdb())
+    });
+}
+
+#[test]
+fn histories_of_a_lake_hold_in_another_lake() {
+    check(26, &mut EngineTable::new(Holder::Lake), || {
+        Box::new(LakeTarget::new(Kind::DuckDb))
+    });
+}
+
+#[test]
+fn histories_of_a_lake_hold_in_postgres() {
+    check(27, &mut EngineTable::new(Holder::Lake), || {
+        Box::new(DatabaseTarget::postgres())
+    });
+}
+
+#[test]
+fn histories_of_a_lake_hold_in_sqlite() {
+    check(28, &mut EngineTable::new(Holder::Lake), || {
+        Box::new(DatabaseTarget::sqlite())
+    });
+}
+
+#[test]
+fn histories_of_a_lake_hold_in_files_of_csv() {
+    check(29, &mut EngineTable::new(Holder::Lake), || {
+        Box::new(FilesTarget::new("format=csv"))
+    });
+}
+
+#[test]
+fn histories_of_parquet_files_hold_in_a_lake_on_postgres() {
+    check(30, &mut EngineTable::new(Holder::Parquet), || {
+        Box::new(LakeTarget::new(Kind::Postgres))
+    });
+}
+
+#[test]
+fn histories_of_parquet_files_hold_in_mariadb() {
+    check(31, &mut EngineTable::new(Holder::Parquet), || {
+        Box::new(DatabaseTarget::mariadb())
+    });
+}
+
+#[test]
+fn histories_of_parquet_files_hold_in_files_of_json() {
+    check(32, &mut EngineTable::new(Holder::Parquet), || {
+        Box::new(FilesTarget::new("format=json"))
+    });
+}
+
+#[test]
+fn histories_of_postgres_hold_in_a_lake_in_a_bucket() {
+    check(33, &mut PostgresTable::new(), || {
+        Box::new(LakeTarget::in_bucket(Kind::Sqlite))
+    });
+}
+
+#[test]
+fn histories_of_a_duckdb_file_hold_in_a_lake_in_a_bucket() {
+    check(34, &mut EngineTable::new(Holder::DuckDb), || {
+        Box::new(LakeTarget::in_bucket(Kind::Sqlite))
+    });
+}
+
+#[test]
+fn histories_of_mariadb_hold_in_a_bucket_of_parquet() {
+    check(35, &mut MySqlTable::new(), || {
+        Box::new(FilesTarget::in_bucket("format=parquet&partition_by=value"))
+    });
+}
+
+#[test]
+fn histories_of_sqlite_hold_in_a_bucket_of_csv() {
+    check(36, &mut SqliteTable::new(), || {
+        Box::new(FilesTarget::in_bucket("format=csv"))
+    });
 }
 
 fn number(variable: &str) -> Option<u64> {

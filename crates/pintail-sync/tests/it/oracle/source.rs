@@ -1,4 +1,4 @@
-//! Real sources behind one face: a table in Postgres, SQLite or MariaDB that a history changes.
+//! Real sources behind one face: a table that a history changes.
 
 use std::sync::Arc;
 
@@ -16,6 +16,11 @@ pub(super) trait Source: Send {
 
     /// Makes an empty table for `setting`, and forgets the one before it.
     fn make_table(&mut self, name: &str, setting: &Setting);
+
+    /// Whether the source itself says what the key of the table is.
+    fn has_key(&self) -> bool {
+        true
+    }
 
     fn table(&self) -> TableName;
 

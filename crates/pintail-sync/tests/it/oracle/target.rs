@@ -1,13 +1,14 @@
 //! Real destinations behind one face: a lake, a database, or a folder of files, that runs write to and that somebody else
 //! looks at.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::{Access, Call, Destination, DestinationPlace, Engine, EngineSettings, Lake, Row, Session};
 use pintail_model::{Column, CursorType, ErrorKind, LogicalType, PartitionKey, TableName};
-use pintail_testkit::{MariaDbServer, PostgresServer};
+use pintail_testkit::{MariaDbServer, PostgresServer, S3Bucket, S3Server};
 use tempfile::TempDir;
 
 use super::model::{Order, Orders};
@@ -48,6 +49,14 @@ impl LakeTarget {
         }
     }
 
+    /// A lake whose files lie in a bucket.
+    pub(super) fn in_bucket(kind: Kind) -> Self {
+        Self {
+            place: Place::in_bucket(kind),
+            ..Self::new(kind)
+        }
+    }
+
     fn look<T>(&self, look: impl FnOnce(&Lake, &Session) -> T) -> T {
         self.reader.look(&self.place.location, look)
     }
@@ -55,7 +64,10 @@ impl LakeTarget {
 
 impl Target for LakeTarget {
     fn name(&self) -> String {
-        format!("a lake on {:?}", self.kind)
+        match self.place.location.bucket {
+            Some(_) => format!("a lake on {:?} and a bucket", self.kind),
+            None => format!("a lake on {:?}", self.kind),
+        }
     }
 
     fn data_dir(&self) -> PathBuf {
@@ -74,7 +86,7 @@ impl Target for LakeTarget {
     }
 
     fn read(&self, table: &str, cursor: CursorType) -> Option<Orders> {
-        if !self.place.location.data_path.exists() {
+        if !self.place.exists() {
             return None;
         }
         let table = TableName::bare(table);
@@ -221,9 +233,10 @@ impl Target for DatabaseTarget {
     }
 }
 
-/// A folder of files, in one layout.
+/// A folder of files, on the disk or in a bucket, in one layout.
 pub(super) struct FilesTarget {
     folder: TempDir,
+    bucket: Option<S3Bucket>,
     layout: &'static str,
     engine: Engine,
 }
@@ -237,8 +250,17 @@ impl FilesTarget {
         };
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
+            bucket: None,
             layout,
             engine: Engine::open(&settings).expect("an engine"),
+        }
+    }
+
+    /// The same in a bucket.
+    pub(super) fn in_bucket(layout: &'static str) -> Self {
+        Self {
+            bucket: Some(S3Server::shared().fresh_bucket()),
+            ..Self::new(layout)
         }
     }
 
@@ -256,32 +278,57 @@ impl FilesTarget {
         Some(look(files.as_ref(), &files.session().expect("a session")))
     }
 
-    /// The names of files that the newest manifest of a table has, relative to the table's folder.
-    fn named(&self, table: &str) -> Vec<PathBuf> {
-        let notes = self.out().join(table).join("_pintail");
-        let manifests = files_below(&notes).into_iter();
-        let newest = manifests
-            .filter(|path| path.extension().is_some_and(|end| end == "json"))
-            .max();
-        let Some(newest) = newest else {
+    /// The names of all files, relative to the folder.
+    fn names(&self) -> Vec<String> {
+        let name = |path: &str, folder: &str| path.strip_prefix(folder).map(str::to_owned);
+        let names: Option<Vec<String>> = match &self.bucket {
+            Some(bucket) => bucket.keys("out/").iter().map(|key| name(key, "out/")).collect(),
+            None => {
+                let folder = format!("{}/", self.out().display());
+                let files = files_below(&self.out());
+                files
+                    .iter()
+                    .map(|path| name(&path.to_string_lossy(), &folder))
+                    .collect()
+            }
+        };
+        names.expect("they lie in the folder")
+    }
+
+    fn content(&self, name: &str) -> Vec<u8> {
+        match &self.bucket {
+            Some(bucket) => bucket.read(&format!("out/{name}")),
+            None => std::fs::read(self.out().join(name)).expect("a file"),
+        }
+    }
+
+    /// Those of `names` that the newest manifest of a table has.
+    fn named(&self, table: &str, names: &[String]) -> Vec<String> {
+        let manifest = |name: &&String| name.starts_with(&notes(table)) && name.ends_with(".json");
+        let Some(newest) = names.iter().filter(manifest).max() else {
             return Vec::new();
         };
-        let text = std::fs::read_to_string(newest).expect("a manifest");
-        let manifest: serde_json::Value = serde_json::from_str(&text).expect("a manifest");
+        let manifest: serde_json::Value = serde_json::from_slice(&self.content(newest)).expect("a manifest");
         let files = manifest["files"].as_array().expect("files").iter();
         files
-            .map(|file| {
-                self.out()
-                    .join(table)
-                    .join(file["path"].as_str().expect("a path"))
-            })
+            .map(|file| format!("{table}/{}", file["path"].as_str().expect("a path")))
             .collect()
     }
 }
 
+/// Where a table's manifests lie.
+fn notes(table: &str) -> String {
+    format!("{table}/_pintail/")
+}
+
 impl Target for FilesTarget {
     fn name(&self) -> String {
-        format!("files with {}", self.layout)
+        let place = if self.bucket.is_some() {
+            "a bucket"
+        } else {
+            "files"
+        };
+        format!("{place} with {}", self.layout)
     }
 
     fn data_dir(&self) -> PathBuf {
@@ -289,16 +336,22 @@ impl Target for FilesTarget {
     }
 
     fn place(&self) -> Box<dyn DestinationPlace> {
-        let address = format!("files:{}/?{}", self.out().display(), self.layout);
+        let address = match &self.bucket {
+            Some(bucket) => format!("{}?{}&{}", bucket.url("out/"), bucket.parameters(""), self.layout),
+            None => format!("files:{}/?{}", self.out().display(), self.layout),
+        };
         let to = Location::parse(&address, self.folder.path()).expect("an address");
         registry::destination(&to.datastore, &self.folder.path().join("stage")).expect("a destination")
     }
 
     fn committed(&self, keys: &[PartitionKey]) -> Vec<PartitionKey> {
         self.look(|files, session| {
-            for entry in std::fs::read_dir(self.out()).expect("a folder").flatten() {
-                let table = TableName::bare(entry.file_name().to_string_lossy());
-                files.table(session, &table, &[]).expect("a manifest");
+            let names = self.names();
+            let tables: BTreeSet<&str> = names.iter().filter_map(|name| name.split('/').next()).collect();
+            for table in tables {
+                files
+                    .table(session, &TableName::bare(table), &[])
+                    .expect("a manifest");
             }
             let entries = files.committed(session, keys).expect("a ledger");
             entries.into_iter().map(|entry| entry.key).collect()
@@ -316,13 +369,17 @@ impl Target for FilesTarget {
     }
 
     fn check(&self, table: &str) -> Result<(), String> {
-        let named = self.named(table);
-        let notes = self.out().join(table).join("_pintail");
-        let mut strays = files_below(&self.out().join(table));
-        if let Some(missing) = named.iter().find(|file| !strays.contains(file)) {
+        let names = self.names();
+        let named = self.named(table, &names);
+        if let Some(missing) = named.iter().find(|file| !names.contains(file)) {
             return Err(format!("the manifest names {missing:?}, which is not there"));
         }
-        strays.retain(|file| !named.contains(file) && file.parent() != Some(&notes));
+        let stray = |name: &&String| {
+            name.starts_with(&format!("{table}/"))
+                && !name.starts_with(&notes(table))
+                && !named.contains(name)
+        };
+        let strays: Vec<&String> = names.iter().filter(stray).collect();
         match strays.as_slice() {
             [] => Ok(()),
             files => Err(format!("nobody refers to {files:?}")),

@@ -1,19 +1,21 @@
-//! Postgres → lake.
+//! Postgres → lake → Postgres, and Postgres → Postgres.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use pintail_config::Location;
+use pintail_connectors::registry;
 use pintail_lake::{Access, Call, Engine, EngineSettings, Lake};
-use pintail_sync::report::ParityStatus;
+use pintail_testkit::{Database, PostgresServer};
 
 use super::values::{Shown, Type, types};
-use crate::postgres::Copy;
+use crate::journey::{Journey, LAKE};
 
 const MADE: &str = "create type mood as enum ('sad', 'ok'); create type pair as (a integer, b text); \
                     create domain amount as numeric(12,2);";
 
 #[test]
-fn values_of_every_type_arrive_in_the_lake_as_postgres_shows_them() {
+fn values_of_every_type_go_to_a_lake_and_come_back_as_postgres_shows_them() {
     let types = types();
     let row = types
         .iter()
@@ -27,13 +29,13 @@ fn values_of_every_type_arrive_in_the_lake_as_postgres_shows_them() {
     });
     runner
         .run(&prop::collection::vec(row, 25), |rows| {
-            copied(&types, &rows);
+            there_and_back(&types, &rows);
             Ok(())
         })
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
-fn copied(types: &[Type], rows: &[Vec<Option<String>>]) {
+fn there_and_back(types: &[Type], rows: &[Vec<Option<String>>]) {
     let columns: Vec<String> = types
         .iter()
         .enumerate()
@@ -51,45 +53,76 @@ fn copied(types: &[Type], rows: &[Vec<Option<String>>]) {
             format!("({id}, {})", cells.join(", "))
         })
         .collect();
-    let copy = Copy::new(&format!(
+    let server = PostgresServer::shared();
+    let (source, back, over) = (
+        server.fresh_database(),
+        server.fresh_database(),
+        server.fresh_database(),
+    );
+    source.execute(&format!(
         "{MADE} create table orders (id integer primary key, {}); insert into orders values {}",
         columns.join(", "),
         values.join(", ")
     ));
-    assert_eq!(copy.run().parity.status, ParityStatus::Ok);
+    over.execute(MADE);
+    let journey = Journey::new();
+    journey.copy(&source.url(), LAKE, &[]);
+    journey.copy(LAKE, &back.url(), &[]);
+    journey.copy(&source.url(), &over.url(), &[]);
 
-    let mut client = copy.database.client();
-    client.batch_execute("set timezone = 'UTC'").expect("a setting");
-    let engine = Engine::open(&EngineSettings::default()).expect("an engine");
-    let lake = Lake::attach(&engine, &copy.lake(), Access::ReadOnly).expect("the lake is there");
-    let session = lake.session().expect("a session");
+    let lake = in_the_lake(&journey, types);
     for (index, of) in types.iter().enumerate() {
-        let name = format!("c{index}");
-        let sql = format!("select {} from orders order by id", in_postgres(of.shown, &name));
-        let source: Vec<Option<String>> = client
-            .query(&sql, &[])
-            .expect("the source is read")
-            .iter()
-            .map(|row| row.get(0))
-            .collect();
-        let sql = format!(
-            "select {} from lake.main.orders order by id",
-            in_lake(of.shown, &name)
-        );
-        let found = session
-            .query(Call::new("read the lake"), &sql)
-            .expect("the lake is read");
-        for (source, found) in source.iter().zip(&found) {
-            let found = found.text(0);
-            assert_eq!(
-                source.as_deref().map(|text| comparable(of.shown, text)),
-                found.map(|text| comparable(of.shown, text)),
-                "{}: {source:?} became {found:?}",
-                of.declared
-            );
+        let wanted = column(&source, index, of);
+        for (place, found) in [
+            ("the lake", lake[index].clone()),
+            ("the database behind the lake", column(&back, index, of)),
+            ("another database", column(&over, index, of)),
+        ] {
+            assert_eq!(wanted, found, "{} in {place}", of.declared);
         }
-        assert_eq!(source.len(), found.len());
+        // Between two databases a type stays what it is, also one that somebody made.
+        assert_eq!(type_of(&source, index), type_of(&over, index));
     }
+}
+
+/// What a database shows of a column.
+fn column(database: &Database<'_>, index: usize, of: &Type) -> Vec<Option<String>> {
+    let mut client = database.client();
+    client.batch_execute("set timezone = 'UTC'").expect("a setting");
+    let shown = in_postgres(of.shown, &format!("c{index}"));
+    let rows = client.query(&format!("select {shown} from orders order by id"), &[]);
+    rows.expect("the table is read")
+        .iter()
+        .map(|row| row.get::<_, Option<String>>(0))
+        .map(|text| text.map(|text| comparable(of.shown, &text)))
+        .collect()
+}
+
+fn type_of(database: &Database<'_>, index: usize) -> String {
+    let sql = format!(
+        "select format_type(atttypid, atttypmod) from pg_attribute where attrelid = 'orders'::regclass and attname = 'c{index}'"
+    );
+    let row = database.client().query_one(&sql, &[]);
+    row.expect("a column").get(0)
+}
+
+/// The columns of the lake.
+fn in_the_lake(journey: &Journey, types: &[Type]) -> Vec<Vec<Option<String>>> {
+    let place = Location::parse(LAKE, &journey.path("")).unwrap_or_else(|error| panic!("{error}"));
+    let location = registry::lake_location(&place.datastore).expect("a lake");
+    let engine = Engine::open(&EngineSettings::default()).expect("an engine");
+    let lake = Lake::attach(&engine, &location, Access::ReadOnly).expect("the lake is there");
+    let session = lake.session().expect("a session");
+    let column = |(index, of): (usize, &Type)| -> Vec<Option<String>> {
+        let shown = in_lake(of.shown, &format!("c{index}"));
+        let sql = format!("select {shown} from lake.main.orders order by id");
+        let rows = session.query(Call::new("read the lake"), &sql);
+        rows.expect("the lake is read")
+            .iter()
+            .map(|row| row.text(0).map(|text| comparable(of.shown, text)))
+            .collect()
+    };
+    types.iter().enumerate().map(column).collect()
 }
 
 fn in_postgres(shown: Shown, column: &str) -> String {

@@ -6,7 +6,7 @@
 use pintail_sync::report::ParityStatus;
 use pintail_testkit::{Database, MariaDbDatabase, TcpProxy, Weather};
 
-use super::line::{Line, orders};
+use super::line::{Line, held_back, orders};
 use crate::lakes::Kind;
 use crate::shared::Dialect;
 
@@ -74,6 +74,10 @@ fn storms_leave_both_sides_equal<D: Dialect>(make: impl Fn() -> Line<D>) {
             );
             eprintln!("{told}");
             felt_retries += report.retries.count;
+            let mut held = held_back(&report);
+            while held {
+                held = held_back(&line.run(None));
+            }
             line.assert_equal();
         }
     }
