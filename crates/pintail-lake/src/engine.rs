@@ -207,6 +207,12 @@ impl Engine {
             .try_for_each(|statement| session.batch(Call::new(label), statement.expose()))
     }
 
+    /// How many threads it has.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.shared.threads
+    }
+
     /// Lets `count` threads of the caller, at most all, stand for as many of the engine's, until the guard goes.
     ///
     /// With 1, as an engine begins, its own threads help one caller with a large statement. Whoever runs several

@@ -246,7 +246,7 @@ impl DatabaseWriter for SqliteDestination {
         )
     }
 
-    fn sweep(&self, runs: &[RunId]) -> Result<()> {
+    fn sweep(&self, _session: &Session, _alias: &str, runs: &[RunId]) -> Result<()> {
         let what = "look for side tables of runs that are over";
         for run in runs {
             let begins = format!("{SIDE}{run}_");
@@ -287,6 +287,8 @@ fn holds(declared: &str, logical_type: LogicalType) -> bool {
         T::Json | T::TimestampTz | T::Time | T::Uuid => ["text", "char", "clob"]
             .iter()
             .any(|part| declared.contains(part)),
+        // The engine writes a number into such a column as a float.
+        T::Decimal { precision, .. } if precision > types::EXACT_DIGITS => false,
         _ => types::home(&declared) == Some(logical_type),
     }
 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use pintail_model::checksum::bytes_word;
-use pintail_model::{Checksum, Column, ErrorKind, LeafChecksums, PartitionKey, RunId, TableName};
+use pintail_model::{
+    Checksum, Column, ErrorKind, LeafChecksums, LogicalType, PartitionKey, RunId, TableName,
+};
 
 use super::{Brought, Database, Incoming, ledger};
 use crate::commit::{
@@ -146,6 +148,7 @@ impl Attempt<'_> {
             database.place.scan(self.table, request.columns, described)
         );
         let incoming = Incoming {
+            engine: &database.engine,
             session: &session,
             alias: super::ALIAS,
             table: self.table,
@@ -302,7 +305,10 @@ impl Attempt<'_> {
         if kept == wanted {
             return Ok(());
         }
-        let changed = self.changed_columns(incoming, brought)?;
+        let changed = match compared.superseded {
+            Some(_) => Vec::new(),
+            None => self.changed_columns(incoming, brought)?,
+        };
         let what = if kept.rows != wanted.rows {
             format!("has {} rows of {} that were written", kept.rows, wanted.rows)
         } else if changed.is_empty() {
@@ -318,38 +324,53 @@ impl Attempt<'_> {
         ))
     }
 
-    /// The columns, in backticks, whose values are not those that were staged, as far as a key tells which rows belong
-    /// together.
+    /// The columns, in backticks, whose values are not those that were staged, taken as a bag each.
     fn changed_columns(&self, incoming: &Incoming<'_>, brought: &Brought) -> Result<Vec<String>> {
-        if incoming.key.is_empty() {
-            return Ok(Vec::new());
-        }
-        let differs: Vec<String> = incoming
+        let sums: Vec<String> = incoming
             .columns
             .iter()
-            .map(|column| quote::identifier(&column.name))
-            .map(|name| format!("coalesce(bool_or(kept.{name} is distinct from staged.{name}), false)"))
+            .map(|column| match column.logical_type {
+                // Hashes of zero and negative zero are the same.
+                LogicalType::Float32 | LogicalType::Float64 => {
+                    format!("{}::varchar", quote::identifier(&column.name))
+                }
+                _ => quote::identifier(&column.name),
+            })
+            .map(|value| format!("sum(hash({value})::hugeint)::varchar"))
+            .collect();
+        let label = format!("look for changed columns of table \"{}\"", self.table);
+        let sums_of = |rows: &str| -> Result<Vec<Option<String>>> {
+            let sql = format!("select {} from {rows} as side", sums.join(", "));
+            let found = incoming.session.query(Call::new(&label), &sql)?;
+            let found = found.first();
+            let sum = |index| found.and_then(|row| row.text(index)).map(str::to_owned);
+            Ok((0..sums.len()).map(sum).collect())
+        };
+        let staged = sums_of(&incoming.staged())?;
+        let kept = sums_of(&self.kept(incoming, brought))?;
+        let columns = incoming.columns.iter().zip(staged.iter().zip(&kept));
+        let changed = columns.filter(|(_, (staged, kept))| staged != kept);
+        Ok(changed.map(|(column, _)| format!("`{}`", column.name)).collect())
+    }
+
+    /// The rows that are compared, as a relation.
+    fn kept(&self, incoming: &Incoming<'_>, brought: &Brought) -> String {
+        let names: Vec<&str> = incoming
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
             .collect();
         let found = incoming.found.filter(|_| incoming.fits);
         let scan = self.database.place.scan(&brought.kept, incoming.columns, found);
-        let sql = format!(
-            "select {} from {} as staged join ({scan}) as kept using ({})",
-            differs.join(", "),
-            incoming.staged(),
-            quote::identifiers(incoming.key)
-        );
-        let label = format!("look for changed columns of table \"{}\"", self.table);
-        let rows = incoming.session.query(Call::new(&label), &sql)?;
-        let Some(row) = rows.first() else {
-            return Ok(Vec::new());
-        };
-        let changed = incoming
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| row.boolean(*number))
-            .map(|(_, column)| format!("`{}`", column.name));
-        Ok(changed.collect())
+        match brought.under_keys {
+            true => format!(
+                "(select {} from ({scan}) as kept semi join {} as staged using ({}))",
+                quote::identifiers(&names),
+                brought.keys,
+                quote::identifiers(incoming.key)
+            ),
+            false => format!("({scan})"),
+        }
     }
 
     /// Takes the rows away that go without replacement.
@@ -427,17 +448,9 @@ impl Attempt<'_> {
             session.query(Call::new(&label), &sql)?;
             Ok(tap.checksums())
         };
-        let found = incoming.found.filter(|_| incoming.fits);
-        let scan = database.place.scan(&brought.kept, incoming.columns, found);
         let key = quote::identifiers(incoming.key);
         let all = quote::identifiers(&names);
-        let table = sum(&match brought.under_keys {
-            true => format!(
-                "(select {all} from ({scan}) as kept semi join {} as staged using ({key}))",
-                brought.keys
-            ),
-            false => format!("({scan})"),
-        })?;
+        let table = sum(&self.kept(incoming, brought))?;
         let superseded = match brought.superseded {
             0 => None,
             rows => {

@@ -262,7 +262,8 @@ impl Destination for Database {
     fn sweep(&self, table: &TableName, policy: &SweepPolicy) -> Result<Swept> {
         // Helping tables first: once no staged file tells of a run, nobody asks for it again.
         if self.writer().exists() {
-            self.writer().sweep(&policy.own_runs)?;
+            self.writer()
+                .sweep(&self.engine.session()?, ALIAS, &policy.own_runs)?;
         }
         stage::sweep(self, table, policy)
     }

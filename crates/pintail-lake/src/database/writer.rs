@@ -16,11 +16,14 @@ use pintail_model::{Column, LogicalType, NativeType, RunId, TableName};
 use crate::commit::{Change, StagedFile, drop_stale};
 use crate::connector::{Attachment, Connector, SourceColumn, TableDescription};
 use crate::depot::Depot;
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::session::{Call, Session};
 
 /// Rows on their way into a table.
 pub struct Incoming<'a> {
+    /// The engine, for those who want further sessions.
+    pub engine: &'a Engine,
     /// The session whose transaction brings them in.
     pub session: &'a Session,
     /// The name under which the database is attached, to be written to.
@@ -217,7 +220,7 @@ pub trait DatabaseWriter: Send + Sync {
 
     /// Takes away what [`prepare`](Self::prepare) made for one of `runs`, which are over: they were cut off before
     /// [`clean_up`](Self::clean_up).
-    fn sweep(&self, _runs: &[RunId]) -> Result<()> {
+    fn sweep(&self, _session: &Session, _alias: &str, _runs: &[RunId]) -> Result<()> {
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 use pintail_lake::connector::SourceColumn;
 use pintail_lake::database::{DatabaseWriter, Incoming};
 use pintail_lake::quote::{self, identifier, identifiers};
-use pintail_lake::{Call, Error, Result};
+use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::{Column, Element, ErrorKind, LogicalType, NativeType, TableName};
 
 use super::super::scan::{qualified, query};
@@ -181,7 +181,7 @@ impl Loads {
     }
 
     /// The staged columns, as the engine copies them.
-    fn copied(&self, documents_as_texts: bool) -> Vec<String> {
+    pub(super) fn copied(&self, documents_as_texts: bool) -> Vec<String> {
         let copied = |load: &Load| {
             let name = identifier(&load.name);
             match load.staged {
@@ -292,18 +292,37 @@ pub(super) fn copy(alias: &str, table: &TableName, names: &[&str], values: &str,
 
 /// Makes a table that rows are copied into first, and copies them.
 pub(super) fn stage(incoming: &Incoming<'_>, loads: &Loads, stage: &TableName) -> Result<()> {
+    make_stage(incoming.session, incoming.alias, loads, stage)?;
+    load(incoming, loads, stage)
+}
+
+/// Makes a table that rows are copied into first.
+pub(super) fn make_stage(session: &Session, alias: &str, loads: &Loads, stage: &TableName) -> Result<()> {
     let sql = format!(
         "create unlogged table {} ({})",
         qualified(stage),
         loads.staged_definitions()
     );
-    execute(
-        incoming.session,
-        incoming.alias,
-        "make a table for staged rows",
-        &sql,
-    )?;
-    load(incoming, loads, stage)
+    execute(session, alias, "make a table for staged rows", &sql)
+}
+
+/// Takes rows from the table that they were copied into first, which goes, into one with their types.
+pub(super) fn bring_into_types(
+    session: &Session,
+    alias: &str,
+    loads: &Loads,
+    stage: &TableName,
+    into: &TableName,
+) -> Result<()> {
+    let sql = format!(
+        "insert into {} ({}) select {} from {}; {}",
+        qualified(into),
+        identifiers(&loads.names()),
+        loads.values(),
+        qualified(stage),
+        drop_table(stage)
+    );
+    execute(session, alias, "bring staged rows into their types", &sql)
 }
 
 /// Copies the staged rows into a table whose columns the engine knows.
@@ -328,6 +347,11 @@ fn copy_all(
     let values = loads.copied(documents_as_texts).join(", ");
     let sql = copy(incoming.alias, into, &loads.names(), &values, &incoming.staged());
     let copied = incoming.session.execute(Call::new(&label), &sql)?;
+    check_copied(incoming, copied)
+}
+
+/// Fails unless so many rows were staged.
+pub(super) fn check_copied(incoming: &Incoming<'_>, copied: u64) -> Result<()> {
     if copied == incoming.rows() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! PostgreSQL as a destination.
 //!
-//! Everything happens in one transaction, tables included: Postgres takes back what defines tables, too.
+//! Everything happens in one transaction, tables included: Postgres takes back what defines tables, too. Only the side table
+//! of a large load is filled before it: [`side_by_side`].
 //!
 //! - **A full load** fills a side table and puts it in the place of the old one, so that nobody waits while it is filled.
 //!   Where others refer to the old table (views, foreign keys, grants, …) its rows are exchanged instead: [`replace`].
@@ -13,6 +14,7 @@ mod columns;
 mod documents;
 mod ledger;
 mod replace;
+mod side_by_side;
 mod upsert;
 
 use std::path::Path;
@@ -25,7 +27,7 @@ use pintail_lake::database::{Brought, DatabaseWriter, Incoming};
 use pintail_lake::quote::{self, identifier, identifiers, literal};
 use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::checksum::bytes_word;
-use pintail_model::{Column, ErrorKind, LogicalType, NativeType, TableName};
+use pintail_model::{Column, ErrorKind, LogicalType, NativeType, RunId, TableName};
 
 use super::PostgresSource;
 use super::scan::{qualified, query};
@@ -127,6 +129,13 @@ impl DatabaseWriter for PostgresDestination {
         execute(session, alias, &label, &sql)
     }
 
+    fn prepare(&self, incoming: &Incoming<'_>) -> Result<()> {
+        match side_by_side::applies(incoming) {
+            true => replace::prepare(incoming, &columns::Loads::of(incoming, self)?),
+            false => Ok(()),
+        }
+    }
+
     fn bring_in(&self, incoming: &Incoming<'_>) -> Result<Brought> {
         let columns = columns::Loads::of(incoming, self)?;
         match incoming.change {
@@ -146,6 +155,17 @@ impl DatabaseWriter for PostgresDestination {
             Change::Append => Ok(()),
             Change::Upsert { .. } => upsert::finish(incoming),
         }
+    }
+
+    fn clean_up(&self, incoming: &Incoming<'_>) -> Result<()> {
+        match side_by_side::applies(incoming) {
+            true => side_by_side::clean_up(incoming),
+            false => Ok(()),
+        }
+    }
+
+    fn sweep(&self, session: &Session, alias: &str, runs: &[RunId]) -> Result<()> {
+        side_by_side::sweep(session, alias, runs)
     }
 
     fn shown(

@@ -8,7 +8,7 @@ use pintail_model::{ErrorKind, TableName};
 use super::super::quote::literal;
 use super::super::scan::{qualified, query};
 use super::columns::{self, Loads};
-use super::{execute, helper, number};
+use super::{execute, helper, number, side_by_side};
 
 /// One row: whether a table can be swapped. None if there is no such table.
 const PLAIN: &str = include_str!("plain.sql");
@@ -19,42 +19,53 @@ const REFERRING: &str = include_str!("referring.sql");
 /// Names indexes after the table.
 const INDEX_NAMES: &str = include_str!("index_names.sql");
 
-/// Fills a side table.
-pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought> {
-    let (session, alias) = (incoming.session, incoming.alias);
+/// Makes and fills a side table before the transaction, if the load is a large one.
+pub(super) fn prepare(incoming: &Incoming<'_>, loads: &Loads) -> Result<()> {
     if incoming.found.is_some() {
         refuse_references(incoming)?;
     }
     let side = helper("side", incoming);
-    let kept = incoming.found.filter(|_| incoming.fits);
-    let make = match kept {
+    make(incoming, loads, &side, &side_by_side::mark(incoming, &side))?;
+    side_by_side::fill(incoming, loads, &side)?;
+    give_key(incoming, loads, &side)
+}
+
+/// Makes a side table. `and` is a statement beside it.
+fn make(incoming: &Incoming<'_>, loads: &Loads, side: &TableName, and: &str) -> Result<()> {
+    let make = match incoming.found.filter(|_| incoming.fits) {
         // Everything that belongs to the table itself.
         Some(_) => format!(
             "create table {} (like {} including all)",
-            qualified(&side),
+            qualified(side),
             qualified(incoming.table)
         ),
-        None => format!("create table {} ({})", qualified(&side), loads.definitions()),
+        None => format!("create table {} ({})", qualified(side), loads.definitions()),
     };
-    execute(session, alias, "make a side table", &make)?;
-    if loads.direct() {
-        columns::load(incoming, loads, &side)?;
-    } else {
-        let stage = helper("stage", incoming);
-        columns::stage(incoming, loads, &stage)?;
-        let sql = format!(
-            "insert into {} ({}) select {} from {}; {}",
-            qualified(&side),
-            identifiers(&loads.names()),
-            loads.values(),
-            qualified(&stage),
-            columns::drop_table(&stage)
-        );
-        let label = format!("bring rows of table \"{}\" into their types", incoming.table);
-        execute(session, alias, &label, &sql)?;
-    }
-    if kept.is_none() {
-        add_key(incoming, loads, &side)?;
+    execute(
+        incoming.session,
+        incoming.alias,
+        "make a side table",
+        &format!("{make}; {and}"),
+    )
+}
+
+/// Fills a side table, unless it was filled before, and counts the rows that it is to replace.
+pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought> {
+    let (session, alias) = (incoming.session, incoming.alias);
+    let side = helper("side", incoming);
+    if !side_by_side::applies(incoming) {
+        if incoming.found.is_some() {
+            refuse_references(incoming)?;
+        }
+        make(incoming, loads, &side, "")?;
+        if loads.direct() {
+            columns::load(incoming, loads, &side)?;
+        } else {
+            let stage = helper("stage", incoming);
+            columns::stage(incoming, loads, &stage)?;
+            columns::bring_into_types(session, alias, loads, &stage, &side)?;
+        }
+        give_key(incoming, loads, &side)?;
     }
     let deleted = match incoming.found {
         Some(_) => {
@@ -82,9 +93,10 @@ pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought
     })
 }
 
-/// Gives a new table the key of its rows.
-fn add_key(incoming: &Incoming<'_>, loads: &Loads, side: &TableName) -> Result<()> {
-    if incoming.key.is_empty() {
+/// Gives a new table the key of its rows. One like the table that is there has its key.
+fn give_key(incoming: &Incoming<'_>, loads: &Loads, side: &TableName) -> Result<()> {
+    let kept = incoming.found.is_some() && incoming.fits;
+    if kept || incoming.key.is_empty() {
         return Ok(());
     }
     let is_key = |name: &str| incoming.key.iter().any(|key| key == name);
@@ -113,7 +125,7 @@ pub(super) fn finish(incoming: &Incoming<'_>, brought: &Brought) -> Result<()> {
     };
     let side = &brought.kept;
     let sql = format!(
-        "{away}alter table {} set schema {}; alter table {} rename to {}",
+        "{away}comment on table {0} is null; alter table {0} set schema {1}; alter table {2} rename to {3}",
         qualified(side),
         identifier(schema),
         qualified(&TableName::new(schema, &side.table)),

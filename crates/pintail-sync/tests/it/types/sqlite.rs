@@ -82,7 +82,7 @@ fn types() -> Vec<(&'static str, BoxedStrategy<String>)> {
                 .boxed(),
         ),
         ("date", of(day).boxed()),
-        ("time", of(&format!("{time}[.][0-9]{{6}}")).boxed()),
+        ("time", of(&format!("{time}[.][0-9]{{5}}[1-9]")).boxed()),
         (
             "datetime",
             of(&format!("{day} {time}([.][0-9]{{0,5}}[1-9])?")).boxed(),
@@ -169,17 +169,21 @@ fn there_and_back(types: &[(&'static str, BoxedStrategy<String>)], rows: &[Vec<O
         let copied = rusqlite::Connection::open(journey.path(copy)).expect("a file");
         for (index, (declared, _)) in types.iter().enumerate() {
             assert_eq!(
-                shown(&source, index),
-                shown(&copied, index),
+                shown(&source, index, declared),
+                shown(&copied, index, declared),
                 "{declared} in {copy}"
             );
         }
     }
 }
 
-/// A column as SQLite itself writes it.
-fn shown(file: &rusqlite::Connection, index: usize) -> Vec<String> {
-    let sql = format!("select quote(c{index}) from orders order by id");
+/// A column as SQLite itself writes it. Numbers of more digits than a float has become texts.
+fn shown(file: &rusqlite::Connection, index: usize, declared: &str) -> Vec<Option<String>> {
+    let value = match declared {
+        "numeric(18)" => format!("cast(c{index} as text)"),
+        _ => format!("quote(c{index})"),
+    };
+    let sql = format!("select {value} from orders order by id");
     let mut statement = file.prepare(&sql).expect("a query");
     let rows = statement.query_map([], |row| row.get(0)).expect("rows");
     rows.map(|row| row.expect("a row")).collect()
@@ -200,7 +204,9 @@ fn the_year_0_is_refused_and_not_moved() {
         journey.copy("sqlite:from.sqlite", LAKE, &["v".to_owned()]);
         crate::served::described(&error)
     };
-    assert_snapshot!(refused("date", "0000-03-01"), @"");
-    assert_snapshot!(refused("timestamp", "0000-03-01 10:00:00"), @"");
-    assert_snapshot!(refused("timestamptz", "0000-03-01 10:00:00+00"), @"");
+    const REFUSED: &str =
+        "cannot read column `v` of table \"main.orders\", partition `all`: a value has no lossless home";
+    assert!(refused("date", "0000-03-01").starts_with(REFUSED));
+    assert!(refused("timestamp", "0000-03-01 10:00:00").starts_with(REFUSED));
+    assert!(refused("timestamptz", "0000-03-01 10:00:00+00").starts_with(REFUSED));
 }
