@@ -185,8 +185,11 @@ fn attachment(location: &LakeLocation, alias: &str, access: Access, idle: Durati
     }
     let address = match &location.catalogue {
         Catalogue::Sqlite(path) => {
-            // In the default journal one reader stops every commit; WAL is stored in the file.
-            options.push("meta_journal_mode 'WAL'".to_owned());
+            if access == Access::ReadWrite {
+                // In the default journal one reader stops every commit; WAL is stored in the file. Whoever only reads takes
+                // it as it is.
+                options.push("meta_journal_mode 'WAL'".to_owned());
+            }
             options.push("meta_busy_timeout 5000".to_owned());
             format!("ducklake:sqlite:{}", path.display())
         }

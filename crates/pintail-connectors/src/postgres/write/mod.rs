@@ -130,8 +130,12 @@ impl DatabaseWriter for PostgresDestination {
     }
 
     fn prepare(&self, incoming: &Incoming<'_>) -> Result<()> {
-        match side_by_side::applies(incoming) {
-            true => replace::prepare(incoming, &columns::Loads::of(incoming, self)?),
+        if !side_by_side::is_large(incoming) {
+            return Ok(());
+        }
+        let loads = columns::Loads::of(incoming, self)?;
+        match side_by_side::applies(incoming, &loads) {
+            true => replace::prepare(incoming, &loads),
             false => Ok(()),
         }
     }
@@ -158,7 +162,7 @@ impl DatabaseWriter for PostgresDestination {
     }
 
     fn clean_up(&self, incoming: &Incoming<'_>) -> Result<()> {
-        match side_by_side::applies(incoming) {
+        match side_by_side::is_large(incoming) {
             true => side_by_side::clean_up(incoming),
             false => Ok(()),
         }

@@ -53,7 +53,7 @@ fn make(incoming: &Incoming<'_>, loads: &Loads, side: &TableName, and: &str) -> 
 pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought> {
     let (session, alias) = (incoming.session, incoming.alias);
     let side = helper("side", incoming);
-    if !side_by_side::applies(incoming) {
+    if !side_by_side::applies(incoming, loads) {
         if incoming.found.is_some() {
             refuse_references(incoming)?;
         }

@@ -38,14 +38,20 @@ const GROUP_ROWS: u64 = 122_880;
 const ROW_NUMBER: &str = "file_row_number";
 
 /// Whether the rows are loaded before the transaction.
-pub(super) fn applies(incoming: &Incoming<'_>) -> bool {
-    *incoming.change == Change::ReplaceAll
-        && incoming.rows() >= ROWS_MIN
-        && incoming.engine.threads() > 1
+pub(super) fn applies(incoming: &Incoming<'_>, loads: &Loads) -> bool {
+    // Where rows pass through a table of texts, every session would have to show documents as texts in one of its own.
+    let passes = loads.direct() || loads.documents().next().is_none();
+    passes
+        && is_large(incoming)
         && !incoming
             .columns
             .iter()
             .any(|column| column.name.eq_ignore_ascii_case(ROW_NUMBER))
+}
+
+/// Whether so much is loaded that it may have been before the transaction.
+pub(super) fn is_large(incoming: &Incoming<'_>) -> bool {
+    *incoming.change == Change::ReplaceAll && incoming.rows() >= ROWS_MIN && incoming.engine.threads() > 1
 }
 
 /// Says of a helping table whose it is.

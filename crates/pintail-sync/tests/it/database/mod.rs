@@ -2,6 +2,7 @@
 
 mod changed;
 mod documents;
+mod large;
 mod lost_answer;
 mod table;
 mod values;
