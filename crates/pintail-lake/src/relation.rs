@@ -1,5 +1,5 @@
-//! What rows are read from: a table as it is, or a query over it that adds columns of other tables, takes rows away
-//! and computes columns.
+//! What rows are read from: a table as it is, or a query over it that adds columns of other tables, takes rows away,
+//! computes columns, and makes one row of every group of rows.
 //!
 //! To everything else both are the same: rows with named columns. Scans, counts, questions and ranges name the columns
 //! of a relation, so a connector only has to write `(select …) as s` where it would write the table:
@@ -37,6 +37,9 @@ pub struct Query {
     pub filters: Vec<String>,
     /// The columns of the relation.
     pub outputs: Vec<Output>,
+    /// Names of those columns by whose values rows become groups. Every other one is an aggregate then. None: every row
+    /// is a row of the relation.
+    pub group_by: Vec<String>,
 }
 
 /// A table that is joined.
@@ -104,9 +107,9 @@ impl Relation {
         let query = self.query.as_ref()?;
         let quoted = dialect.identifier;
         let main = alias(&query.alias, quoted);
-        let physical = physical
-            .iter()
-            .map(|column| format!("{main}.{column} as {column}"));
+        // A group does not lie anywhere.
+        let physical = physical.iter().filter(|_| query.group_by.is_empty());
+        let physical = physical.map(|column| format!("{main}.{column} as {column}"));
         let outputs = query.outputs.iter().map(|output| {
             let value = match &output.value {
                 OutputValue::Column { alias: of, column } => {
@@ -135,8 +138,25 @@ impl Relation {
         if !filters.is_empty() {
             sql.push_str(&format!(" where {}", filters.join(" and ")));
         }
+        // By position: a name may mean a column of the table as well as one of the query.
+        let positions = query.outputs.iter().zip(1..);
+        let positions = positions.filter(|(output, _)| query.group_by.contains(&output.name));
+        let positions: Vec<String> = positions
+            .map(|(_, position): (_, usize)| position.to_string())
+            .collect();
+        if !positions.is_empty() {
+            sql.push_str(&format!(" group by {}", positions.join(", ")));
+        }
         sql.push(')');
         Some(sql)
+    }
+
+    /// Whether its rows are groups of rows of the table.
+    #[must_use]
+    pub fn grouped(&self) -> bool {
+        self.query
+            .as_ref()
+            .is_some_and(|query| !query.group_by.is_empty())
     }
 
     /// The expressions of a query, with the names of their columns.

@@ -164,6 +164,9 @@ fn as_asked(
     place: &dyn DestinationPlace,
 ) -> std::result::Result<ColumnRead, ColumnProblem> {
     let table = &layout.table;
+    if asked.source == ColumnSource::RowHash {
+        return Ok(row_hash(asked));
+    }
     let name = match &asked.source {
         ColumnSource::Joined { qualifier, column } if !layout.knows(asked) => format!("{qualifier}.{column}"),
         _ => layout.name_of(asked).to_owned(),
@@ -173,7 +176,9 @@ fn as_asked(
     };
     let expression = matches!(asked.source, ColumnSource::Expression(_));
     let (logical_type, origin) = match asked.data_type {
-        None if expression && source.logical_type.is_none() => return Err(untyped(source)),
+        None if expression && (source.logical_type.is_none() || source.source_type.is_empty()) => {
+            return Err(untyped(source));
+        }
         None => {
             let (logical_type, origin) = home(source, connector, place)?;
             (logical_type, Some(origin))
@@ -198,6 +203,32 @@ fn as_asked(
             origin,
         },
     })
+}
+
+/// A column that the source does not have: see [`RowHash`](crate::shape::RowHash).
+fn row_hash(asked: &ColumnSpec) -> ColumnRead {
+    let logical_type = match asked.data_type {
+        Some(DeclaredType::Integer | DeclaredType::BigInt) => LogicalType::Int64,
+        _ => LogicalType::Text,
+    };
+    ColumnRead {
+        source: SourceColumn {
+            name: asked.dest.clone(),
+            source_type: "hash of the row".to_owned(),
+            logical_type: Some(logical_type),
+            carrier: None,
+            origin: None,
+            nullable: false,
+            identity: None,
+            histogram: Vec::new(),
+        },
+        column: Column {
+            name: asked.dest.clone(),
+            logical_type,
+            nullable: asked.nullable.unwrap_or(true),
+            origin: None,
+        },
+    }
 }
 
 /// What a word of the configuration means for a column. Words that do not name a width keep the source's own.

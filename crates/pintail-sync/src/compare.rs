@@ -376,7 +376,8 @@ pub(crate) fn later_rows(work: &Work<'_>, session: &Session, differing: &Differi
     let (Some(low), Some(cursor)) = (plan.low, plan.shape.followed()) else {
         return Ok(Later::default());
     };
-    if differing.inserted + differing.changed == 0 {
+    // Of a group, nobody can tell when it changed.
+    if differing.inserted + differing.changed == 0 || plan.relation.grouped() {
         return Ok(Later::default());
     }
     let wanted = |name: &str| plan.shape.key.iter().any(|key| key == name) || name == cursor.dest;

@@ -285,7 +285,7 @@ pub(crate) fn explain(work: &Work<'_>, partition: &PartitionPlan, error: pintail
 /// nothing may be found.
 fn faulty_column(work: &Work<'_>, partition: &PartitionPlan) -> Option<String> {
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1).ok()?;
-    for read in &work.plan.shape.columns {
+    for read in work.plan.shape.read_columns() {
         let request = ScanRequest {
             relation: work.plan.relation.clone(),
             columns: vec![read.clone()],

@@ -1,4 +1,5 @@
-//! The source of a pipeline laid out as a relation: its table as it is, or a query that joins, filters and computes.
+//! The source of a pipeline laid out as a relation: its table as it is, or a query that joins, filters, computes and
+//! groups.
 //!
 //! Columns of the main table keep their names, `name` of the table `c` becomes `c.name`, and an expression has its name
 //! in the destination. Everything after this names columns so, and need not know where they come from. Pure.
@@ -10,6 +11,7 @@ use pintail_lake::connector::{SourceColumn, TableDescription};
 use pintail_lake::relation::{Join, JoinKind, Output, OutputValue, Query};
 use pintail_model::checksum;
 
+use crate::grouping;
 use crate::origin;
 use crate::spec::{ColumnSource, ColumnSpec, PipelineSpec};
 
@@ -21,6 +23,8 @@ pub struct Layout {
     /// What is known of it: every column that can be had, under its name in the relation. Columns that the relation
     /// does not have yet can be asked for, but are not read.
     pub table: TableDescription,
+    /// The main table, where the rows of the relation are groups.
+    pub main: Option<TableDescription>,
     /// Names of columns in the relation, by their names in the destination.
     names: BTreeMap<String, String>,
 }
@@ -32,10 +36,16 @@ impl Layout {
         let mut layout = Self {
             relation: (&main.name).into(),
             table: main,
+            main: None,
             names: BTreeMap::new(),
         };
         let source = &spec.source;
-        let plain = |column: &ColumnSpec| matches!(column.source, ColumnSource::Column(_));
+        if !source.group_by.is_empty() {
+            layout.group(spec, joined);
+            return layout;
+        }
+        let plain =
+            |column: &ColumnSpec| matches!(column.source, ColumnSource::Column(_) | ColumnSource::RowHash);
         if source.joins.is_empty() && source.filters.is_empty() && spec.columns.iter().all(plain) {
             return layout;
         }
@@ -46,9 +56,9 @@ impl Layout {
     /// The name of a mapped column in the relation.
     #[must_use]
     pub fn name_of<'a>(&'a self, column: &'a ColumnSpec) -> &'a str {
-        match &column.source {
-            ColumnSource::Column(name) => name,
-            _ => self.names.get(&column.dest).map_or(&column.dest, String::as_str),
+        match (self.names.get(&column.dest), &column.source) {
+            (Some(name), _) | (None, ColumnSource::Column(name)) => name,
+            (None, _) => &column.dest,
         }
     }
 
@@ -68,7 +78,7 @@ impl Layout {
         for (name, (source_type, logical_type)) in names.iter().zip(types) {
             if let Some(column) = self.table.columns.iter_mut().find(|column| column.name == *name) {
                 column.source_type = source_type;
-                column.logical_type = logical_type;
+                column.logical_type = logical_type.or(column.logical_type);
                 column.carrier = Some(pintail_model::LogicalType::Text);
             }
         }
@@ -81,7 +91,7 @@ impl Layout {
         let name = match &self.relation.query {
             None => table,
             Some(query) => {
-                let hash = checksum::bytes_word(format!("{:?}", meaning(query)).as_bytes());
+                let hash = checksum::bytes_word(meaning(query).as_bytes());
                 format!("{table}{QUERY}{hash:016x}")
             }
         };
@@ -167,18 +177,15 @@ impl Layout {
                 histogram: Vec::new(),
             });
         }
-        let join = |(join, described): (&crate::spec::JoinSpec, TableDescription)| Join {
-            table: described.name,
-            alias: join.qualifier().to_owned(),
-            on: join.on.clone(),
-            kind: join.kind,
-        };
-        self.relation.query = Some(Query {
-            alias: own.to_owned(),
-            joins: source.joins.iter().zip(joined).map(join).collect(),
-            filters: source.filters.clone(),
-            outputs,
-        });
+        self.relation.query = Some(query(spec, joined, outputs, Vec::new()));
+    }
+
+    /// Makes a query of groups of the relation.
+    fn group(&mut self, spec: &PipelineSpec, joined: Vec<TableDescription>) {
+        let grouped = grouping::lay_out(spec, &self.table, &joined);
+        self.main = Some(std::mem::replace(&mut self.table, grouped.table));
+        self.names = grouped.names;
+        self.relation.query = Some(query(spec, joined, grouped.outputs, grouped.group_by));
     }
 
     /// Columns of the main table that are read, or that ranges may name; those that do not exist are left to be
@@ -206,8 +213,39 @@ impl Layout {
     }
 }
 
+/// The query of a pipeline over the tables that it joins.
+fn query(
+    spec: &PipelineSpec,
+    joined: Vec<TableDescription>,
+    outputs: Vec<Output>,
+    group_by: Vec<String>,
+) -> Query {
+    let source = &spec.source;
+    let join = |(join, described): (&crate::spec::JoinSpec, TableDescription)| Join {
+        table: described.name,
+        alias: join.qualifier().to_owned(),
+        on: join.on.clone(),
+        kind: join.kind,
+    };
+    Query {
+        alias: source.alias.as_deref().unwrap_or(&source.table.table).to_owned(),
+        joins: source.joins.iter().zip(joined).map(join).collect(),
+        filters: source.filters.clone(),
+        outputs,
+        group_by,
+    }
+}
+
 /// What a query means, without the names that it gives.
-fn meaning(query: &Query) -> impl std::fmt::Debug + '_ {
+fn meaning(query: &Query) -> String {
+    if !query.group_by.is_empty() {
+        let values: Vec<(&OutputValue, bool)> = query
+            .outputs
+            .iter()
+            .map(|output| (&output.value, query.group_by.contains(&output.name)))
+            .collect();
+        return format!("{:?}", (&query.joins, &query.filters, values));
+    }
     let expressions: Vec<&OutputValue> = query
         .outputs
         .iter()
@@ -217,7 +255,7 @@ fn meaning(query: &Query) -> impl std::fmt::Debug + '_ {
             OutputValue::Column { alias, .. } => *alias != query.alias,
         })
         .collect();
-    (&query.joins, &query.filters, expressions)
+    format!("{:?}", (&query.joins, &query.filters, expressions))
 }
 
 const QUERY: &str = " query ";
@@ -230,7 +268,7 @@ pub(crate) fn table_of(identity: &str) -> &str {
 }
 
 /// The joined tables whose columns may be NULL for want of a partner, and whether those of the main table may.
-fn optional_tables(spec: &PipelineSpec) -> (BTreeSet<&str>, bool) {
+pub(crate) fn optional_tables(spec: &PipelineSpec) -> (BTreeSet<&str>, bool) {
     let (mut optional, mut before, mut main) = (BTreeSet::new(), Vec::new(), false);
     for join in &spec.source.joins {
         if matches!(join.kind, JoinKind::Right | JoinKind::Full) {
@@ -249,7 +287,7 @@ fn optional_tables(spec: &PipelineSpec) -> (BTreeSet<&str>, bool) {
 const NAME_BYTES_MAX: usize = 63;
 
 /// `wish`, or a name like it that is not taken.
-fn unused(wish: &str, taken: &mut BTreeSet<String>) -> String {
+pub(crate) fn unused(wish: &str, taken: &mut BTreeSet<String>) -> String {
     let mut name = wish.to_owned();
     let mut number = taken.len();
     while name.len() > NAME_BYTES_MAX || !taken.insert(name.to_lowercase()) {

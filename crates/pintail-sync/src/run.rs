@@ -380,7 +380,7 @@ fn paused(report: SyncReport, plan: &PipelinePlan) -> SyncReport {
         (PlanKind::Full, true) => {
             "the time of the run was up before the load was complete: the next one goes on with what is staged".to_owned()
         }
-        (PlanKind::Full, false) | (PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify, _) => {
+        (PlanKind::Full, false) | (PlanKind::Groups | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify, _) => {
             "the time of the run was up before the load was complete, and without a cursor the next one begins anew: give it \
              more time"
                 .to_owned()

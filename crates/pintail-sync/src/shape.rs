@@ -7,7 +7,7 @@ use pintail_model::{Column, CursorType, LogicalType};
 use serde::Serialize;
 
 use crate::origin;
-use crate::spec::{DeltaSpec, PipelineSpec};
+use crate::spec::{ColumnSource, DeltaSpec, PipelineSpec};
 
 /// The shape of one pipeline's rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,10 +18,21 @@ pub struct Shape {
     pub key: Vec<String>,
     /// Names of the columns that are compared where rows are: all of them, but for those that are told not to count.
     pub compared: Vec<String>,
+    /// The column that holds the hash of the row, if there is one.
+    pub row_hash: Option<RowHash>,
     /// The cursor, or why there is none.
     pub cursor: Result<Cursor, String>,
     /// How rows are grouped for comparison; `None` groups them by their own hash.
     pub leaf: Option<Leaf>,
+}
+
+/// A column of the destination that the source does not have: the hash of the columns that are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowHash {
+    /// The column.
+    pub column: String,
+    /// What is hashed.
+    pub of: Vec<String>,
 }
 
 /// The column that a delta follows.
@@ -89,10 +100,23 @@ impl Shape {
             key.contains(name) || told.is_none_or(|column| column.hash_column)
         };
         let names = columns.iter().map(|read| read.column.name.clone());
-        let compared = names.filter(counts).collect();
+        let compared: Vec<String> = names.filter(counts).collect();
+        let row_hash = spec
+            .columns
+            .iter()
+            .find(|column| column.source == ColumnSource::RowHash)
+            .map(|column| RowHash {
+                column: column.dest.clone(),
+                of: compared
+                    .iter()
+                    .filter(|name| **name != column.dest)
+                    .cloned()
+                    .collect(),
+            });
         Self {
             columns,
             compared,
+            row_hash,
             key,
             cursor,
             leaf,
@@ -107,6 +131,21 @@ impl Shape {
             columns: self.columns.iter().filter(wanted).cloned().collect(),
             ..self.clone()
         }
+    }
+
+    /// The columns that the source has.
+    pub fn read_columns(&self) -> impl Iterator<Item = &ColumnRead> {
+        let computed = self.row_hash.as_ref().map(|hash| hash.column.as_str());
+        self.columns
+            .iter()
+            .filter(move |read| Some(read.column.name.as_str()) != computed)
+    }
+
+    /// The hash of the row, if it is one of the columns.
+    #[must_use]
+    pub fn hashed(&self) -> Option<&RowHash> {
+        let there = |hash: &&RowHash| self.columns.iter().any(|read| read.column.name == hash.column);
+        self.row_hash.as_ref().filter(there)
     }
 
     /// The columns of the destination.
@@ -213,7 +252,7 @@ pub fn cursor_type_of(logical_type: LogicalType) -> Option<CursorType> {
 }
 
 /// The smallest step between two times of a declared type: SQL writes the digits of a second in parentheses.
-fn unit_micros(source_type: &str) -> i64 {
+pub(crate) fn unit_micros(source_type: &str) -> i64 {
     let digits = source_type
         .split_once('(')
         .and_then(|(_, rest)| rest.split_once(')'))

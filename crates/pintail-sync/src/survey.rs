@@ -10,6 +10,9 @@ use pintail_model::{ErrorKind, PartitionKey, TableName};
 
 use crate::columns;
 use crate::error::{Error, Result};
+use crate::file_name::file_name;
+use crate::grouping;
+use crate::memberships::Kept;
 use crate::parity;
 use crate::plan::{Asked, Bounds, Candidate, Candidates, Facts, SOURCE, Wish};
 use crate::relation::Layout;
@@ -56,13 +59,25 @@ pub(crate) fn survey(
     let session = engine.session()?;
     let layout = lay_out(spec, connector, &session)?;
     let columns = columns::resolve(spec, &layout, connector, request.destination.as_ref())?;
-    let shape = Shape::new(spec, &layout.table, columns, candidates.delta_spec());
-    let hidden = match candidates.may_delete() {
+    let mut shape = Shape::new(spec, &layout.table, columns, candidates.delta_spec());
+    if let Some(main) = &layout.main {
+        shape.cursor = grouping::cursor(spec, candidates.delta_spec(), main);
+    }
+    let hidden = match candidates.may_delete() || layout.main.is_some() {
         true => hidden(connector, &session, &layout)?,
         false => None,
     };
     let source_identity = layout.identity(&connector.identity());
-    let Layout { relation, table, .. } = layout;
+    let Layout {
+        relation,
+        table,
+        main,
+        ..
+    } = layout;
+    let kept = main.as_ref().filter(|_| candidates.delta.is_some()).map(|_| {
+        let folder = request.data.state.join("groups").join(file_name(&spec.name));
+        Kept::look(folder)
+    });
     let bounds = bounds(request, asked, &candidates, &session, &relation, &table, &history)?;
     let look = |session: &Session| read_point(request, connector, session, &relation, &shape);
     let first = look(&session)?;
@@ -75,9 +90,10 @@ pub(crate) fn survey(
         Some(destination) => there(destination.as_ref(), request, &shape, access, &history)?,
         None => There::default(),
     };
-    if let (Some(destination), Some(Candidate::Hash(_)), Some(true)) = (
+    let compares = matches!(candidates.asked, Some(Candidate::Hash(_))) || relation.grouped();
+    if let (Some(destination), true, Some(true)) = (
         &destination,
-        candidates.asked,
+        compares,
         found.table.as_ref().map(|table| table.fits),
     ) {
         found.empty = has_no_rows(destination.as_ref(), request, &shape)?;
@@ -96,6 +112,8 @@ pub(crate) fn survey(
         read_point,
         relation,
         table,
+        main,
+        kept,
         hidden,
         bounds,
         noun: request.destination.noun(),
@@ -128,7 +146,7 @@ fn lay_out(spec: &PipelineSpec, connector: &dyn Connector, session: &Session) ->
             return Err(Error::refused(
                 ErrorKind::Invalid,
                 format!(
-                    "a source of type `{}` takes no `join`, `filters` or expressions yet",
+                    "a source of type `{}` takes no `join`, `filters`, expressions or groups yet",
                     connector.system()
                 ),
                 "Read a view of the source that does the same, or take them out of the pipeline.",

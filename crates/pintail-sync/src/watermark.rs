@@ -23,7 +23,7 @@ use pintail_lake::connector::{OldestTransaction, ReadPoint};
 use pintail_model::{CursorType, CursorValue};
 
 use crate::shape::Cursor;
-use crate::spec::DeltaSpec;
+use crate::spec::{DeltaSpec, StepUnit};
 
 /// How long before its commit a row may have been stamped, where the source cannot tell its oldest transaction and
 /// nothing was declared.
@@ -105,6 +105,43 @@ pub fn again(
         low: CursorValue::from_number(kind, low.div_euclid(unit)),
         behind: now < watermark,
     })
+}
+
+/// What a cursor would have been `steps` ago; `None` if there is no telling. A month counts as its longest, and so does a
+/// year, because looking too far only costs time.
+///
+/// # Errors
+/// The name of a time zone that is not known on this machine.
+pub fn ago(
+    point: &ReadPoint,
+    cursor: &Cursor,
+    (steps, unit): (u64, StepUnit),
+    settings: &ClockSettings,
+) -> Result<Option<CursorValue>, String> {
+    let steps = i64::try_from(steps).unwrap_or(i64::MAX);
+    let kind = cursor.cursor_type;
+    let seconds: i64 = match unit {
+        StepUnit::Second => 1,
+        StepUnit::Minute => 60,
+        StepUnit::Hour => 3_600,
+        StepUnit::Day => 86_400,
+        StepUnit::Week => 7 * 86_400,
+        StepUnit::Month => 31 * 86_400,
+        StepUnit::Year => 366 * 86_400,
+    };
+    let micros = steps.saturating_mul(seconds).saturating_mul(1_000_000);
+    let number = match kind {
+        CursorType::Integer => match point.cursor_max {
+            Some(largest) => largest.saturating_sub(steps),
+            None => return Ok(None),
+        },
+        CursorType::TimestampTz => point.now.as_microsecond().saturating_sub(micros),
+        CursorType::Timestamp => wall_clock(point.now, point, settings)?.saturating_sub(micros),
+        CursorType::Date => wall_clock(point.now, point, settings)?
+            .saturating_sub(micros)
+            .div_euclid(MICROS_OF_DAY),
+    };
+    Ok(Some(CursorValue::from_number(kind, number)))
 }
 
 /// What a report says of a cursor without a time zone of its own, if nothing was declared.

@@ -71,12 +71,14 @@ impl Tally {
     pub(crate) fn carried(self, kind: PlanKind) -> Self {
         match kind {
             PlanKind::Delta => self,
-            PlanKind::Full | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Self {
-                commits: self.commits,
-                bytes_staged: self.bytes_staged,
-                notes: self.notes,
-                ..Self::default()
-            },
+            PlanKind::Full | PlanKind::Groups | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => {
+                Self {
+                    commits: self.commits,
+                    bytes_staged: self.bytes_staged,
+                    notes: self.notes,
+                    ..Self::default()
+                }
+            }
         }
     }
 }

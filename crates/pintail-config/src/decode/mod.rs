@@ -140,6 +140,12 @@ impl Decoder {
         }
     }
 
+    /// How many problems there are so far.
+    #[must_use]
+    pub fn problem_count(&self) -> usize {
+        self.problems.len()
+    }
+
     /// Runs a reader one step down.
     fn at_key<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push_key(key);

@@ -137,16 +137,6 @@ impl<'a> Candidates<'a> {
                 full,
                 delta,
             },
-            StrategyKind::Aggregate => {
-                return Err(Error::refused(
-                    ErrorKind::Invalid,
-                    format!(
-                        "this release does not support `{}` strategies yet",
-                        strategy.kind.word()
-                    ),
-                    "Choose another strategy with `--strategy`.",
-                ));
-            }
         })
     }
 
@@ -176,13 +166,6 @@ impl<'a> Candidates<'a> {
 /// Says why none of the strategies can be chosen. A full load that nobody asked for would be a surprise.
 fn nothing_to_choose(spec: &PipelineSpec) -> Error {
     let why = |strategy: &StrategySpec| match &strategy.kind {
-        StrategyKind::Aggregate => {
-            format!(
-                "`{}` is of type `{}`, which is not built yet",
-                strategy.name,
-                strategy.kind.word()
-            )
-        }
         StrategyKind::Hash(_) => format!("`{}` has to be asked for", strategy.name),
         StrategyKind::Full(_) | StrategyKind::Delta(_) => format!("`{}` is not enabled", strategy.name),
     };
@@ -265,6 +248,12 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
         return full("the pipeline has no other strategy that is enabled and built".to_owned());
     };
     check_built(spec, Some(&delta.name))?;
+    if facts.relation.grouped() {
+        return match nothing_to_compare(facts) {
+            Some(reason) => full(reason),
+            None => Ok(follow_groups(spec, facts, delta, settings, named)),
+        };
+    }
     if let Err(obstacle) = can_follow(settings, facts) {
         // A table that nobody described may have nothing to follow; a column that somebody named has to work.
         if named || settings.column.is_some() {
@@ -315,6 +304,40 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
     })
 }
 
+/// A delta of aggregates, or where nobody knows what it would go on from, a comparison.
+fn follow_groups(
+    spec: &PipelineSpec,
+    facts: &Facts,
+    delta: &StrategySpec,
+    settings: &DeltaSpec,
+    named: bool,
+) -> Choice {
+    let low = match &facts.shape.cursor {
+        Err(obstacle) => Err(obstacle.clone()),
+        Ok(_) => standing::watermark(&spec.name, facts, settings, named),
+    };
+    match low {
+        Err(reason) => all_groups(&delta.name, format!("all groups are compared: {reason}")),
+        Ok(low) => Choice {
+            strategy: delta.name.clone(),
+            reason: if named { ASKED_FOR.to_owned() } else { low.origin },
+            kind: Chosen::Delta {
+                spec: settings.clone(),
+                low: low.value,
+            },
+        },
+    }
+}
+
+/// A comparison of all groups, which finds those of rows that moved or went.
+pub(super) fn all_groups(strategy: &str, reason: String) -> Choice {
+    Choice {
+        strategy: strategy.to_owned(),
+        reason,
+        kind: Chosen::Hash(HashSpec::default()),
+    }
+}
+
 /// A comparison of both sides as they are.
 fn verify(facts: &Facts) -> Result<Choice> {
     check_comparable(facts)?;
@@ -341,6 +364,10 @@ fn deletes(spec: &PipelineSpec, facts: &Facts) -> Result<Choice> {
             format!("pipeline `{}` ignores deletes", spec.name),
             "Change `policy` in `deletes` of the pipeline.",
         );
+    }
+    if facts.relation.grouped() {
+        // A row that went leaves its group behind, with other values.
+        return Ok(all_groups("deletes", ASKED_FOR.to_owned()));
     }
     Ok(Choice {
         strategy: "deletes".to_owned(),

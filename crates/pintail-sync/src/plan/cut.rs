@@ -56,7 +56,9 @@ impl<'a> Wish<'a> {
         settings: &FullSpec,
         table: &'a TableDescription,
     ) -> Self {
-        let strategy = spec.strategy(strategy);
+        // Groups are computed all at once, and nobody knows how their values are spread.
+        let grouped = !spec.source.group_by.is_empty();
+        let strategy = spec.strategy(strategy).filter(|_| !grouped);
         let declared = strategy
             .iter()
             .flat_map(|strategy| &strategy.primary_partitions)
@@ -66,7 +68,11 @@ impl<'a> Wish<'a> {
             spec,
             table,
             declared,
-            forced: asked.partitions.or(settings.partitions).map(u64::from),
+            forced: asked
+                .partitions
+                .or(settings.partitions)
+                .filter(|_| !grouped)
+                .map(u64::from),
         }
     }
 

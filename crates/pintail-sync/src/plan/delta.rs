@@ -5,9 +5,10 @@ use pintail_model::{CursorValue, ErrorKind, Range};
 use super::{Choice, Draft, NullRows, PartitionPlan, PipelinePlan, PlanKind, SOURCE};
 use crate::error::{Error, Result};
 use crate::partition::{self, PARTITIONS_MAX};
-use crate::spec::{DeltaSpec, NullCursor};
+use crate::shape::Cursor;
+use crate::spec::{DeltaSpec, NullCursor, StepUnit};
 use crate::state::{FrozenPartition, UnfinishedRun};
-use crate::watermark::{self, Again, ClockSettings};
+use crate::watermark::{self, Again, Bound, ClockSettings};
 
 /// Rows of a partition: few enough to be read again after a crash, many enough for a commit to cost little.
 const PARTITION_ROWS: u64 = 250_000;
@@ -29,12 +30,7 @@ pub(super) fn plan(
     let hash = draft.hash(PlanKind::Delta, &choice.strategy, Some(settings));
     let mut plan = draft.plan(choice, PlanKind::Delta, hash);
     plan.low = Some(low);
-    plan.null_rows = match settings.null_cursor {
-        _ if !cursor.nullable => NullRows::Unaffected,
-        NullCursor::Fail => NullRows::Fail,
-        NullCursor::Skip => NullRows::Skip,
-        NullCursor::Include => NullRows::Include,
-    };
+    plan.null_rows = null_rows(&cursor, settings);
     if matches!(plan.null_rows, NullRows::Fail | NullRows::Skip) {
         let range = Range::CursorNull {
             column: cursor.source,
@@ -48,8 +44,31 @@ pub(super) fn plan(
     Ok(plan)
 }
 
-/// Plans the rows between the watermark and the bound.
-fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low: CursorValue) -> Result<()> {
+/// What rows without a cursor mean.
+pub(super) fn null_rows(cursor: &Cursor, settings: &DeltaSpec) -> NullRows {
+    match settings.null_cursor {
+        _ if !cursor.nullable => NullRows::Unaffected,
+        NullCursor::Fail => NullRows::Fail,
+        NullCursor::Skip => NullRows::Skip,
+        NullCursor::Include => NullRows::Include,
+    }
+}
+
+/// What a delta looks at.
+pub(super) struct Window {
+    /// Where it ends.
+    pub(super) bound: Bound,
+    /// Where it begins: at the watermark, or below it.
+    pub(super) from: CursorValue,
+}
+
+/// Looks where a delta begins and ends, and says what there is to say of it.
+pub(super) fn look(
+    draft: &Draft<'_>,
+    plan: &mut PipelinePlan,
+    settings: &DeltaSpec,
+    low: CursorValue,
+) -> Result<Window> {
     let facts = draft.facts;
     let cursor = plan
         .shape
@@ -61,13 +80,11 @@ fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low:
         .as_ref()
         .expect("a cursor was found, so the source was asked for the time");
     let clock = ClockSettings::of(settings);
+    let strategy = plan.strategy.clone();
     let unknown_zone = |zone| {
         Error::refused(
             ErrorKind::Invalid,
-            format!(
-                "time zone `{zone}` of strategy `{}` is not known on this machine",
-                plan.strategy
-            ),
+            format!("time zone `{zone}` of strategy `{strategy}` is not known on this machine"),
             "Use a name of the IANA database, like `Europe/Berlin`, and install the system's `tzdata`.",
         )
     };
@@ -77,9 +94,36 @@ fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low:
     plan.notes.extend(watermark::zone_note(point, &cursor, &clock));
     plan.notes.extend(bound.notes.iter().cloned());
     let moves = bound.high.is_some_and(|high| high > low);
-    if let Again::From { low: from, behind } = again
-        && (moves || behind)
-    {
+    let mut from = match again {
+        Again::From { low: from, behind } if moves || behind => from,
+        _ => low,
+    };
+    if let Some(step) = bounded(draft, plan, &cursor) {
+        let ago = watermark::ago(point, &cursor, step, &clock).map_err(unknown_zone)?;
+        from = from.min(ago.unwrap_or(from));
+    }
+    Ok(Window { bound, from })
+}
+
+/// The declared width of a window that is always looked at.
+fn bounded(draft: &Draft<'_>, plan: &PipelinePlan, cursor: &Cursor) -> Option<(u64, StepUnit)> {
+    let strategy = draft.spec.strategy(&plan.strategy)?;
+    let declared = strategy
+        .primary_partitions
+        .iter()
+        .find(|declared| declared.bounded && draft.spec.source_column(&declared.column) == cursor.source)?;
+    Some((declared.step?, declared.step_unit))
+}
+
+/// Plans the rows between the watermark and the bound.
+fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low: CursorValue) -> Result<()> {
+    let cursor = plan
+        .shape
+        .followed()
+        .expect("a delta was chosen, so there is a cursor")
+        .clone();
+    let Window { bound, from } = look(draft, plan, settings, low)?;
+    if from < low {
         plan.again = Some(from);
         for range in shares(draft, &cursor.source, from, low) {
             let expected = expected_rows(draft, &range);
@@ -115,7 +159,10 @@ fn window(draft: &Draft<'_>, plan: &mut PipelinePlan, settings: &DeltaSpec, low:
         partition.changed_only = true;
         plan.partitions.push(partition);
     }
-    if plan.append_only {
+    let strategy = draft.spec.strategy(&plan.strategy);
+    let only_changed =
+        strategy.is_some_and(|strategy| strategy.tuning.prevent_update_unless_changed == Some(true));
+    if plan.append_only || only_changed {
         // Rows that are there already, as they are, are none that would be changed.
         plan.partitions
             .iter_mut()

@@ -7,6 +7,7 @@ use pintail_model::PartitionKey;
 
 use super::PlanKind;
 use super::cut::Bounds;
+use crate::memberships::Kept;
 use crate::shape::Shape;
 use crate::state::{FrozenPartition, History, StagedRecord, UnfinishedRun};
 
@@ -55,6 +56,10 @@ pub struct Facts {
     pub relation: Relation,
     /// What the source says of it.
     pub table: TableDescription,
+    /// The main table of it, where its rows are groups.
+    pub main: Option<TableDescription>,
+    /// What is kept of rows and the groups that they belong to, where that is wanted.
+    pub kept: Option<Kept>,
     /// Why the source may not show all rows of it to this user, if that is so.
     pub hidden: Option<String>,
     /// Where the source would cut it, if it was asked.

@@ -13,6 +13,7 @@ mod cut;
 mod delta;
 mod facts;
 mod full;
+mod groups;
 mod hash;
 mod mark;
 mod reuse;
@@ -31,10 +32,12 @@ use serde::Serialize;
 pub use choose::{ASKED_FOR, Candidate, Candidates, Choice, Chosen, choose};
 pub use cut::{Bounds, Wish};
 pub use facts::{Asked, Facts, Task};
+pub use groups::Changed;
 pub use reuse::Reuse;
 pub use show::{Side, Statement};
 
 use crate::error::{Error, Result};
+use crate::memberships::Memberships;
 use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
@@ -52,6 +55,8 @@ pub enum PlanKind {
     Full,
     /// Brings it up to date.
     Delta,
+    /// Computes the groups of rows that changed anew.
+    Groups,
     /// Compares it with the source, and brings in what differs.
     Hash,
     /// Compares the keys of both sides, and takes away what the source does not have.
@@ -67,6 +72,7 @@ impl PlanKind {
         match self {
             Self::Full => "full",
             Self::Delta => "delta",
+            Self::Groups => "groups",
             Self::Hash => "hash",
             Self::Deletes => "deletes",
             Self::Verify => "verify",
@@ -117,6 +123,10 @@ pub struct PipelinePlan {
     pub null_count: Option<String>,
     /// How the source counts the whole table, for a full load that is compared.
     pub whole_count: Option<String>,
+    /// How the rows are found whose groups are computed anew.
+    pub changed: Option<Changed>,
+    /// What is kept of rows and the groups that they belong to, where a delta may follow.
+    pub members: Option<Memberships>,
     /// How the staged partitions of the unfinished full load are used.
     pub reuse: Option<Reuse>,
     /// Whether rows of the destination may neither be changed nor removed.
@@ -196,7 +206,7 @@ impl PipelinePlan {
     #[must_use]
     pub fn keeps_staged(&self) -> bool {
         let bounded = self.watermark.is_some() || self.reuse.is_some();
-        self.kind == PlanKind::Full && bounded && self.shape.followed().is_some()
+        self.kind == PlanKind::Full && bounded && self.shape.followed().is_some() && !self.relation.grouped()
     }
 }
 
@@ -254,16 +264,17 @@ impl PartitionPlan {
     ) -> Self {
         let request = ScanRequest {
             relation: relation.clone(),
-            columns: shape.columns.clone(),
+            columns: shape.read_columns().cloned().collect(),
             range,
         };
-        let DoubtfulScan { scan, doubts } = connector.doubtful_scan(SOURCE, &request).unwrap_or_else(|| {
-            let scan = connector.scan(SOURCE, &request);
-            DoubtfulScan {
-                scan,
-                doubts: Vec::new(),
-            }
-        });
+        let DoubtfulScan { mut scan, doubts } =
+            connector.doubtful_scan(SOURCE, &request).unwrap_or_else(|| {
+                let scan = connector.scan(SOURCE, &request);
+                DoubtfulScan {
+                    scan,
+                    doubts: Vec::new(),
+                }
+            });
         let questions = doubts.into_iter().map(|doubt| {
             let read = request
                 .columns
@@ -283,13 +294,18 @@ impl PartitionPlan {
         let questions = questions.collect();
         let count = connector.count(SOURCE, &request.relation, &request.range);
         let shown = request.range.shown();
-        let shown_scan = (shown != request.range).then(|| {
+        let mut shown_scan = (shown != request.range).then(|| {
             let request = ScanRequest {
                 range: shown,
                 ..request.clone()
             };
             connector.scan(SOURCE, &request)
         });
+        if let Some(hash) = shape.hashed() {
+            for scan in [Some(&mut scan), shown_scan.as_mut()].into_iter().flatten() {
+                scan.sql = statement::with_row_hash(&scan.sql, shape, hash);
+            }
+        }
         Self {
             id: partition::id(&request.range),
             range: request.range,
@@ -334,13 +350,19 @@ pub fn make(
     connector: &dyn Connector,
     place: &dyn DestinationPlace,
 ) -> Result<PipelinePlan> {
-    let choice = choose(spec, candidates, facts)?;
+    let mut choice = choose(spec, candidates, facts)?;
     let draft = Draft {
         spec,
         asked,
         facts,
         connector,
     };
+    if facts.relation.grouped()
+        && matches!(choice.kind, Chosen::Delta { .. })
+        && let Some(obstacle) = groups::obstacle(&draft)
+    {
+        choice = choose::all_groups(&choice.strategy, format!("all groups are compared: {obstacle}"));
+    }
     if let (Chosen::Full(_), Some(false)) = (&choice.kind, spec.destination.supports_update) {
         refuse_replacing(spec, facts, &choice)?;
     }
@@ -349,12 +371,13 @@ pub fn make(
     }
     let mut plan = match choice.kind.clone() {
         Chosen::Full(settings) => full::plan(&draft, choice, &settings, candidates.delta_spec()),
+        Chosen::Delta { spec, low } if facts.relation.grouped() => groups::plan(&draft, choice, &spec, low)?,
         Chosen::Delta { spec, low } => delta::plan(&draft, choice, &spec, low)?,
         Chosen::Verify => verify::plan(&draft, choice, candidates.delta_spec()),
         Chosen::Hash(settings) => hash::plan(&draft, choice, &settings, candidates.delta_spec()),
         Chosen::Deletes => hash::plan_deletes(&draft, choice, candidates.delta_spec()),
     };
-    if plan.kind == PlanKind::Delta && facts.history.start_fresh.is_some() {
+    if matches!(plan.kind, PlanKind::Delta | PlanKind::Groups) && facts.history.start_fresh.is_some() {
         let note = "the last comparison found a difference, which only a full load settles";
         plan.notes.push(note.to_owned());
     }
@@ -481,6 +504,8 @@ impl Draft<'_> {
             null_rows: NullRows::Unaffected,
             null_count: None,
             whole_count: None,
+            changed: None,
+            members: groups::memberships(self),
             reuse: None,
             append_only: spec.destination.supports_update == Some(false),
             deletes: Deletes {

@@ -31,7 +31,7 @@ pub struct Reuse {
 }
 
 /// The end of the catch-up.
-fn far(cursor_type: CursorType) -> CursorValue {
+pub(super) fn far(cursor_type: CursorType) -> CursorValue {
     match cursor_type {
         CursorType::Integer => CursorValue::Integer(i64::MAX),
         // The first day of the year 9999.

@@ -49,6 +49,7 @@ impl PipelinePlan {
         let filter = self.shown_filter().or(Some(counted));
         let scan = partition.shown_scan.as_ref().unwrap_or(&partition.scan);
         let first = match self.kind {
+            PlanKind::Groups => return self.group_statements(partition),
             PlanKind::Full | PlanKind::Delta => Statement {
                 side: Side::Engine,
                 purpose: "stage the rows",
@@ -137,6 +138,38 @@ impl PipelinePlan {
         statements
     }
 
+    /// The statements of a delta of aggregates.
+    fn group_statements(&self, partition: &PartitionPlan) -> Vec<Statement> {
+        let Some(changed) = &self.changed else {
+            return Vec::new();
+        };
+        let (rows, keys) = ("<rows that changed>", "<their keys>");
+        let engine = |purpose, sql| Statement {
+            side: Side::Engine,
+            purpose,
+            sql,
+        };
+        let mut statements = vec![engine("find the rows that changed", changed.rows.clone())];
+        if let Some(sql) = &changed.keys {
+            statements.push(engine("find those that are in no group", sql.clone()));
+        }
+        let groups = changed.groups(&self.shape.key, rows, keys, Some("<rows on record>"));
+        statements.push(engine("find the groups that they are in or were in", groups));
+        let (names, filter) = (self.shape.names(), self.shown_filter());
+        let stage = |rows: &str, file: &str| {
+            statement::stage(rows, &names, filter.as_deref(), file, self.shown.stage_options)
+        };
+        let file = self.shown_file(&partition.id);
+        statements.push(engine(
+            "stage these groups, named to the source by an integer or a date where they have one",
+            stage(&partition.scan.sql, &file),
+        ));
+        let changed = self.shown_file(&format!("{}-changed", partition.id));
+        let rows = statement::changed(&self.shown.rows, &self.shape, &partition.range, &file);
+        statements.push(engine("keep the groups that differ", stage(&rows, &changed)));
+        statements
+    }
+
     /// The counts of the source that decide whether the run may go on.
     #[must_use]
     pub fn counts(&self) -> Vec<Statement> {
@@ -185,7 +218,7 @@ impl PipelinePlan {
                 PlanKind::Full | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => {
                     statement::all_of(&self.shown.rows_after, &filter)
                 }
-                PlanKind::Delta => {
+                PlanKind::Delta | PlanKind::Groups => {
                     statement::keys_of(&self.shown.rows_after, &names, &self.shape.key, &file, &filter)
                 }
             };
@@ -218,7 +251,7 @@ impl PipelinePlan {
                 key: self.shape.key.clone(),
                 newer: self.shape.followed().map(|cursor| cursor.dest.clone()),
             },
-            PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Change::Upsert {
+            PlanKind::Groups | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Change::Upsert {
                 key: self.shape.key.clone(),
                 newer: None,
             },
@@ -285,7 +318,7 @@ impl PipelinePlan {
         if !self.shape.key.is_empty() {
             lines.push(("key", self.shape.key.join(", ")));
         }
-        if let (PlanKind::Delta, Some(cursor)) = (self.kind, self.shape.followed()) {
+        if let (PlanKind::Delta | PlanKind::Groups, Some(cursor)) = (self.kind, self.shape.followed()) {
             let low = self.low.map(CursorValue::text).unwrap_or_default();
             let chosen = if cursor.chosen { ", chosen by its name" } else { "" };
             lines.push((
@@ -314,10 +347,10 @@ impl PipelinePlan {
         if self.append_only {
             lines.push(("updates", "none: rows are only ever added".to_owned()));
         }
-        if self.kind == PlanKind::Delta {
+        if matches!(self.kind, PlanKind::Delta | PlanKind::Groups) {
             lines.extend(self.not_covered().into_iter().map(|line| ("not covered", line)));
         }
-        if matches!(self.kind, PlanKind::Hash | PlanKind::Deletes) {
+        if matches!(self.kind, PlanKind::Groups | PlanKind::Hash | PlanKind::Deletes) {
             lines.push(("deletes", self.deletes.line()));
         }
         let parity = match (&self.shape.leaf, self.parity) {
@@ -335,7 +368,7 @@ impl PipelinePlan {
     fn not_covered(&self) -> Vec<String> {
         let mut lines = vec!["rows that were deleted in the source".to_owned()];
         if let Some(query) = &self.relation.query {
-            if !query.filters.is_empty() {
+            if !query.filters.is_empty() && !self.relation.grouped() {
                 lines.push("rows that no longer meet the filters".to_owned());
             }
             let joined: Vec<&str> = query.joins.iter().map(|join| join.alias.as_str()).collect();
@@ -423,6 +456,10 @@ impl fmt::Display for PipelinePlan {
                 f,
                 "\nthen one commit of the rows that differ, and of the deletes; none if both sides are equal"
             )?,
+            (PlanKind::Groups, _) => writeln!(
+                f,
+                "\nthen one commit of the groups that differ, and of those without rows; none if all are as they were"
+            )?,
             (PlanKind::Delta, _) => writeln!(
                 f,
                 "\nthen one commit for each partition that has rows, in this order"
@@ -452,7 +489,8 @@ fn query_lines(query: &Query) -> Vec<(&'static str, String)> {
     let join = |join: &Join| format!("{} {} as {} on {}", join.kind, join.table, join.alias, join.on);
     let joins = query.joins.iter().map(|of| ("join", join(of)));
     let filters = query.filters.iter().map(|filter| ("filter", filter.clone()));
-    joins.chain(filters).collect()
+    let groups = (!query.group_by.is_empty()).then(|| ("groups", query.group_by.join(", ")));
+    joins.chain(filters).chain(groups).collect()
 }
 
 impl Deletes {

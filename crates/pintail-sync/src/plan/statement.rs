@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use pintail_lake::quote;
+use pintail_lake::tap::row_hash;
 use pintail_model::{Column, CursorValue, LogicalType, Range};
 
-use crate::shape::{Shape, cursor_type_of};
+use crate::shape::{RowHash, Shape, cursor_type_of};
 
 /// Stages the rows of a scan in a Parquet file. `filter` is a tap's condition, `options` are those of the place for which
 /// they are staged.
@@ -22,6 +23,25 @@ pub fn stage(scan: &str, columns: &[&str], filter: Option<&str>, file: &str, opt
     format!(
         "copy (\n  {select}{filter}\n) to {} (format parquet{options})",
         quote::literal(file)
+    )
+}
+
+/// The rows of a scan with their hash. It has no sign in the engine, so that of a column of integers is 2⁶³ less.
+#[must_use]
+pub fn with_row_hash(scan: &str, shape: &Shape, hash: &RowHash) -> String {
+    let value = row_hash(&hash.of);
+    let integer = shape
+        .columns
+        .iter()
+        .any(|read| read.column.name == hash.column && read.column.logical_type.is_integer());
+    let value = match integer {
+        true => format!("({value}::hugeint - 9223372036854775808)::bigint"),
+        false => format!("{value}::varchar"),
+    };
+    format!(
+        "select *, {value} as {}\nfrom (\n{}\n) as hashed",
+        quote::identifier(&hash.column),
+        indent(scan, 2)
     )
 }
 

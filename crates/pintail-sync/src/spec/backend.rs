@@ -24,6 +24,9 @@ pub struct BackendSpec {
     pub joins: Vec<JoinSpec>,
     /// `filters`: conditions in SQL of the source, all of which a row has to meet.
     pub filters: Vec<String>,
+    /// `group_by`: columns of the pipeline, by their names in the destination, by whose values rows become groups. Every
+    /// other column is an aggregate then. Only of an aggregate pipeline.
+    pub group_by: Vec<String>,
     /// `supports_update`: whether rows that are in the destination may be changed or removed. Default `true`. With
     /// `false` rows are only ever added.
     pub supports_update: Option<bool>,
@@ -91,6 +94,25 @@ fn read(
     unbuilt: &mut Collected,
 ) -> Option<BackendSpec> {
     let mut fields = decoder.fields(node)?;
+    let group_by = match side {
+        Side::Source => fields.optional("group_by", list(text)).unwrap_or_default(),
+        Side::Destination => {
+            fields.refuse("group_by", "belongs to the source");
+            Vec::new()
+        }
+    };
+    let spec = read_fields(&mut fields, side, datastores, unbuilt);
+    fields.finish();
+    Some(BackendSpec { group_by, ..spec? })
+}
+
+/// Reads what both shapes of a configuration say of a table.
+pub(super) fn read_fields(
+    fields: &mut Fields<'_, '_>,
+    side: Side,
+    datastores: Option<&Datastores>,
+    unbuilt: &mut Collected,
+) -> Option<BackendSpec> {
     let name = fields.required("datastore_name", |node, decoder| {
         let name = text(node, decoder)?;
         check_exists(&name, node, decoder, datastores);
@@ -113,28 +135,26 @@ fn read(
         }
         Some(system.name.to_owned())
     });
-    let table = read_table(&mut fields);
+    let table = read_table(fields);
     let alias = fields.optional("alias", text);
-    let (mut joins, filters, supports_update, partition_by) = match side {
+    let (mut joins, mut filters) = (Vec::new(), Vec::new());
+    let (mut supports_update, mut partition_by) = (None, None);
+    match side {
         Side::Source => {
-            let joins = fields.optional("join", list(read_join));
-            let filters = fields.optional("filters", list(snippet));
-            fields.refuse("supports_update", "belongs to the destination");
-            fields.refuse("partition_by", "belongs to the destination");
-            (joins.unwrap_or_default(), filters.unwrap_or_default(), None, None)
+            joins = fields.optional("join", list(read_join)).unwrap_or_default();
+            filters = fields.optional("filters", list(snippet)).unwrap_or_default();
+            for key in ["supports_update", "partition_by"] {
+                fields.refuse(key, "belongs to the destination");
+            }
         }
         Side::Destination => {
-            fields.refuse("join", "belongs to the source");
-            fields.refuse("filters", "belongs to the source");
-            (
-                Vec::new(),
-                Vec::new(),
-                fields.optional("supports_update", boolean),
-                read_partition_by(&mut fields, datastore),
-            )
+            for key in ["join", "filters"] {
+                fields.refuse(key, "belongs to the source");
+            }
+            supports_update = fields.optional("supports_update", boolean);
+            partition_by = read_partition_by(fields, datastore);
         }
-    };
-    fields.finish();
+    }
     let mut table = table?;
     if table.schema.is_none() {
         table.schema = datastore.and_then(|datastore| datastore.schema.clone());
@@ -150,6 +170,7 @@ fn read(
         alias,
         joins,
         filters,
+        group_by: Vec::new(),
         supports_update,
         partition_by,
     })

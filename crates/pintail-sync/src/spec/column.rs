@@ -39,6 +39,8 @@ pub enum ColumnSource {
     },
     /// Anything else, in SQL of the source: `lower(email)`.
     Expression(String),
+    /// The hash of the other columns that are compared, computed on the way. Its column is named by `hash_key`.
+    RowHash,
 }
 
 /// What a column is for.
@@ -56,7 +58,7 @@ impl ColumnSource {
     pub fn column(&self) -> Option<&str> {
         match self {
             Self::Column(name) => Some(name),
-            Self::Joined { .. } | Self::Expression(_) => None,
+            Self::Joined { .. } | Self::Expression(_) | Self::RowHash => None,
         }
     }
 
@@ -64,7 +66,7 @@ impl ColumnSource {
     pub(super) fn bare_name(&self) -> Option<&str> {
         match self {
             Self::Column(name) | Self::Joined { column: name, .. } => Some(name),
-            Self::Expression(_) => None,
+            Self::Expression(_) | Self::RowHash => None,
         }
     }
 }

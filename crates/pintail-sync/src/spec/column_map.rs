@@ -1,5 +1,7 @@
 //! `column_map`: which columns of the source become which of the destination.
 
+use std::collections::BTreeMap;
+
 use pintail_config::decode::{Decoder, boolean, list, one_of, text, whole_number};
 use pintail_config::nearest::did_you_mean;
 use pintail_config::{Node, Position, Value};
@@ -19,8 +21,12 @@ const ROLES: &[(&str, Role)] = &[
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     pub(super) all: Vec<ColumnSpec>,
-    /// Whether names can be checked: there is a map, and all of it could be read.
-    checkable: bool,
+    /// Whether some of the map could not be read.
+    incomplete: bool,
+    /// Whether rows are groups: then a cursor, and what changes are looked for by, are columns of the source's table.
+    pub(super) grouped: bool,
+    /// What other parts of the pipeline may call columns beside their names in the map, where columns have names of their own.
+    references: Option<BTreeMap<String, String>>,
     own_qualifier: Option<String>,
 }
 
@@ -31,6 +37,29 @@ impl Columns {
         Self {
             own_qualifier: own_qualifier.map(str::to_owned),
             ..Self::default()
+        }
+    }
+
+    /// Nothing is known of the columns.
+    pub(super) fn unknown() -> Self {
+        Self {
+            incomplete: true,
+            ..Self::default()
+        }
+    }
+
+    /// Columns that were put together from definitions.
+    pub(super) fn staged(
+        all: Vec<ColumnSpec>,
+        complete: bool,
+        references: BTreeMap<String, String>,
+        source: &BackendSpec,
+    ) -> Self {
+        Self {
+            incomplete: !complete,
+            all,
+            references: (!references.is_empty()).then_some(references),
+            ..Self::unmapped(Some(source))
         }
     }
 
@@ -50,10 +79,15 @@ impl Columns {
             );
         }
         Some(Self {
-            checkable: complete && !all.is_empty(),
+            incomplete: !complete,
             all,
             ..Self::unmapped(source)
         })
+    }
+
+    /// All columns, if all of them could be read.
+    pub(super) fn complete(&self) -> Option<&[ColumnSpec]> {
+        (!self.incomplete).then_some(self.all.as_slice())
     }
 
     /// Reads the name of a column elsewhere in the pipeline. The table's own alias before it is taken off.
@@ -64,10 +98,26 @@ impl Columns {
             Some(TableName { schema, table }) if schema == self.own_qualifier => table,
             _ => name,
         };
-        if self.checkable && find(&self.all, &bare).is_none() {
+        if let Some(meant) = self
+            .references
+            .as_ref()
+            .and_then(|references| references.get(&bare))
+        {
+            return Some(meant.clone());
+        }
+        // Columns of groups are others than those of the table.
+        let told = !self.grouped || self.references.is_some();
+        let checkable = !self.incomplete && !self.all.is_empty() && told;
+        if checkable && find(&self.all, &bare).is_none() {
             let asked = if node.hidden() { "" } else { &bare };
-            let hint = did_you_mean(asked, self.all.iter().map(|column| column.dest.as_str()));
-            decoder.expected_with_hint("a column of `column_map`", node, hint);
+            let others = self.references.iter().flat_map(BTreeMap::keys);
+            let names = self.all.iter().map(|column| &column.dest).chain(others);
+            let hint = did_you_mean(asked, names.map(String::as_str));
+            let place = match self.references {
+                None => "a column of `column_map`",
+                Some(_) => "a column of `backends`",
+            };
+            decoder.expected_with_hint(place, node, hint);
         }
         Some(bare)
     }
@@ -137,7 +187,7 @@ fn read(
     })
 }
 
-fn one_of_roles(node: &Node, decoder: &mut Decoder) -> Option<Role> {
+pub(super) fn one_of_roles(node: &Node, decoder: &mut Decoder) -> Option<Role> {
     one_of("a role", ROLES)(node, decoder)
 }
 
@@ -154,7 +204,11 @@ fn check_unique(dest: &str, at: Position, names: &mut Vec<String>, decoder: &mut
 
 /// Reads a name, qualified or not, or else takes the text for an expression. A name with dots, brackets or
 /// operators in it stands in double quotes, as in SQL.
-fn column_source(node: &Node, decoder: &mut Decoder, source: Option<&BackendSpec>) -> Option<ColumnSource> {
+pub(super) fn column_source(
+    node: &Node,
+    decoder: &mut Decoder,
+    source: Option<&BackendSpec>,
+) -> Option<ColumnSource> {
     let text = text(node, decoder)?;
     let quoted = text.contains('"');
     if !quoted && expression(&text) {

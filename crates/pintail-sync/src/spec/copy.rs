@@ -80,6 +80,7 @@ fn backend(datastore: &Datastore, table: TableName) -> BackendSpec {
         alias: None,
         joins: Vec::new(),
         filters: Vec::new(),
+        group_by: Vec::new(),
         supports_update: None,
         partition_by: None,
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pintail_config::decode::{Shape, shape_of};
 use pintail_config::{Datastore, Datastores, Document, Lookup, Problem, Problems};
 
-use super::pipeline::{self, PipelineSpec};
+use super::pipeline::{self, Form, PipelineSpec};
 use super::unbuilt::Collected;
 
 /// A pipeline, and the two datastores that it names.
@@ -70,7 +70,9 @@ pub fn load(file: &Path, datastores: Option<&Path>, lookup: Lookup<'_>) -> Resul
 /// What a pipeline file takes.
 #[must_use]
 pub fn shape() -> Shape {
-    shape_of(|node, decoder| pipeline::read(node, decoder, None, &mut Collected::default()))
+    let of =
+        |form| shape_of(|node, decoder| pipeline::read(node, decoder, form, None, &mut Collected::default()));
+    Shape::Either(vec![of(Form::Provided), of(Form::Staged)])
 }
 
 /// Loads a pipeline from a text, with datastores that are loaded already; `file` is its name for messages.
@@ -86,8 +88,8 @@ pub fn parse(
 
 fn decode(document: Document, datastores: Option<&Datastores>) -> Result<PipelineSpec, Problems> {
     let mut unbuilt = Collected::default();
-    let mut spec =
-        document.decode(|node, decoder| pipeline::read(node, decoder, datastores, &mut unbuilt))?;
+    let mut spec = document
+        .decode(|node, decoder| pipeline::read(node, decoder, Form::of(node), datastores, &mut unbuilt))?;
     spec.unbuilt = unbuilt.0;
     Ok(spec)
 }

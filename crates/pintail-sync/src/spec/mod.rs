@@ -4,12 +4,13 @@
 //! *strategies*. A [`PipelineSpec`] is plain data without secrets; connections are [`pintail_config::Datastore`]s
 //! and travel beside it in a [`LoadedPipeline`].
 //!
-//! [`load`] reads the first configuration shape (`source_provider`, `destination_provider`, `column_map`,
-//! `strategies`) and reports every mistake at once. [`copy_spec`] makes the same from two addresses.
+//! [`load`] reads either configuration shape, the one with `source_provider`, `destination_provider` and `column_map` and the one
+//! with `backends` and `stages`, and reports every mistake at once. [`copy_spec`] makes the same from two addresses.
 //!
 //! What this release does not build yet loads and is checked like everything else, and is listed by
 //! [`PipelineSpec::not_built_for`], so that only choosing it is an error.
 
+mod aggregate;
 mod backend;
 mod choice;
 mod column;
@@ -23,6 +24,7 @@ mod partition;
 mod pipeline;
 mod retries;
 mod snippet;
+mod staged;
 mod strategies;
 mod strategy;
 mod unbuilt;

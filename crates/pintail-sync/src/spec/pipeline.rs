@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pintail_config::decode::{Decoder, bandwidth, boolean, duration, list, one_of, size, text, whole_number};
+use pintail_config::decode::{
+    Decoder, Fields, bandwidth, boolean, duration, list, one_of, size, text, whole_number,
+};
 use pintail_config::units::ByteSize;
-use pintail_config::{Datastores, Node, Position, Value};
+use pintail_config::{Datastores, Node, Value};
 
+use super::aggregate;
 use super::backend::{self, BackendSpec, Side};
 use super::choice::ColumnChoice;
 use super::column::{self, ColumnSpec, Role};
@@ -14,6 +17,7 @@ use super::column_map::Columns;
 use super::deletes::{self, DeletesSpec};
 use super::enrichment::{self, EnrichmentSpec};
 use super::retries::{self, RetrySpec};
+use super::staged::{self, Sides};
 use super::strategies;
 use super::strategy::StrategySpec;
 use super::unbuilt::{Collected, Unbuilt};
@@ -72,7 +76,7 @@ pub struct PipelineSpec {
 pub enum SyncType {
     /// `row-level`: a row of the source is a row of the destination.
     RowLevel,
-    /// `aggregate`: a group of the source is a row of the destination. Not built yet.
+    /// `aggregate`: a group of the source is a row of the destination.
     Aggregate,
 }
 
@@ -151,42 +155,58 @@ impl PipelineSpec {
     }
 }
 
-/// Reads the first configuration shape.
+/// The two configuration shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `source_provider`, `destination_provider` and `column_map`.
+    Provided,
+    /// `backends` and `stages`.
+    Staged,
+}
+
+impl Form {
+    /// The shape that a file has.
+    pub(super) fn of(node: &Node) -> Self {
+        match node.get("backends").or_else(|| node.get("stages")) {
+            Some(_) => Self::Staged,
+            None => Self::Provided,
+        }
+    }
+}
+
+/// Reads a pipeline.
 pub(super) fn read(
     node: &Node,
     decoder: &mut Decoder,
+    form: Form,
     datastores: Option<&Datastores>,
     unbuilt: &mut Collected,
 ) -> Option<PipelineSpec> {
-    if let Some(position) = second_shape(node) {
-        decoder.problem_with_hint(
-            position,
-            "this is the second configuration shape (`backends` and `stages`), which this release does not read yet",
-            Some("the first shape has `source_provider`, `destination_provider` and `column_map`".to_owned()),
-        );
-        return None;
-    }
     let mut fields = decoder.fields(node)?;
     let name = fields.required("name", identifier);
     let description = fields.optional("description", text);
     let enabled = fields.with_default("enabled", true, boolean);
-    let sync_type = fields.with_default("sync_type", SyncType::RowLevel, |node, decoder| {
-        let sync_type = one_of("a sync type", SYNC_TYPES)(node, decoder)?;
-        if sync_type == SyncType::Aggregate {
-            unbuilt.pipeline("`sync_type: aggregate`", node.position);
-        }
-        Some(sync_type)
-    });
-    let source = fields.required("source_provider", |node, decoder| {
-        backend::read_provider(node, decoder, Side::Source, datastores, unbuilt)
-    });
-    let destination = fields.required("destination_provider", |node, decoder| {
-        backend::read_provider(node, decoder, Side::Destination, datastores, unbuilt)
-    });
-    let columns = fields.optional("column_map", |node, decoder| {
-        Columns::read(node, decoder, source.as_ref())
-    });
-    let columns = columns.unwrap_or_else(|| Columns::unmapped(source.as_ref()));
+    let sync_type = fields.with_default("sync_type", SyncType::RowLevel, one_of("a sync type", SYNC_TYPES));
+    let Sides {
+        source,
+        destination,
+        mut columns,
+        columns_position,
+        group_by_position,
+    } = match form {
+        Form::Provided => provided(&mut fields, node, datastores, unbuilt),
+        Form::Staged => staged::read(&mut fields, datastores, unbuilt),
+    };
+    columns.grouped = sync_type == SyncType::Aggregate;
+    if let Some(source) = &source {
+        let places = aggregate::Places {
+            sync_type: fields.position_of("sync_type").unwrap_or(node.position),
+            group_by: group_by_position,
+            columns: columns_position,
+        };
+        let complete = columns.complete();
+        aggregate::check(sync_type, &source.group_by, complete, &places, fields.decoder());
+    }
     let partition_column = fields.optional("partition_column", |node, decoder| {
         let name = columns.reference(node, decoder)?;
         columns.check_partition_column(&name, node.position, decoder);
@@ -196,9 +216,7 @@ pub(super) fn read(
     let max_concurrent_partitions = fields.optional("max_concurrent_partitions", whole_number(1_u32..=1024));
     let strategies = fields.required("strategies", |node, decoder| {
         let mut names = Vec::new();
-        let read = |node: &Node, decoder: &mut Decoder| {
-            strategies::read(node, decoder, &columns, &mut names, unbuilt)
-        };
+        let read = |node: &Node, decoder: &mut Decoder| strategies::read(node, decoder, &columns, &mut names);
         let strategies = list(read)(node, decoder)?;
         if matches!(&node.value, Value::List(items) if items.is_empty()) {
             decoder.problem(node.position, "a pipeline needs at least one strategy");
@@ -249,11 +267,36 @@ const HASH_ALGORITHMS: &[(&str, HashAlgorithm)] = &[
     ("hash_md5_hash", HashAlgorithm::HashMd5),
 ];
 
-/// Where a file shows that it has the second shape.
-fn second_shape(node: &Node) -> Option<Position> {
-    node.get("backends")
-        .or_else(|| node.get("stages"))
-        .map(|node| node.position)
+/// Reads the two sides of the first shape.
+fn provided(
+    fields: &mut Fields<'_, '_>,
+    node: &Node,
+    datastores: Option<&Datastores>,
+    unbuilt: &mut Collected,
+) -> Sides {
+    let source = fields.required("source_provider", |node, decoder| {
+        backend::read_provider(node, decoder, Side::Source, datastores, unbuilt)
+    });
+    let destination = fields.required("destination_provider", |node, decoder| {
+        backend::read_provider(node, decoder, Side::Destination, datastores, unbuilt)
+    });
+    let columns = fields.optional("column_map", |node, decoder| {
+        Columns::read(node, decoder, source.as_ref())
+    });
+    let columns = columns.unwrap_or_else(|| match fields.has("column_map") {
+        true => Columns::unknown(),
+        false => Columns::unmapped(source.as_ref()),
+    });
+    let group_by = ["source_provider", "data_backend", "group_by"]
+        .iter()
+        .try_fold(node, |node, key| node.get(key));
+    Sides {
+        source,
+        destination,
+        columns,
+        columns_position: fields.position_of("column_map").unwrap_or(node.position),
+        group_by_position: group_by.map(|node| node.position),
+    }
 }
 
 /// A name that also names folders and rows of the ledger.

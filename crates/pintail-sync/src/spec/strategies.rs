@@ -11,7 +11,6 @@ use super::pipeline::identifier;
 use super::strategy::{
     Compare, DeltaSpec, FullSpec, HashSpec, NullCursor, StrategyKind, StrategySpec, TuningSpec,
 };
-use super::unbuilt::Collected;
 use crate::partition::PARTITIONS_MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +35,6 @@ pub(super) fn read(
     decoder: &mut Decoder,
     columns: &Columns,
     names: &mut Vec<String>,
-    unbuilt: &mut Collected,
 ) -> Option<StrategySpec> {
     let mut fields = decoder.fields(node)?;
     let name = fields.required("name", |node, decoder| {
@@ -50,13 +48,20 @@ pub(super) fn read(
         names.push(name.clone());
         Some(name)
     });
-    let strategy = name.clone().unwrap_or_default();
     let strategy_type = fields.required("type", |node, decoder| {
         let strategy_type = one_of("a strategy type", TYPES)(node, decoder)?;
-        if strategy_type == Type::Aggregate {
-            unbuilt.strategy(&strategy, "`aggregate` strategies", node.position);
+        if strategy_type == Type::Aggregate && !columns.grouped {
+            decoder.problem(
+                node.position,
+                "an `aggregate` strategy belongs to a pipeline with `sync_type: aggregate`",
+            );
+            return None;
         }
-        Some(strategy_type)
+        // It is what a delta of aggregates is.
+        Some(match strategy_type {
+            Type::Aggregate => Type::Delta,
+            other => other,
+        })
     });
     let enabled = fields.with_default("enabled", true, boolean);
     let cron = fields.optional("cron", cron);
@@ -67,11 +72,11 @@ pub(super) fn read(
     let primary_partitions = partitions("primary_partitions", &mut fields);
     let secondary_partitions = partitions("secondary_partitions", &mut fields);
     let delta_partitions = partitions("delta_partitions", &mut fields);
-    if let Some(position) = fields
-        .position_of("delta_partitions")
-        .filter(|_| !delta_partitions.is_empty())
-    {
-        unbuilt.strategy(&strategy, "`delta_partitions`", position);
+    if !delta_partitions.is_empty() && !columns.grouped {
+        fields.refuse(
+            "delta_partitions",
+            "belongs to a pipeline with `sync_type: aggregate`",
+        );
     }
     let column = fields.optional("column", |node, decoder| columns.reference(node, decoder));
     let full = FullSpec {
@@ -98,9 +103,8 @@ pub(super) fn read(
     fields.finish();
     let kind = match strategy_type? {
         Type::Full => StrategyKind::Full(full),
-        Type::Delta => StrategyKind::Delta(delta),
+        Type::Delta | Type::Aggregate => StrategyKind::Delta(delta),
         Type::Hash => StrategyKind::Hash(hash),
-        Type::Aggregate => StrategyKind::Aggregate,
     };
     Some(StrategySpec {
         name: name?,
@@ -191,6 +195,7 @@ fn read_tuning(fields: &mut Fields<'_, '_>) -> TuningSpec {
         use_sub_partition: fields.optional("use_sub_partition", boolean),
         sub_partition_step: fields.optional("sub_partition_step", whole_number(1_u64..)),
         prevent_update_unless_changed: fields.optional("prevent_update_unless_changed", boolean),
+        match_row_count: fields.optional("match_row_count", boolean),
         ..TuningSpec::default()
     };
     fields.optional("pipeline_config", |node, decoder| {

@@ -19,7 +19,8 @@ pub struct StrategySpec {
     pub primary_partitions: Vec<PartitionSpec>,
     /// `secondary_partitions`: finer ranges within each of them.
     pub secondary_partitions: Vec<PartitionSpec>,
-    /// `delta_partitions`: the groups that a changed row belongs to, for aggregates. Not built yet.
+    /// `delta_partitions`: the groups that a changed row belongs to. Those are always the values of `group_by`; read so
+    /// that files load.
     pub delta_partitions: Vec<PartitionSpec>,
     /// Everything that tunes how the original moved rows.
     pub tuning: TuningSpec,
@@ -34,8 +35,6 @@ pub enum StrategyKind {
     Delta(DeltaSpec),
     /// `hash`: the rows that differ, told by comparing both sides.
     Hash(HashSpec),
-    /// `aggregate`: the groups that changed. Not built yet.
-    Aggregate,
 }
 
 /// What belongs to a full strategy.
@@ -115,6 +114,8 @@ pub struct TuningSpec {
     /// `prevent_update_unless_changed`: whether rows that are equal are left alone. Pintail always leaves them alone
     /// where it compares rows at all.
     pub prevent_update_unless_changed: Option<bool>,
+    /// `match_row_count`: whether the numbers of rows are compared beside hashes. They always are.
+    pub match_row_count: Option<bool>,
     /// `pipeline_config.batch_size`: rows of a batch.
     pub batch_size: Option<u32>,
     /// `pipeline_config.max_concurrent_batches`: batches at once.
@@ -142,7 +143,6 @@ impl StrategyKind {
             Self::Full(_) => "full",
             Self::Delta(_) => "delta",
             Self::Hash(_) => "hash",
-            Self::Aggregate => "aggregate",
         }
     }
 }

@@ -34,13 +34,4 @@ impl Collected {
             position: Some(position),
         });
     }
-
-    /// Something that one strategy needs.
-    pub(super) fn strategy(&mut self, strategy: &str, what: impl Into<String>, position: Position) {
-        self.0.push(Unbuilt {
-            strategy: Some(strategy.to_owned()),
-            what: what.into(),
-            position: Some(position),
-        });
-    }
 }

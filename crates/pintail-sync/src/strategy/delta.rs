@@ -87,7 +87,12 @@ fn leave_uncompared(tally: &mut Tally, id: &str, why: &str) {
 }
 
 /// Rows without a cursor are never seen by a delta: somebody has to decide about them.
-fn check_null_rows(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, sql: &str) -> Result<()> {
+pub(super) fn check_null_rows(
+    work: &Work<'_>,
+    tally: &mut Tally,
+    snapshot: &Snapshot,
+    sql: &str,
+) -> Result<()> {
     let plan = work.plan;
     let cursor = plan.shape.followed().expect("a delta has a cursor");
     let label = format!(
@@ -195,7 +200,7 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, snapshot: &Snapshot, staged: &St
 }
 
 /// Writes those staged rows anew that differ from the lake's, and takes their checksum; `None` if none do.
-fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(StagedFile, Checksum)>> {
+pub(super) fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(StagedFile, Checksum)>> {
     let plan = work.plan;
     let partition = &plan.partitions[staged.position];
     let attempt = work.state().attempt(&plan.pipeline, work.run, staged.position)?;

@@ -7,6 +7,7 @@ use super::reuse::{self, Gathered};
 use crate::error::Result;
 use crate::fetch::{self, Pauses, Staged};
 use crate::keys;
+use crate::memberships::{self, After, Outcome, Written};
 use crate::parity;
 use crate::populate;
 use crate::progress::Phase;
@@ -26,7 +27,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
                     tally.parity.add_count(WHOLE, counted, rows);
                     tally.parity.rescanned();
                 }
-                return bring_in(work, tally, &load);
+                return bring_in(work, tally, &load, None);
             }
             Gathered::Refuted(why) => {
                 tally.notes.push(format!(
@@ -39,17 +40,18 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
             }
         }
     }
-    let Some(staged) = read_everything(work, tally)? else {
+    let Some((staged, members)) = read_everything(work, tally)? else {
         return Ok(());
     };
-    bring_in(work, tally, &staged)
+    bring_in(work, tally, &staged, members.as_ref())
 }
 
 /// The whole table, in reports.
 const WHOLE: &str = "the whole table";
 
-/// Stages all partitions under one snapshot; `None` if they are not what the source counts.
-fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Staged>>> {
+/// Stages all partitions under one snapshot, and which rows belong to which groups; `None` if they are not what the source
+/// counts.
+fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<(Vec<Staged>, Option<Written>)>> {
     let plan = work.plan;
     let partitions = plan
         .reuse
@@ -63,9 +65,10 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
     )?;
     let staged = fetch::stage_all(work, &mut snapshot, &positions, Pauses::BetweenPartitions)?;
     add_up(work, tally, &staged);
+    let members = memberships::write_all(work, &snapshot.sessions()[0])?;
     let Some(sql) = plan.whole_count.as_ref().filter(|_| plan.parity) else {
         snapshot.check(tally)?;
-        return Ok(Some(staged));
+        return Ok(Some((staged, members)));
     };
     work.progress.phase(Phase::Comparing);
     let label = format!(
@@ -75,7 +78,7 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
     let counted = snapshot.count(&label, sql)?;
     snapshot.check(tally)?;
     if tally.parity.add_count(WHOLE, counted, tally.rows_processed) {
-        return Ok(Some(staged));
+        return Ok(Some((staged, members)));
     }
     // The old table is worth more than one that is known to be wrong.
     tally
@@ -86,8 +89,9 @@ fn read_everything(work: &Work<'_>, tally: &mut Tally) -> Result<Option<Vec<Stag
 }
 
 /// Commits and compares.
-fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()> {
+fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged], members: Option<&Written>) -> Result<()> {
     let plan = work.plan;
+    memberships::add(work, members)?;
     keys::check_joined(work, &reuse::files(staged).collect::<Vec<_>>())?;
     let parts: Vec<CommitPart> = staged
         .iter()
@@ -102,6 +106,7 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged]) -> Result<()>
         .collect();
     let (outcome, _) = populate::commit(work, tally, "all", Change::ReplaceAll, parts)?;
     record(work, tally, staged)?;
+    memberships::settle(work, members, Outcome::Replaced, After::Commit)?;
 
     if !plan.parity {
         return Ok(());

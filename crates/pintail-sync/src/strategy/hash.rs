@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
 use crate::guard::{self, Intent};
 use crate::keys;
+use crate::memberships::Outcome::Replaced;
+use crate::memberships::{self, After, Written};
 use crate::parity;
 use crate::plan::{PartitionPlan, PlanKind, statement};
 use crate::populate;
@@ -43,10 +45,12 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     tally.rows_processed = sides.source.total().rows;
     tally.partitions_processed = 1;
     tally.parity.set_checksum(sides.source.total());
+    let members = memberships::write_all(work, session)?;
     if sides.equal() {
         snapshot.check(tally)?;
         time(work, tally, began, None);
         record(work, tally, &sides, Outcome::Equal)?;
+        memberships::settle(work, members.as_ref(), Replaced, After::Nothing)?;
         return settle(work, tally, &sides, &sides.kept, 0).map(drop);
     }
     let differing = compare::locate(work, session, partition, version, &sides)?;
@@ -57,9 +61,11 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
         time(work, tally, began, None);
         let kept = parity::compared_leaves(work, version, change.staying.first())?;
         record(work, tally, &sides, Outcome::Equal)?;
+        memberships::settle(work, members.as_ref(), Replaced, After::Nothing)?;
         return settle(work, tally, &sides, &kept, change.left).map(drop);
     }
-    bring_in(work, tally, &sides, change, version, began)
+    memberships::add(work, members.as_ref())?;
+    bring_in(work, tally, &sides, change, members.as_ref(), version, began)
 }
 
 /// What a run is about to do.
@@ -131,6 +137,7 @@ fn bring_in(
     tally: &mut Tally,
     sides: &Sides,
     taken: Taken,
+    members: Option<&Written>,
     version: Option<i64>,
     began: Instant,
 ) -> Result<()> {
@@ -166,6 +173,7 @@ fn bring_in(
         commit_seconds: Some(seconds),
     });
     record(work, tally, sides, Outcome::Repaired)?;
+    memberships::settle(work, members, Replaced, After::Commit)?;
     if !plan.parity {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod delta;
 pub(crate) mod full;
+mod groups;
 pub(crate) mod hash;
 mod reuse;
 mod verify;
@@ -16,11 +17,12 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     match work.plan.kind {
         PlanKind::Full => full::execute(work, tally)?,
         PlanKind::Delta => delta::execute(work, tally)?,
+        PlanKind::Groups => groups::execute(work, tally)?,
         PlanKind::Hash | PlanKind::Deletes => hash::execute(work, tally)?,
         PlanKind::Verify => verify::execute(work, tally)?,
     }
-    let nothing_read =
-        work.plan.kind == PlanKind::Delta && tally.rows_processed == 0 && tally.commits.count == 0;
+    let follows = matches!(work.plan.kind, PlanKind::Delta | PlanKind::Groups);
+    let nothing_read = follows && tally.rows_processed == 0 && tally.commits.count == 0;
     let equal = tally.parity.status == ParityStatus::Ok && tally.parity.leaves == 0 && tally.uncompared == 0;
     if work.plan.parity && (work.plan.partitions.is_empty() || nothing_read && equal) {
         tally.parity.status = ParityStatus::Unchanged;

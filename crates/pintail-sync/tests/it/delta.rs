@@ -624,3 +624,61 @@ fn rows_of_the_lake_with_a_later_cursor_stay() {
     assert_eq!(shop.run(None).parity.status, ParityStatus::Ok);
     assert_eq!(shop.differences(), "0");
 }
+
+/// The partition of a delta's own column, an hour wide.
+fn hour(bounded: bool) -> pintail_sync::spec::PartitionSpec {
+    pintail_sync::spec::PartitionSpec {
+        column: "updated_at".to_owned(),
+        step: Some(1),
+        step_unit: pintail_sync::spec::StepUnit::Hour,
+        data_type: None,
+        bounded,
+    }
+}
+
+#[test]
+fn a_bounded_window_is_read_again_up_to_now() {
+    let mut shop = Shop::new(100);
+    shop.run(None);
+    shop.spec.strategies[1].primary_partitions = vec![hour(true)];
+    // Stamped half an hour before the watermark, and committed after it.
+    let late = "insert into orders values (1000, 'late', 1, '2024-01-15 13:30:00+00')";
+    shop.change(late);
+    shop.later(60);
+    let report = shop.run(None);
+    assert_eq!(
+        (report.rows_inserted, report.rows_updated),
+        (1, 0),
+        "{:?}",
+        report.notes
+    );
+    // What is older than the window and the watermark is not looked at.
+    shop.change("insert into orders values (1001, 'too late', 1, '2024-01-15 12:30:00+00')");
+    shop.later(60);
+    assert_eq!(shop.run(None).rows_inserted, 0);
+    // An outage that is longer than the window loses nothing.
+    shop.change("insert into orders values (1002, 'long ago', 1, '2024-01-15 14:10:00+00')");
+    shop.later(48 * 3_600);
+    assert_eq!(shop.run(None).rows_inserted, 1);
+}
+
+#[test]
+fn without_updates_of_equal_rows_every_partition_is_compared_first() {
+    let mut shop = Shop::new(100);
+    shop.run(None);
+    shop.change("update orders set updated_at = '2024-01-15 14:00:30+00' where id < 9");
+    shop.later(60);
+    assert!(!shop.plan(None).partitions[0].changed_only);
+    shop.spec.strategies[1].tuning.prevent_update_unless_changed = Some(true);
+    assert!(shop.plan(None).partitions[0].changed_only);
+    // Somebody brought half of them in already.
+    shop.in_lake("update lake.main.orders set updated_at = '2024-01-15 14:00:30+00' where id < 5");
+    let report = shop.run(None);
+    assert_eq!(
+        (report.rows_processed, report.rows_updated),
+        (8, 4),
+        "{:?}",
+        report.notes
+    );
+    assert_eq!(shop.differences(), "0");
+}

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod aggregate;
 mod complaints;
 mod cuts;
 mod database;
@@ -21,6 +22,7 @@ mod partition;
 mod plan;
 mod postgres;
 mod resume;
+mod row_hash;
 mod served;
 mod shared;
 mod shop;

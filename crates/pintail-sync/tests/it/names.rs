@@ -134,7 +134,7 @@ fn shown(journey: &Journey, table: &str) -> Vec<Vec<Option<String>>> {
 fn shown_of(file: &rusqlite::Connection, table: &str) -> Vec<Vec<Option<String>>> {
     let sql = format!("select * from \"{}\" order by id", table.replace('"', "\"\""));
     let mut statement = file.prepare(&sql).expect("a query");
-    let names = statement.column_names().into_iter();
+    let names = statement.column_names();
     let mut lines: Vec<Vec<Option<String>>> = vec![names.map(|name| Some(name.to_owned())).collect()];
     let width = statement.column_count();
     let rows = statement.query_map([], |row| {

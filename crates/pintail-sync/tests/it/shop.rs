@@ -42,6 +42,7 @@ pub(crate) fn backend(system: &str, table: &str) -> BackendSpec {
         alias: None,
         joins: Vec::new(),
         filters: Vec::new(),
+        group_by: Vec::new(),
         supports_update: None,
         partition_by: None,
     }

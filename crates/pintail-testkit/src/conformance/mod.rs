@@ -36,7 +36,7 @@ macro_rules! conformance {
             are_counted_as_they_are_read,
             of_an_empty_table_are_empty,
         ]);
-        $crate::conformance!(@group queries, $fixture, [are_read_as_tables_are]);
+        $crate::conformance!(@group queries, $fixture, [are_read_as_tables_are, give_groups]);
         $crate::conformance!(@group snapshots, $fixture, [
             show_one_state_to_all_sessions,
             end_with_their_transaction,

@@ -46,6 +46,70 @@ pub fn are_read_as_tables_are(fixture: &dyn Fixture) {
     );
 }
 
+/// Groups of rows are read, cut and counted as rows are.
+pub fn give_groups(fixture: &dyn Fixture) {
+    const GROUPS: u64 = 7;
+    let Some((attached, _, rows)) = attach(fixture) else {
+        return;
+    };
+    let mut relation = rows;
+    let names = ["bucket", "number", "highest"];
+    if let Some(query) = &mut relation.query {
+        let expressions = ["o.id % 7", "count(*)", "max(o.id)"];
+        let output = |(name, sql): (&&str, &str)| Output {
+            name: (*name).to_owned(),
+            value: OutputValue::Expression(sql.to_owned()),
+        };
+        query.outputs = names.iter().zip(expressions).map(output).collect();
+        query.group_by = vec!["bucket".to_owned()];
+    }
+    let types = attached
+        .connector()
+        .expression_types(attached.session(), super::attached::ALIAS, &relation)
+        .unwrap_or_else(|error| panic!("{}", super::attached::whole_text(&error)));
+    let mut types = types.into_iter();
+    let column = |name: &str| {
+        let (source_type, logical_type) = types.next().unwrap_or_default();
+        let column = SourceColumn {
+            name: name.to_owned(),
+            source_type,
+            logical_type: logical_type.or(Some(LogicalType::Int64)),
+            carrier: None,
+            origin: None,
+            nullable: true,
+            identity: None,
+            histogram: Vec::new(),
+        };
+        read_as(column, LogicalType::Int64)
+    };
+    let columns: Vec<ColumnRead> = names.into_iter().map(column).collect();
+    let read = |range: Range| {
+        let request = ScanRequest {
+            relation: relation.clone(),
+            columns: columns.clone(),
+            range,
+        };
+        let counted = attached.count_now(&relation, &request.range);
+        (attached.rows(&request), counted)
+    };
+    let (groups, counted) = read(Range::Whole);
+    assert_eq!((groups.len() as u64, counted), (GROUPS, GROUPS));
+    let members: i64 = groups.iter().filter_map(|row| row.integer(1)).sum();
+    assert_eq!(members, i64::from(ROWS) - 10);
+    let named = |column: &str, values: &[i64]| Range::Listed {
+        column: column.to_owned(),
+        values: values.to_vec(),
+    };
+    for (range, expected) in [
+        (named("bucket", &[2, 5]), 2),
+        (named("highest", &[i64::from(ROWS)]), 1),
+        (named("bucket", &[99]), 0),
+    ] {
+        let (groups, counted) = read(range.clone());
+        assert_eq!((groups.len(), counted), (expected, expected as u64), "{range:?}");
+    }
+}
+
 fn attach(fixture: &dyn Fixture) -> Option<(Attached, Vec<ColumnRead>, Relation)> {
     fixture.fill_orders(ROWS);
     let (integer, text) = fixture.integer_and_text();
@@ -83,6 +147,7 @@ fn attach(fixture: &dyn Fixture) -> Option<(Attached, Vec<ColumnRead>, Relation)
                 output("c.name", column("c", "name")),
                 output("twice", OutputValue::Expression("o.id * 2".to_owned())),
             ],
+            group_by: Vec::new(),
         }),
     };
     let types = attached

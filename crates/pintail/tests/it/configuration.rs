@@ -202,10 +202,7 @@ fn a_missing_file_is_one_problem() {
 #[test]
 fn what_is_not_built_loads_and_is_refused_when_chosen() {
     let project = Project::with_shop(0);
-    project.change_pipeline(
-        "  - {name: everything",
-        "  - {name: nightly, type: aggregate}\n  - {name: everything",
-    );
+    project.change_pipeline("strategies:", "enrichment: {enabled: true}\nstrategies:");
     assert_snapshot!(project.pintail(&["config", "validate", "pipeline.yaml"]), @"
     exit code 0
     --- stdout
@@ -213,13 +210,13 @@ fn what_is_not_built_loads_and_is_refused_when_chosen() {
       source       sqlite:shop.db, table orders
       destination  ducklake:sqlite:lake.sqlite?data_path=lake, table shop.orders
       columns      every column as it is
-      strategies   changes (delta), nightly (aggregate), everything (full)
-      not built    this release does not support `aggregate` strategies yet (line 11)
+      strategies   changes (delta), everything (full)
+      not built    this release does not support `enrichment` yet (line 6)
     ");
-    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml", "--strategy", "nightly"]), @"
+    assert_snapshot!(project.pintail(&["run", "--config", "pipeline.yaml", "--strategy", "everything"]), @"
     exit code 2
     --- stderr
-    error: pipeline.yaml:11:27: this release does not support `aggregate` strategies yet
+    error: pipeline.yaml:6:13: this release does not support `enrichment` yet
     hint: It loads and is checked, so that files can name it before it arrives.
     ");
 }

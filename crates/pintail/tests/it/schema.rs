@@ -70,7 +70,8 @@ fn kind(root: &Node) -> Option<&'static str> {
     } else if root.get("storage").is_some() || root.get("build_system").is_some() {
         Some("global")
     } else {
-        let whole = root.get("source_provider").is_some() && root.get("destination_provider").is_some();
+        let whole = root.get("source_provider").is_some() && root.get("destination_provider").is_some()
+            || root.get("backends").is_some() && root.get("stages").is_some();
         whole.then_some("pipeline")
     }
 }
@@ -201,7 +202,7 @@ fn a_schema_knows_the_keys_that_the_readers_know_and_no_others() {
         (
             "pipeline",
             pintail_sync::spec::shape(),
-            ".strategies[].pipeline_config.batch_size",
+            "|1.stages[].source.columns[].hash_key",
         ),
         (
             "datastores",
@@ -225,10 +226,11 @@ fn a_schema_knows_the_keys_that_the_readers_know_and_no_others() {
 fn the_keys_of_a_pipeline_are_the_known_ones() {
     let (mut keys, shape) = (Vec::new(), pintail_sync::spec::shape());
     known(&shape, "", &mut keys);
-    let top: Vec<&String> = keys
-        .iter()
-        .filter(|key| key.matches('.').count() == 1 && !key.contains('['))
-        .collect();
-    let top: Vec<&str> = top.iter().map(|key| key.trim_start_matches('.')).collect();
-    assert_snapshot!(top.join(" "), @"name description enabled sync_type source_provider destination_provider column_map partition_column partition_step max_concurrent_partitions strategies enrichment hash_algo deletes limits retries parity");
+    let top = |form: &str| -> String {
+        let keys = keys.iter().filter_map(|key| key.strip_prefix(form));
+        let top: Vec<&str> = keys.filter(|key| !key.contains(['.', '['])).collect();
+        top.join(" ")
+    };
+    assert_snapshot!(top("|0."), @"name description enabled sync_type source_provider destination_provider column_map partition_column partition_step max_concurrent_partitions strategies enrichment hash_algo deletes limits retries parity");
+    assert_snapshot!(top("|1."), @"name description enabled sync_type stages backends partition_column partition_step max_concurrent_partitions strategies enrichment hash_algo deletes limits retries parity");
 }

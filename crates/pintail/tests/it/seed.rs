@@ -123,3 +123,127 @@ fn the_complete_example_runs_in_full_and_as_a_delta_without_its_enrichment() {
         )
     );
 }
+
+/// The seed's pipelines with backends read and write one database: the source's is both here.
+fn in_one_database(pipeline: &str) -> Start<'_> {
+    let start = Start::new(pipeline);
+    let port = PostgresServer::shared().port();
+    let name = start.source.name();
+    start.project.write(
+        "datastores.yaml",
+        &format!(
+            "datastores:\n  local_postgres:\n    type: postgres\n    connection: {{host: 127.0.0.1, port: {port}, user: postgres, \
+             dbname: {name}}}\n"
+        ),
+    );
+    start
+}
+
+const ORDERS: &str = "create table orders (order_id serial primary key, user_id integer not null, amount numeric(10,2) not null,
+         discount numeric(10,2), order_date timestamp not null, updated_at timestamptz not null default now());
+     create index on orders (user_id);
+     create index on orders (updated_at);
+     insert into orders (user_id, amount, discount, order_date, updated_at)
+     select id % 20, id * 1.25, null, timestamp '2024-01-15 08:00' + id * interval '1 hour', now() - interval '1 day'
+     from generate_series(1, 400) as ids (id);
+     analyze orders";
+
+const RECOMPUTED: &str = "select user_id, order_date::date as date, count(*), sum(amount) as amount, sum(discount), max(updated_at) \
+                          from orders group by 1, 2";
+
+/// Groups as text, as the source computes them and as they are stored.
+fn groups(start: &Start<'_>) -> (Vec<String>, Vec<String>) {
+    let stored = "select user_id, date, num_orders, amount, discount, last_updated_at from analytics.user_daily_orders_aggregate";
+    let listed = |rows: &str| {
+        let sql = format!(
+            "select string_agg(concat_ws('|', user_id, date, count, trim_scale(amount), last::text), ' ' order by user_id, date) from ({rows}) \
+             as g (user_id, date, count, amount, discount, last)"
+        );
+        start.rows(&start.source, &sql)
+    };
+    (listed(RECOMPUTED), listed(stored))
+}
+
+#[test]
+fn the_aggregate_runs_as_it_is_written() {
+    let start = in_one_database(include_str!(
+        "../../../pintail-sync/tests/it/spec/user_daily_orders_aggregate.yaml"
+    ));
+    start.source.execute(ORDERS);
+    let (_, inserted, updated, parity) = start.run(&["--strategy", "delta"]);
+    assert_eq!((inserted > 100, updated, parity.as_str()), (true, 0, "ok"));
+    let (computed, stored) = groups(&start);
+    assert_eq!(computed, stored);
+    // One group changes, one row moves from one group to another, one group comes.
+    start.source.execute(
+        "update orders set amount = 40, updated_at = now() where order_id = 2;
+         update orders set user_id = 9, updated_at = now() where order_id = 8;
+         insert into orders (user_id, amount, discount, order_date) values (101, 1, 2, '2024-03-01')",
+    );
+    let (strategy, inserted, updated, parity) = start.run(&["--strategy", "delta"]);
+    assert_eq!((strategy.as_str(), parity.as_str()), ("delta", "ok"));
+    assert!(inserted >= 1 && updated >= 1, "{inserted} {updated}");
+    let (computed, stored) = groups(&start);
+    assert_eq!(computed, stored);
+    start.source.execute("delete from orders where order_id = 2");
+    let (_, inserted, updated, parity) = start.run(&["--deletes", "--allow-deletes"]);
+    assert_eq!((inserted, updated, parity.as_str()), (0, 0, "ok"));
+    let (computed, stored) = groups(&start);
+    assert_eq!(computed, stored);
+}
+
+#[test]
+fn the_row_level_sync_runs_as_it_is_written() {
+    let start = Start::new(include_str!(
+        "../../../pintail-sync/tests/it/spec/users_row_sync.yaml"
+    ));
+    start.source.execute(
+        "create table users (id integer primary key, name text, updated_at timestamp not null);
+         insert into users select id, 'user ' || id, localtimestamp - interval '1 day' from generate_series(1, 50) as ids (id)",
+    );
+    assert_eq!(start.run(&["--strategy", "delta_sync"]).1, 50);
+    start
+        .source
+        .execute("update users set name = 'renamed', updated_at = localtimestamp where id < 4");
+    let delta = start.run(&["--strategy", "delta_sync"]);
+    assert_eq!(delta, ("delta_sync".to_owned(), 0, 3, "ok".to_owned()));
+}
+
+#[test]
+fn change_detection_by_columns_runs_as_it_is_written() {
+    let start = in_one_database(include_str!(
+        "../../../pintail-sync/tests/it/spec/users_column_level.yaml"
+    ));
+    start.source.execute(
+        "create table users (user_id integer primary key, name text, email text, last_login timestamp);
+         insert into users select id, 'user ' || id, id || '@example.com', timestamp '2024-01-15 12:00' from generate_series(1, 50) \
+         as ids (id)",
+    );
+    let run = || start.run(&["--strategy", "hash_sync"]);
+    assert_eq!(run().1, 50);
+    let row = |id: u32| {
+        let sql =
+            format!("select (name, last_login, checksum)::text from copies.users_copy where user_id = {id}");
+        start.rows(&start.source, &sql)
+    };
+    let (before, other) = (row(7), row(8));
+    // A column that does not count makes nobody write.
+    start
+        .source
+        .execute("update users set last_login = '2024-02-01' where user_id in (7, 8)");
+    assert_eq!(run(), ("hash_sync".to_owned(), 0, 0, "ok".to_owned()));
+    assert_eq!(row(7), before);
+    // One that does makes the whole row be written, its hash with it.
+    start
+        .source
+        .execute("update users set name = 'renamed' where user_id = 7");
+    assert_eq!(run(), ("hash_sync".to_owned(), 0, 1, "ok".to_owned()));
+    let after = row(7);
+    assert!(
+        after[0].starts_with("(renamed,\"2024-02-01 00:00:00\","),
+        "{after:?}"
+    );
+    let hash = |row: &[String]| row[0].rsplit_once(',').map(|(_, hash)| hash.to_owned());
+    assert_ne!(hash(&after), hash(&before));
+    assert_eq!(row(8), other);
+}

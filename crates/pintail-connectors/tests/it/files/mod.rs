@@ -47,4 +47,4 @@ conforms!(
 conforms!(values, [arrive_as_they_are, that_do_not_fit_fail_the_scan]);
 conforms!(names, [may_hold_anything, of_a_column_read_twice_are_kept_apart]);
 conforms!(access, [is_read_only]);
-conforms!(queries, [are_read_as_tables_are]);
+conforms!(queries, [are_read_as_tables_are, give_groups]);

@@ -160,6 +160,8 @@ impl Setting {
                 .expect("no holder panics")
                 .capabilities,
             relation: layout.relation,
+            main: layout.main,
+            kept: None,
             hidden: None,
             found_empty: false,
             bounds: self.bounds.clone(),

@@ -269,3 +269,44 @@ fn secrets_of_an_enrichment_do_not_show() {
 fn more_partitions_than_a_run_makes_are_refused() {
     assert_snapshot!(check(&minimal("strategies: [{name: full, type: full, partitions: 5000}]")), @"pipeline.yaml:6:51: strategies[0].partitions: expected a whole number from 1 to 1000, found the number `5000`");
 }
+
+#[test]
+fn what_belongs_to_aggregates_is_refused_elsewhere() {
+    let rows = minimal(
+        "strategies: [{name: sums, type: aggregate, column: at, delta_partitions: [{column: day, step: 1, step_unit: day}]}]",
+    );
+    assert_snapshot!(check(&rows), @r"
+    found 2 problems in pipeline.yaml
+    pipeline.yaml:6:33: strategies[0].type: an `aggregate` strategy belongs to a pipeline with `sync_type: aggregate`
+    pipeline.yaml:6:56: strategies[0]: key `delta_partitions` belongs to a pipeline with `sync_type: aggregate`
+    ");
+    let grouped = |columns: &str, group_by: &str| {
+        let yaml = minimal(&format!("sync_type: aggregate\ncolumn_map: {columns}\n{FULL}"));
+        check(&yaml.replace("alias: o}", &format!("alias: o, group_by: {group_by}}}")))
+    };
+    assert_snapshot!(grouped("[{source: day}, {source: sum(o.total), dest: total}]", "[day]"), @"loads");
+    assert_snapshot!(grouped("[{source: day}, {source: total}, {source: lower(o.city), dest: city}]", "[day]"), @r"
+    found 2 problems in pipeline.yaml
+    pipeline.yaml:7:13: column `total` is neither grouped by nor an aggregate
+      hint: name it in `group_by`, or write an expression like `sum(amount)`
+    pipeline.yaml:7:13: column `city` is neither grouped by nor an aggregate
+      hint: name it in `group_by`, or write an expression like `sum(amount)`
+    ");
+    assert_snapshot!(grouped("[{source: day}, {source: sum(o.total), dest: total, roles: [unique_column]}]", "[dy]"), @r"
+    found 3 problems in pipeline.yaml
+    pipeline.yaml:3:96: `group_by` names `dy`, which is no column of the destination
+      hint: did you mean `day`?
+    pipeline.yaml:7:13: column `day` is neither grouped by nor an aggregate
+      hint: name it in `group_by`, or write an expression like `sum(amount)`
+    pipeline.yaml:7:13: the key of an aggregate are the columns of `group_by`, and `total` is one of the two only
+    ");
+    assert_snapshot!(grouped("[]", "[day]"), @"pipeline.yaml:7:13: an aggregate needs columns: those of `group_by`, and expressions");
+    assert_snapshot!(check(&minimal(&format!("sync_type: aggregate\n{FULL}"))), @r"
+    pipeline.yaml:6:12: an aggregate needs `group_by`
+      hint: name the columns whose values make a group, by their names in the destination
+    ");
+    assert_snapshot!(check(&minimal(FULL).replace("alias: o}", "alias: o, group_by: [day]}")), @r"
+    pipeline.yaml:3:96: `group_by` belongs to an aggregate
+      hint: write `sync_type: aggregate`
+    ");
+}
