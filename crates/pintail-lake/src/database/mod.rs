@@ -168,7 +168,9 @@ impl DestinationPlace for DatabasePlace {
             Access::ReadOnly => self.writer.reader().attachment(ALIAS),
             Access::ReadWrite => self.writer.attachment(ALIAS),
         };
-        engine.attach(&format!("attach destination {address}"), &attachment)?;
+        engine
+            .attach(&format!("attach destination {address}"), &attachment)
+            .map_err(|error| self.writer.reader().explain(error))?;
         Ok(Box::new(Database {
             engine: engine.clone(),
             place: self.clone(),

@@ -68,7 +68,12 @@ fn a_duckdb_file_is_not_copied_to_itself() {
         "duckdb:shop.duckdb?table=orders",
         "duckdb:shop.duckdb?table=copied",
     ];
-    assert_snapshot!(project.pintail(&itself), @"");
+    assert_snapshot!(project.pintail(&itself), @"
+    exit code 2
+    --- stderr
+    error: cannot open duckdb:shop.duckdb: it is the source and the destination of one run
+    hint: DuckDB opens a file once. Copy within one file with its own `create table ... as from ...`.
+    ");
 }
 
 #[test]
