@@ -1,5 +1,6 @@
 //! The sections: one pair of source and destination each, with its contestants and bounds.
 
+mod compare;
 mod hard;
 mod lake;
 mod mariadb;
@@ -33,16 +34,19 @@ pub(crate) enum Section {
     ToPostgres,
     /// Types that are hard to carry, Postgres → lake.
     Hard,
+    /// Comparisons, Postgres against a lake.
+    Compare,
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Lake,
         Self::Pages,
         Self::MariaDb,
         Self::Postgres,
         Self::ToPostgres,
         Self::Hard,
+        Self::Compare,
     ];
 
     /// What `--only` calls it.
@@ -54,6 +58,7 @@ impl Section {
             Self::Postgres => "postgres",
             Self::ToPostgres => "to-postgres",
             Self::Hard => "hard",
+            Self::Compare => "compare",
         }
     }
 
@@ -65,6 +70,7 @@ impl Section {
             Self::Postgres => "Postgres → Postgres",
             Self::ToPostgres => "lake → Postgres",
             Self::Hard => "Postgres → lake, a table of unbounded numbers, documents, arrays and texts",
+            Self::Compare => "comparisons, Postgres against a lake",
         }
     }
 
@@ -76,6 +82,7 @@ impl Section {
             Self::Postgres => postgres::run(bench),
             Self::ToPostgres => to_postgres::run(bench),
             Self::Hard => hard::run(bench),
+            Self::Compare => compare::run(bench),
         }
     }
 
