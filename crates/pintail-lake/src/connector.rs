@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use pintail_model::{Column, CursorType, KeyValue, LogicalType, NativeType, Range, Secret, TableName};
 
+use crate::digest::{Digest, DigestLeaves, DigestRequest, Lineage};
 use crate::error::{Error, Result};
 use crate::extension::Extension;
 use crate::relation::Relation;
@@ -397,6 +398,41 @@ pub trait Connector: Send + Sync {
         _keys: Option<(&str, &[i64])>,
     ) -> String {
         "select 0".to_owned()
+    }
+
+    /// How the source sums rows up by itself, leaf by leaf, with the digests of [`crate::tap::row_digest`]. Pure.
+    ///
+    /// # Errors
+    /// Why it cannot, as the end of a sentence: "because …".
+    fn digest(&self, _alias: &str, _request: &DigestRequest) -> std::result::Result<Digest, String> {
+        Err("the source has no function for that".to_owned())
+    }
+
+    /// How the source sums up the versions of its rows, leaf by leaf: a row that changed, came or went changes the sum of its
+    /// leaf, as long as the [lineage](Connector::lineage) is one. Pure.
+    ///
+    /// # Errors
+    /// Why it cannot, as the end of a sentence: "because …".
+    fn row_versions(&self, _alias: &str, _request: &DigestRequest) -> std::result::Result<Digest, String> {
+        Err("the source keeps no versions of its rows that can be asked for".to_owned())
+    }
+
+    /// What the versions of rows hold for, or why it cannot be told, as the end of a sentence.
+    fn lineage(&self, _session: &Session, _alias: &str) -> Result<std::result::Result<Lineage, String>> {
+        Ok(Err("the source keeps no versions of its rows".to_owned()))
+    }
+
+    /// A scan of those rows of `request` that belong to one of `wanted`, as [`Connector::doubtful_scan`] or else
+    /// [`Connector::scan`] would read them; `None` where neither [`Connector::digest`] nor
+    /// [`Connector::row_versions`] works. Pure.
+    fn scan_leaves(
+        &self,
+        _alias: &str,
+        _request: &ScanRequest,
+        _leaves: &DigestLeaves,
+        _wanted: &[i64],
+    ) -> Option<Scan> {
+        None
     }
 
     /// DuckDB SQL that yields one number: how many rows of `relation` lie in `range`, counted by the source itself and

@@ -135,6 +135,21 @@ pub trait Destination: Send + Sync {
     /// The newest version, for [`DestinationPlace::rows`]; `None` where there are none.
     fn version(&self, session: &Session) -> Result<Option<i64>>;
 
+    /// A text that changes with every change of the table's rows, as of a version or of now; `None` where only the ledger can
+    /// tell.
+    fn rows_token(
+        &self,
+        session: &Session,
+        _table: &TableName,
+        version: Option<i64>,
+    ) -> Result<Option<String>> {
+        let version = match version {
+            Some(version) => Some(version),
+            None => self.version(session)?,
+        };
+        Ok(version.map(|version| version.to_string()))
+    }
+
     /// Finishes what a commit could not after an answer was lost, where the committer died. Returns how many files were
     /// put back. May be called at any time.
     fn repair(&self, _session: &Session, _table: &TableName) -> Result<u32> {

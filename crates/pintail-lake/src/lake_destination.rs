@@ -12,6 +12,7 @@ use crate::extension::Extension;
 use crate::lake::{ALIAS, Access, Lake, StageFolder};
 use crate::ledger::LedgerEntry;
 use crate::location::LakeLocation;
+use crate::metadata;
 use crate::quote;
 use crate::session::Session;
 use crate::sweep::{SweepPolicy, Swept};
@@ -99,6 +100,19 @@ impl Destination for Lake {
 
     fn version(&self, session: &Session) -> Result<Option<i64>> {
         self.snapshot(session).map(Some)
+    }
+
+    fn rows_token(
+        &self,
+        session: &Session,
+        table: &TableName,
+        version: Option<i64>,
+    ) -> Result<Option<String>> {
+        let Some(table_id) = Self::table_id(self, session, table)? else {
+            return Ok(None);
+        };
+        let newest = metadata::last_change(self, session, table_id, version)?;
+        Ok(newest.map(|snapshot| format!("{table_id}@{snapshot}")))
     }
 
     fn repair(&self, session: &Session, table: &TableName) -> Result<u32> {

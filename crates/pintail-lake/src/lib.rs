@@ -5,6 +5,7 @@
 //!    │
 //!    ├── Tap                             checksums of rows on their way
 //!    ├── connector                       the contract of systems that are read
+//!    ├── digest                          sums that a source and a destination take by themselves
 //!    ├── destination                     the contract of places that are written
 //!    ├── Database ── commit              tables of a database, and the protocol that changes them exactly once
 //!    └── Lake ── stage ── commit         a DuckLake, and the protocol that changes it exactly once
@@ -23,6 +24,7 @@ pub mod connector;
 pub mod database;
 pub mod depot;
 pub mod destination;
+pub mod digest;
 pub mod engine;
 pub mod error;
 pub mod extension;

@@ -112,6 +112,23 @@ pub(crate) fn snapshot_of(lake: &Lake, session: &Session, extra_info: &str) -> R
     Ok(rows.first().and_then(|row| row.integer(0)))
 }
 
+/// The newest snapshot, of those up to `version`, that changed anything of a table; `None` if all of them have expired.
+pub(crate) fn last_change(
+    lake: &Lake,
+    session: &Session,
+    table_id: i64,
+    version: Option<i64>,
+) -> Result<Option<i64>> {
+    let until = version.unwrap_or(i64::MAX);
+    // The changes of a snapshot are a list like `inserted_into_table:1,deleted_from_table:1`.
+    let sql = format!(
+        "select max(snapshot_id) from {} where snapshot_id <= {until} and ',' || changes_made || ',' like '%:{table_id},%'",
+        metadata_table(lake, "ducklake_snapshot_changes")
+    );
+    let rows = session.query(Call::new("look the last change of a table up"), &sql)?;
+    Ok(rows.first().and_then(|row| row.integer(0)))
+}
+
 /// Which files to list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Files {

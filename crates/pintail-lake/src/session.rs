@@ -96,6 +96,15 @@ impl Row {
         }
     }
 
+    /// The integer of up to 128 bits in column `index`.
+    #[must_use]
+    pub fn wide(&self, index: usize) -> Option<i128> {
+        match self.0.get(index) {
+            Some(Cell::Integer(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// The boolean in column `index`; NULL is false.
     #[must_use]
     pub fn boolean(&self, index: usize) -> bool {

@@ -235,6 +235,7 @@ impl Attempt<'_> {
             parity: tally.parity,
             kind: plan.kind.as_str().to_owned(),
             reason: plan.reason.clone(),
+            compare: (plan.kind == PlanKind::Hash).then(|| plan.comparison.to_string()),
             source: plan.source.clone(),
             resumed: plan.resumes.is_some(),
             snapshot: tally.snapshot,

@@ -19,6 +19,7 @@ use pintail_model::{ErrorKind, LeafChecksums, Range, TableName};
 
 use crate::doubt;
 use crate::error::{Error, Result};
+use crate::narrow::Scope;
 use crate::parity;
 use crate::plan::{PartitionPlan, statement};
 use crate::progress::Phase;
@@ -40,6 +41,8 @@ pub(crate) struct Sides {
     /// The rows that only one side has, if they could be told; keys are those of the table, or 0 where it has no integer
     /// key.
     difference: Option<Difference>,
+    /// Rows of both that are the same, and were not compared one by one.
+    elsewhere: u64,
 }
 
 /// The rows that differ, by key.
@@ -56,18 +59,34 @@ pub(crate) struct Differing {
 }
 
 impl Sides {
+    /// Sides of which other sums than those of their rows prove that they are equal.
+    pub(crate) fn proven(source: LeafChecksums, kept: LeafChecksums) -> Self {
+        Self {
+            source,
+            kept,
+            difference: None,
+            elsewhere: 0,
+        }
+    }
+
     pub(crate) fn equal(&self) -> bool {
         self.source == self.kept
+    }
+
+    /// Rows of the source.
+    pub(crate) fn source_rows(&self) -> u64 {
+        self.source.total().rows + self.elsewhere
+    }
+
+    /// Rows of the destination.
+    pub(crate) fn kept_rows(&self) -> u64 {
+        self.kept.total().rows + self.elsewhere
     }
 }
 
 /// Reads both sides once. `session` holds the source's snapshot; `version` is that of the destination.
-pub(crate) fn read(
-    work: &Work<'_>,
-    session: &Session,
-    partition: &PartitionPlan,
-    version: Option<i64>,
-) -> Result<Sides> {
+pub(crate) fn read(work: &Work<'_>, session: &Session, scope: &Scope, version: Option<i64>) -> Result<Sides> {
+    let partition = &scope.partition;
     work.progress.phase(Phase::Comparing);
     let engine = work.destination.engine();
     let shape = &work.plan.shape;
@@ -110,7 +129,7 @@ pub(crate) fn read(
         work.place.noun()
     );
     let sql = statement::sum(
-        &format!("from {}", parity::rows(work, version)),
+        &format!("from {}", scope.rows(work, version)),
         &[&without_key],
         &filter,
     );
@@ -122,6 +141,7 @@ pub(crate) fn read(
         difference: difference(&tap, &kept),
         source: tap.checksums(),
         kept: kept.checksums(),
+        elsewhere: scope.proven.total().rows,
     })
 }
 
@@ -141,15 +161,20 @@ fn without_key(shape: &Shape) -> String {
 fn refuse_missing_keys(work: &Work<'_>, table: &TableName, rows: &[Row]) -> Result<()> {
     match rows.first().and_then(|row| row.integer(1)) {
         None | Some(0) => Ok(()),
-        Some(number) => Err(Error::refused(
-            ErrorKind::Data,
-            format!(
-                "{number} rows of table \"{table}\" have no value in key ({})",
-                work.plan.shape.key.join(", ")
-            ),
-            "Rows are compared by their key: name columns that are never NULL as `unique_column`.",
-        )),
+        Some(number) => Err(missing_keys(work, &table.to_string(), number.cast_unsigned())),
     }
+}
+
+/// Why a table cannot be compared.
+pub(crate) fn missing_keys(work: &Work<'_>, table: &str, number: u64) -> Error {
+    Error::refused(
+        ErrorKind::Data,
+        format!(
+            "{number} rows of table \"{table}\" have no value in key ({})",
+            work.plan.shape.key.join(", ")
+        ),
+        "Rows are compared by their key: name columns that are never NULL as `unique_column`.",
+    )
 }
 
 /// What a tap is given of each row, and the expression for it.
@@ -174,7 +199,7 @@ fn difference(source: &pintail_lake::Tap, kept: &pintail_lake::Tap) -> Option<Di
 pub(crate) fn locate(
     work: &Work<'_>,
     session: &Session,
-    partition: &PartitionPlan,
+    scope: &Scope,
     version: Option<i64>,
     sides: &Sides,
 ) -> Result<Differing> {
@@ -182,8 +207,8 @@ pub(crate) fn locate(
     let keyed = work.plan.shape.integer_key().is_some();
     let differing = match &sides.difference {
         Some(difference) if keyed => from_keys(work, difference),
-        Some(difference) => from_hashes(work, partition, version, difference),
-        None => by_join(work, partition, version),
+        Some(difference) => from_hashes(work, scope, version, difference),
+        None => by_join(work, scope, version),
     };
     let names = quote::identifiers(key);
     let sql = format!(
@@ -298,12 +323,7 @@ fn from_keys(work: &Work<'_>, difference: &Difference) -> String {
 }
 
 /// Rows whose hashes the sketches have told: each side is read again for their keys.
-fn from_hashes(
-    work: &Work<'_>,
-    partition: &PartitionPlan,
-    version: Option<i64>,
-    difference: &Difference,
-) -> String {
+fn from_hashes(work: &Work<'_>, scope: &Scope, version: Option<i64>, difference: &Difference) -> String {
     let shape = &work.plan.shape;
     let (names, hash) = (quote::identifiers(&shape.key), row_hash(&work.plan.compared));
     let side = |rows: &str, items: &[Item], here: bool| {
@@ -315,20 +335,20 @@ fn from_hashes(
             hashes.join(",")
         )
     };
-    let source = format!("(\n{}\n)", statement::indent(&partition.scan.sql, 2));
+    let source = format!("(\n{}\n)", statement::indent(&scope.partition.scan.sql, 2));
     let mut parts = Vec::new();
     if !difference.ours.is_empty() {
         parts.push(side(&source, &difference.ours, true));
     }
     if !difference.theirs.is_empty() {
-        parts.push(side(&parity::rows(work, version), &difference.theirs, false));
+        parts.push(side(&scope.rows(work, version), &difference.theirs, false));
     }
     parts.join("\nunion all\n")
 }
 
 /// Both sides joined by key: for any number of differences, at the price of another reading of both. Rows of one key are
 /// summed up first, so that a key that stands twice on one side differs. Sums and join spill where they have to.
-fn by_join(work: &Work<'_>, partition: &PartitionPlan, version: Option<i64>) -> String {
+fn by_join(work: &Work<'_>, scope: &Scope, version: Option<i64>) -> String {
     let shape = &work.plan.shape;
     let (names, hash) = (quote::identifiers(&shape.key), row_hash(&work.plan.compared));
     let side = |rows: &str| {
@@ -336,13 +356,13 @@ fn by_join(work: &Work<'_>, partition: &PartitionPlan, version: Option<i64>) -> 
             "select {names}, count(*) as number, sum({hash}::hugeint) as hashes from {rows} as side group by {names}"
         )
     };
-    let source = format!("(\n{}\n)", statement::indent(&partition.scan.sql, 2));
+    let source = format!("(\n{}\n)", statement::indent(&scope.partition.scan.sql, 2));
     format!(
         "select {names}, source.number is not null as here, kept.number is not null as there\n\
          from ({}) as source\nfull join ({}) as kept using ({names})\n\
          where (source.number, source.hashes) is distinct from (kept.number, kept.hashes)",
         side(&source),
-        side(&parity::rows(work, version))
+        side(&scope.rows(work, version))
     )
 }
 

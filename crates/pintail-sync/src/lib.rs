@@ -28,6 +28,7 @@ mod keys;
 pub mod lock;
 pub mod log;
 pub mod memberships;
+mod narrow;
 pub mod origin;
 mod parity;
 pub mod partition;

@@ -81,6 +81,13 @@ impl Parity {
         self.source = Some(ParitySource::Rescanned);
     }
 
+    /// Says that rows are as they were when both sides were last compared, by what the source says of their versions.
+    pub(crate) fn as_before(&mut self) {
+        if self.source.is_some() {
+            self.source = Some(ParitySource::Stored);
+        }
+    }
+
     fn begin(&mut self) {
         if self.status == ParityStatus::Unproven {
             self.status = ParityStatus::Ok;
@@ -106,15 +113,15 @@ pub(crate) fn table_leaves(work: &Work<'_>, snapshot: Option<i64>) -> Result<Lea
     leaves(work, |filter| statement::all_of(&rows(work, snapshot), filter))
 }
 
-/// The leaves of the whole table over the columns that are compared, but for rows that have a staged key of `without`.
+/// The leaves of rows of the destination over the columns that are compared, but for those that have a staged key of
+/// `without`.
 pub(crate) fn compared_leaves(
     work: &Work<'_>,
-    snapshot: Option<i64>,
+    rows: &str,
     without: Option<&StagedFile>,
 ) -> Result<LeafChecksums> {
-    let rows = rows(work, snapshot);
     let rows = match without {
-        None => rows,
+        None => rows.to_owned(),
         Some(file) => {
             let key = quote::identifiers(&work.plan.shape.key);
             let staged = statement::parquet(&[&file.path]);

@@ -68,6 +68,9 @@ pub struct SyncReport {
     pub kind: String,
     /// Why this strategy.
     pub reason: String,
+    /// How both sides were compared, and why so, where that was a choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compare: Option<String>,
     /// What was read, without secrets.
     pub source: Endpoint,
     /// What was written, without secrets.
@@ -150,6 +153,8 @@ pub enum ParitySource {
     Streamed,
     /// Some or all of them from the rows that an earlier attempt had staged, read again.
     Rescanned,
+    /// Some or all of them from an earlier comparison: the source says that these rows are as they were then.
+    Stored,
 }
 
 /// In what both sides differ.

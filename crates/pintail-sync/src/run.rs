@@ -88,6 +88,7 @@ impl SyncRequest {
             resources: Resources::default(),
             kind: String::new(),
             reason: String::new(),
+            compare: None,
             source: Endpoint {
                 address: self.source.address(),
                 table: self.spec.source.table.to_string(),
@@ -193,9 +194,12 @@ pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) ->
     let written = report.write(&request.data.metrics);
     let message = report.error.as_ref().map(|error| error.message.as_str());
     let mut state = state.into_inner().expect("no holder of the state panics");
+    let changed = report.rows_inserted + report.rows_updated + report.rows_deleted;
+    let remembered = state.remember_changes(pipeline, &report.run_id, changed);
     let finished = state.finish_run(pipeline, &report.run_id, report.status, completed_at, message);
     // The first error counts, whether its report could be written or not.
     result?;
+    remembered?;
     finished?;
     written.map(|_| report)
 }

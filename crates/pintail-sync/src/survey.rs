@@ -14,7 +14,7 @@ use crate::file_name::file_name;
 use crate::grouping;
 use crate::memberships::Kept;
 use crate::parity;
-use crate::plan::{Asked, Bounds, Candidate, Candidates, Facts, SOURCE, Wish};
+use crate::plan::{Asked, Bounds, Candidate, Candidates, Facts, SOURCE, Versions, Wish};
 use crate::relation::Layout;
 use crate::run::SyncRequest;
 use crate::shape::Shape;
@@ -90,7 +90,7 @@ pub(crate) fn survey(
         Some(destination) => there(destination.as_ref(), request, &shape, access, &history)?,
         None => There::default(),
     };
-    let compares = matches!(candidates.asked, Some(Candidate::Hash(_))) || relation.grouped();
+    let compares = candidates.comparison().is_some() || relation.grouped();
     if let (Some(destination), true, Some(true)) = (
         &destination,
         compares,
@@ -98,6 +98,17 @@ pub(crate) fn survey(
     ) {
         found.empty = has_no_rows(destination.as_ref(), request, &shape)?;
     }
+
+    let versions = match &destination {
+        Some(destination) if candidates.compares_versions(&history) => Some(Versions {
+            lineage: connector.lineage(&session, SOURCE)?,
+            token: {
+                let session = destination.session()?;
+                destination.rows_token(&session, &spec.destination.table, None)?
+            },
+        }),
+        _ => None,
+    };
 
     let second = look(&session)?;
     let read_point = first
@@ -121,6 +132,7 @@ pub(crate) fn survey(
         found: found.table,
         found_empty: found.empty,
         ledger: found.ledger,
+        versions,
         history,
         committed: found.committed,
     };

@@ -19,6 +19,7 @@ mod array;
 mod catalog;
 mod config;
 mod describe;
+mod digest;
 mod expressions;
 mod predicate;
 mod quote;
@@ -28,6 +29,7 @@ mod scan;
 mod snapshot;
 mod statistics;
 mod types;
+mod versions;
 mod write;
 
 use std::net::SocketAddr;
@@ -38,6 +40,7 @@ use pintail_lake::connector::{
     Attachment, Capabilities, Connector, DoubtfulScan, Endpoint, ListedTable, ReadPoint, Scan, ScanRequest,
     SnapshotId, SourceColumn, TableDescription,
 };
+use pintail_lake::digest::{Digest, DigestLeaves, DigestRequest, Lineage};
 use pintail_lake::quote::literal;
 use pintail_lake::{Relation, Result, Session};
 use pintail_model::{CursorType, KeyValue, LogicalType, Range, Secret, TableName};
@@ -196,6 +199,29 @@ impl Connector for PostgresSource {
         keys: Option<(&str, &[i64])>,
     ) -> String {
         scan::confirm(alias, relation, range, column, keys)
+    }
+
+    fn digest(&self, alias: &str, request: &DigestRequest) -> std::result::Result<Digest, String> {
+        digest::digest(alias, request)
+    }
+
+    fn row_versions(&self, alias: &str, request: &DigestRequest) -> std::result::Result<Digest, String> {
+        versions::sums(alias, request)
+    }
+
+    fn lineage(&self, session: &Session, alias: &str) -> Result<std::result::Result<Lineage, String>> {
+        versions::lineage(session, alias)
+    }
+
+    fn scan_leaves(
+        &self,
+        alias: &str,
+        request: &ScanRequest,
+        leaves: &DigestLeaves,
+        wanted: &[i64],
+    ) -> Option<Scan> {
+        let among = digest::among(leaves, wanted).ok()?;
+        Some(scan::scan_where(alias, request, &among))
     }
 
     fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {

@@ -40,7 +40,20 @@ pub(super) fn scan(alias: &str, request: &ScanRequest) -> Scan {
         whole(alias, request, &reads, look_for_nan(alias, request, &reads))
     } else {
         let refusals: Vec<String> = reads.iter().filter_map(Read::refuse_nan).collect();
-        pushed(alias, request, &reads, &refusals)
+        pushed(alias, request, &reads, &refused(&refusals))
+    }
+}
+
+/// The scan of those rows that meet a condition, without its question about NaN: see [`doubtful_scan`].
+pub(super) fn scan_where(alias: &str, request: &ScanRequest, condition: &str) -> Scan {
+    pushed(alias, request, &reads(&request.columns), &[condition.to_owned()])
+}
+
+/// A condition that all rows meet, but for those that are refused.
+fn refused(refusals: &[String]) -> Vec<String> {
+    match refusals {
+        [] => Vec::new(),
+        refusals => vec![format!("case {} else true end", refusals.join(" "))],
     }
 }
 
@@ -167,7 +180,7 @@ fn look_for_nan(alias: &str, request: &ScanRequest, reads: &[Read<'_>]) -> Guard
     guards
 }
 
-fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>], refusals: &[String]) -> Scan {
+fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>], more: &[String]) -> Scan {
     let mut guards = Guards::default();
     let misshapen = array::Misshapen::new(reads.iter().map(|read| (read.request, read.route)));
     let refused = unused_label(
@@ -180,10 +193,10 @@ fn pushed(alias: &str, request: &ScanRequest, reads: &[Read<'_>], refusals: &[St
         .chain(misshapen.in_postgres(&refused))
         .collect();
     misshapen.guard(&format!("s.{}", identifier(&refused)), &mut guards);
-    let mut conditions: Vec<String> = condition(&request.range).into_iter().collect();
-    if !refusals.is_empty() {
-        conditions.push(format!("case {} else true end", refusals.join(" ")));
-    }
+    let conditions: Vec<String> = condition(&request.range)
+        .into_iter()
+        .chain(more.iter().cloned())
+        .collect();
     let mut sql = format!(
         "select {} from {}",
         columns.join(", "),

@@ -120,6 +120,32 @@ fn plain_text(base_type: &str) -> bool {
     )
 }
 
+/// Whether the text of a type is made from the value alone. Nobody can know that of a type that somebody made; the label of
+/// an enum can be renamed.
+pub(super) fn written_by_itself(source_type: &str) -> bool {
+    const TYPES: &[&str] = &[
+        "bit",
+        "bit varying",
+        "cidr",
+        "inet",
+        "interval",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "numeric",
+        "oid",
+        "pg_lsn",
+        "point",
+        "time with time zone",
+        "tsvector",
+        "xml",
+    ];
+    let (name, _) = split_modifiers(source_type);
+    scalar(&name, &[]).is_some_and(|home| home != LogicalType::Text)
+        || plain_text(&name)
+        || TYPES.contains(&name.as_str())
+}
+
 fn element_type(logical_type: LogicalType) -> Option<Element> {
     use LogicalType as T;
     Some(match logical_type {

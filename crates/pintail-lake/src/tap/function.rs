@@ -1,4 +1,5 @@
-//! The two functions of the engine: `pintail_tap`, which sums rows up, and `pintail_hash`, which gives their hashes.
+//! The functions of the engine: `pintail_tap`, which sums rows up, `pintail_hash`, which gives their hashes, and
+//! `pintail_digest`, which gives digests that Postgres can take, too.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
@@ -9,10 +10,12 @@ use duckdb::ffi;
 use pintail_model::checksum::SEED;
 
 use super::TapRegistry;
+use super::sent::digests;
 use super::vector::{Vector, fold_column};
 
 const TAP: &CStr = c"pintail_tap";
 const HASH: &CStr = c"pintail_hash";
+const DIGEST: &CStr = c"pintail_digest";
 
 /// Makes the functions known to the instance that `connection` belongs to. Returns whether that worked.
 pub(crate) fn register(connection: ffi::duckdb_connection, registry: &Arc<TapRegistry>) -> bool {
@@ -33,7 +36,14 @@ pub(crate) fn register(connection: ffi::duckdb_connection, registry: &Arc<TapReg
         counts_calls: false,
         function: hash_rows,
     };
-    [tap, hash].iter().all(|signature| {
+    let digest = Signature {
+        name: DIGEST,
+        parameters: &[],
+        returns: bigint,
+        counts_calls: false,
+        function: digest_rows,
+    };
+    [tap, hash, digest].iter().all(|signature| {
         let extra = Box::into_raw(Box::new(Arc::clone(registry)));
         signature.register(connection, extra)
     })
@@ -125,6 +135,20 @@ unsafe extern "C" fn hash_rows(
                 let words = ffi::duckdb_vector_get_data(output).cast::<u64>();
                 std::ptr::copy_nonoverlapping(hashes.as_ptr(), words, hashes.len());
             })
+        }
+    });
+}
+
+unsafe extern "C" fn digest_rows(
+    info: ffi::duckdb_function_info,
+    input: ffi::duckdb_data_chunk,
+    output: ffi::duckdb_vector,
+) {
+    shielded(info, || {
+        // SAFETY: DuckDB calls with valid handles; the output has room for as many integers as the chunk has rows.
+        unsafe {
+            let data = ffi::duckdb_vector_get_data(output).cast::<i64>();
+            digests(input, |row, digest| data.add(row).write(digest))
         }
     });
 }

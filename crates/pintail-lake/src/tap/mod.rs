@@ -14,7 +14,8 @@
 //! A *sketching* tap also keeps a [`Sketch`] of the rows, from which the rows that only one of two sides has can be read.
 //! Of a table with an integer key it is given the key instead of the leaf, and works out the leaf itself.
 //!
-//! [`row_hash`] is the same hash as an expression, for statements that join rows by it.
+//! [`row_hash`] is the same hash as an expression, for statements that join rows by it. [`row_digest`] is another one, slower
+//! to take, which Postgres can take of its own rows.
 
 #![expect(
     unsafe_code,
@@ -22,6 +23,7 @@
 )]
 
 mod function;
+mod sent;
 mod sums;
 mod vector;
 
@@ -130,4 +132,11 @@ impl Tap {
 #[must_use]
 pub fn row_hash<S: AsRef<str>>(columns: &[S]) -> String {
     format!("pintail_hash({})", quote::identifiers(columns))
+}
+
+/// The digest of a row, a signed 64-bit integer in the engine's SQL. It is what Postgres gives with
+/// `('x' || left(md5(record_send(row(…))), 16))::bit(64)::bigint`.
+#[must_use]
+pub fn row_digest<S: AsRef<str>>(columns: &[S]) -> String {
+    format!("pintail_digest({})", quote::identifiers(columns))
 }

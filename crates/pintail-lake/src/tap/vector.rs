@@ -232,7 +232,7 @@ impl Fold<'_> {
 }
 
 /// The bytes of a DuckDB text: up to twelve lie in the value itself.
-fn bytes(text: &ffi::duckdb_string_t) -> &[u8] {
+pub(super) fn bytes(text: &ffi::duckdb_string_t) -> &[u8] {
     // SAFETY: both variants begin with the length; which one is meant follows from it, and a pointer stays valid
     // as long as the chunk that the text belongs to.
     unsafe {

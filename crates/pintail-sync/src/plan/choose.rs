@@ -4,9 +4,12 @@ use pintail_config::nearest::did_you_mean;
 use pintail_model::{CursorValue, ErrorKind};
 
 use super::facts::{Asked, Facts, Task};
-use super::standing;
+use super::{auto, pace, standing};
 use crate::error::{Error, Result};
-use crate::spec::{DeletePolicy, DeltaSpec, FullSpec, HashSpec, PipelineSpec, StrategyKind, StrategySpec};
+use crate::spec::{
+    Compare, DeletePolicy, DeltaSpec, FullSpec, HashSpec, PipelineSpec, StrategyKind, StrategySpec,
+};
+use crate::state::{History, RESET};
 
 /// The name of a full load that the pipeline does not name.
 const FULL: &str = "full";
@@ -25,6 +28,8 @@ pub struct Candidates<'a> {
     pub task: Task,
     /// The delta whose cursor is followed, also by full loads, so that a delta can go on after them.
     pub delta: Option<&'a StrategySpec>,
+    /// The comparison that runs if that is better than a delta or a full load.
+    pub hash: Option<&'a StrategySpec>,
 }
 
 /// A strategy that was asked for.
@@ -82,10 +87,12 @@ impl<'a> Candidates<'a> {
         };
         let full = enabled(|kind| matches!(kind, StrategyKind::Full(_)));
         let delta = enabled(|kind| matches!(kind, StrategyKind::Delta(_)));
+        let hash = enabled(|kind| matches!(kind, StrategyKind::Hash(_)));
         let task = asked.task;
         let Some(name) = asked.strategy.as_deref() else {
             check_built(spec, None)?;
-            if task == Task::Sync && full.is_none() && delta.is_none() && !spec.strategies.is_empty() {
+            let none = full.or(delta).or(hash).is_none();
+            if task == Task::Sync && none && !spec.strategies.is_empty() {
                 return Err(nothing_to_choose(spec));
             }
             return Ok(Self {
@@ -93,6 +100,7 @@ impl<'a> Candidates<'a> {
                 task,
                 full,
                 delta,
+                hash,
             });
         };
         let by_kind = || {
@@ -108,6 +116,7 @@ impl<'a> Candidates<'a> {
                     task,
                     full,
                     delta,
+                    hash,
                 });
             }
             let names = spec.strategies.iter().map(|strategy| strategy.name.as_str());
@@ -124,18 +133,21 @@ impl<'a> Candidates<'a> {
                 task,
                 full: Some(strategy),
                 delta,
+                hash,
             },
             StrategyKind::Delta(_) => Self {
                 asked: Some(Candidate::Delta(strategy)),
                 task,
                 full,
                 delta: Some(strategy),
+                hash,
             },
             StrategyKind::Hash(_) => Self {
                 asked: Some(Candidate::Hash(strategy)),
                 task,
                 full,
                 delta,
+                hash: Some(strategy),
             },
         })
     }
@@ -149,8 +161,32 @@ impl<'a> Candidates<'a> {
     /// Whether a strategy may run that deletes rows which it does not find in the source.
     #[must_use]
     pub fn may_delete(&self) -> bool {
-        self.task == Task::Deletes
-            || self.task == Task::Sync && matches!(self.asked, Some(Candidate::Hash(_)))
+        self.task == Task::Deletes || self.comparison().is_some()
+    }
+
+    /// The comparison that may run and bring in what differs.
+    #[must_use]
+    pub fn comparison(&self) -> Option<&'a StrategySpec> {
+        match self.asked {
+            Some(Candidate::Full(_) | Candidate::Delta(_)) => None,
+            Some(Candidate::Hash(strategy)) => Some(strategy),
+            None => self.hash,
+        }
+        .filter(|_| self.task == Task::Sync)
+    }
+
+    /// Whether a comparison may run that asks for versions of rows.
+    #[must_use]
+    pub fn compares_versions(&self, history: &History) -> bool {
+        let uses = |strategy: &StrategySpec| match &strategy.kind {
+            StrategyKind::Hash(hash) => match hash.compare {
+                Compare::Stored => true,
+                Compare::Auto => auto::may_use_versions(history),
+                Compare::Stream | Compare::Pushdown => false,
+            },
+            _ => false,
+        };
+        self.comparison().is_some_and(uses)
     }
 
     /// The delta's own settings.
@@ -166,8 +202,9 @@ impl<'a> Candidates<'a> {
 /// Says why none of the strategies can be chosen. A full load that nobody asked for would be a surprise.
 fn nothing_to_choose(spec: &PipelineSpec) -> Error {
     let why = |strategy: &StrategySpec| match &strategy.kind {
-        StrategyKind::Hash(_) => format!("`{}` has to be asked for", strategy.name),
-        StrategyKind::Full(_) | StrategyKind::Delta(_) => format!("`{}` is not enabled", strategy.name),
+        StrategyKind::Full(_) | StrategyKind::Delta(_) | StrategyKind::Hash(_) => {
+            format!("`{}` is not enabled", strategy.name)
+        }
     };
     let why: Vec<String> = spec.strategies.iter().map(why).collect();
     Error::refused(
@@ -177,7 +214,7 @@ fn nothing_to_choose(spec: &PipelineSpec) -> Error {
             spec.name,
             why.join(", ")
         ),
-        "Enable a strategy of type `full` or `delta`, or name what to run with `--strategy`.",
+        "Enable a strategy of type `full`, `delta` or `hash`, or name what to run with `--strategy`.",
     )
 }
 
@@ -244,8 +281,18 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
             }),
         };
     }
+    // All rows, in the way that changes least.
+    let whole = |reason: String| match instead_of_full(spec, candidates, facts) {
+        None => full(reason),
+        Some(Instead::Full(why)) => full(format!("{reason}; {why}")),
+        Some(Instead::Hash(strategy, settings)) => Ok(Choice {
+            strategy: strategy.name.clone(),
+            reason: format!("{reason}; a comparison brings in just what differs"),
+            kind: Chosen::Hash(settings.clone()),
+        }),
+    };
     let (Some(delta), Some(settings)) = (candidates.delta, candidates.delta_spec()) else {
-        return full("the pipeline has no other strategy that is enabled and built".to_owned());
+        return whole("the pipeline has no other strategy that is enabled and built".to_owned());
     };
     check_built(spec, Some(&delta.name))?;
     if facts.relation.grouped() {
@@ -280,7 +327,7 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
                  strategy, or run `--strategy full`.",
             ));
         }
-        return full(obstacle);
+        return whole(obstacle);
     }
     let low = match standing::watermark(&spec.name, facts, settings, named) {
         Ok(low) => low,
@@ -290,8 +337,17 @@ pub fn choose(spec: &PipelineSpec, candidates: &Candidates<'_>, facts: &Facts) -
                 delta.name
             ));
         }
-        Err(reason) => return full(reason),
+        Err(reason) => return whole(reason),
     };
+    if !named {
+        if let Some(reason) = pace::too_much(spec, candidates, facts) {
+            return full(reason);
+        }
+        let instead = pace::long_ago(facts).zip(instead_of_full(spec, candidates, facts));
+        if let Some((reason, Instead::Hash(..))) = instead {
+            return whole(reason);
+        }
+    }
     let reason = if named { ASKED_FOR.to_owned() } else { low.origin };
     let kind = Chosen::Delta {
         spec: settings.clone(),
@@ -336,6 +392,38 @@ pub(super) fn all_groups(strategy: &str, reason: String) -> Choice {
         reason,
         kind: Chosen::Hash(HashSpec::default()),
     }
+}
+
+/// What runs in the place of a full load that nobody asked for.
+enum Instead<'a> {
+    Hash(&'a StrategySpec, &'a HashSpec),
+    /// Nothing, although there is a comparison; and why.
+    Full(String),
+}
+
+/// Whether a comparison may run in the place of a full load; `None` if the pipeline has none that would help.
+fn instead_of_full<'a>(
+    spec: &PipelineSpec,
+    candidates: &Candidates<'a>,
+    facts: &Facts,
+) -> Option<Instead<'a>> {
+    let strategy = candidates.hash?;
+    let StrategyKind::Hash(settings) = &strategy.kind else {
+        return None;
+    };
+    let other_source = facts
+        .ledger
+        .as_ref()
+        .is_none_or(|entry| entry.source != facts.source_identity);
+    let reset = facts.history.start_fresh.as_deref() == Some(RESET);
+    let built = check_built(spec, Some(&strategy.name)).is_ok();
+    if nothing_to_compare(facts).is_some() || other_source || reset || !built {
+        return None;
+    }
+    Some(match pace::differed(facts) {
+        Some(why) => Instead::Full(why),
+        None => Instead::Hash(strategy, settings),
+    })
 }
 
 /// A comparison of both sides as they are.

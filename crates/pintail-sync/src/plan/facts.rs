@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use pintail_lake::connector::{Capabilities, ReadPoint, TableDescription};
+use pintail_lake::digest::Lineage;
 use pintail_lake::{FoundTable, LedgerEntry, Relation};
 use pintail_model::PartitionKey;
 
@@ -78,10 +79,21 @@ pub struct Facts {
     pub found_empty: bool,
     /// The newest entry of the destination's ledger for the table, of whatever pipeline.
     pub ledger: Option<LedgerEntry>,
+    /// What sums of versions would hold for; only known where a comparison may use them.
+    pub versions: Option<Versions>,
     /// What earlier runs left.
     pub history: History,
     /// Keys of the unfinished run that are in the ledger.
     pub committed: Vec<PartitionKey>,
+}
+
+/// What sums of the versions of a source's rows hold for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versions {
+    /// The source's history, or why it cannot be told.
+    pub lineage: Result<Lineage, String>,
+    /// What changes with the destination's rows, where the destination tells.
+    pub token: Option<String>,
 }
 
 impl Facts {

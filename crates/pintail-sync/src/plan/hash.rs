@@ -3,25 +3,27 @@
 //! What will differ is not known, so the plan has one partition, the whole table, and says how differences are looked for.
 //! A pass that looks for deleted rows is the same by keys alone.
 
-use super::{Choice, Draft, PipelinePlan, PlanKind, mark, standing};
+use super::{Choice, Draft, PipelinePlan, PlanKind, mark, standing, way};
+use crate::error::Result;
 use crate::spec::{DeltaSpec, HashSpec};
 
 pub(super) fn plan(
     draft: &Draft<'_>,
     choice: Choice,
-    _settings: &HashSpec,
+    settings: &HashSpec,
     delta: Option<&DeltaSpec>,
-) -> PipelinePlan {
+) -> Result<PipelinePlan> {
     let hash = draft.hash(PlanKind::Hash, &choice.strategy, None);
     let mut plan = draft.plan(choice, PlanKind::Hash, hash);
     draft.compare(&mut plan);
+    plan.comparison = way::choose(draft, &plan, settings)?;
     if plan.compared.len() == plan.shape.columns.len() {
         mark::set(draft, &mut plan, delta);
     } else {
         // A change in a column that is not compared is for a delta to bring, so the watermark stays.
         stay(draft, &mut plan, delta);
     }
-    plan
+    Ok(plan)
 }
 
 pub(super) fn plan_deletes(draft: &Draft<'_>, choice: Choice, delta: Option<&DeltaSpec>) -> PipelinePlan {

@@ -8,6 +8,7 @@
 //!
 //! The same inputs give the same plan, statement by statement; [`PipelinePlan`] prints itself for `--plan`.
 
+mod auto;
 mod choose;
 mod cut;
 mod delta;
@@ -16,11 +17,14 @@ mod full;
 mod groups;
 mod hash;
 mod mark;
+mod pace;
 mod reuse;
 mod show;
 mod standing;
 pub mod statement;
+mod stored;
 mod verify;
+mod way;
 
 use std::path::PathBuf;
 
@@ -31,10 +35,11 @@ use serde::Serialize;
 
 pub use choose::{ASKED_FOR, Candidate, Candidates, Choice, Chosen, choose};
 pub use cut::{Bounds, Wish};
-pub use facts::{Asked, Facts, Task};
+pub use facts::{Asked, Facts, Task, Versions};
 pub use groups::Changed;
 pub use reuse::Reuse;
 pub use show::{Side, Statement};
+pub use way::{Comparison, Keep, Sums, Way};
 
 use crate::error::{Error, Result};
 use crate::memberships::Memberships;
@@ -109,8 +114,12 @@ pub struct PipelinePlan {
     pub shape: Shape,
     /// The columns by which both sides are compared, where they are: the key at least.
     pub compared: Vec<String>,
+    /// How they are compared.
+    pub comparison: Comparison,
     /// Rows of the source, by its statistics.
     pub table_rows: Option<u64>,
+    /// Bytes of its table, as it is stored.
+    pub table_bytes: Option<u64>,
     /// Where a delta begins.
     pub low: Option<CursorValue>,
     /// From where on it reads again what lies below that.
@@ -374,7 +383,7 @@ pub fn make(
         Chosen::Delta { spec, low } if facts.relation.grouped() => groups::plan(&draft, choice, &spec, low)?,
         Chosen::Delta { spec, low } => delta::plan(&draft, choice, &spec, low)?,
         Chosen::Verify => verify::plan(&draft, choice, candidates.delta_spec()),
-        Chosen::Hash(settings) => hash::plan(&draft, choice, &settings, candidates.delta_spec()),
+        Chosen::Hash(settings) => hash::plan(&draft, choice, &settings, candidates.delta_spec())?,
         Chosen::Deletes => hash::plan_deletes(&draft, choice, candidates.delta_spec()),
     };
     if matches!(plan.kind, PlanKind::Delta | PlanKind::Groups) && facts.history.start_fresh.is_some() {
@@ -497,7 +506,9 @@ impl Draft<'_> {
             table: spec.destination.table.clone(),
             shape: facts.shape.clone(),
             compared: facts.shape.compared.clone(),
+            comparison: Comparison::default(),
             table_rows: facts.table.rows,
+            table_bytes: facts.table.bytes,
             low: None,
             again: None,
             watermark: None,

@@ -11,7 +11,7 @@ use pintail_model::CursorValue;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::{Caps, Deletes, NullRows, PartitionPlan, PipelinePlan, PlanKind, Shown, statement};
+use super::{Caps, Deletes, NullRows, PartitionPlan, PipelinePlan, PlanKind, Shown, Way, statement};
 use crate::shape::COUNTED_LEAF;
 use crate::spec::DeletePolicy;
 
@@ -48,39 +48,33 @@ impl PipelinePlan {
         let counted = format!("pintail_tap(<n>, ({COUNTED_LEAF})::bigint, {counted})");
         let filter = self.shown_filter().or(Some(counted));
         let scan = partition.shown_scan.as_ref().unwrap_or(&partition.scan);
-        let first = match self.kind {
+        let mut statements = match self.kind {
             PlanKind::Groups => return self.group_statements(partition),
-            PlanKind::Full | PlanKind::Delta => Statement {
-                side: Side::Engine,
-                purpose: "stage the rows",
-                sql: statement::stage(
+            PlanKind::Full | PlanKind::Delta => {
+                let sql = statement::stage(
                     &scan.sql,
                     &names,
                     filter.as_deref(),
                     &file,
                     self.shown.stage_options,
-                ),
-            },
-            PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Statement {
-                side: Side::Engine,
-                purpose: "sum up the rows of the source",
-                sql: statement::sum(&scan.sql, &[], &self.shown_sketching_filter()),
-            },
+                );
+                let first = Statement {
+                    side: Side::Engine,
+                    purpose: "stage the rows",
+                    sql,
+                };
+                vec![first]
+            }
+            PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => self.comparing(&scan.sql),
         };
-        let mut statements = vec![first];
-        if let Some(sql) = &scan.pushed_down {
-            statements.push(Statement {
+        if let (Some(sql), Way::Stream) = (&scan.pushed_down, &self.comparison.way) {
+            let at = statements.len().min(1);
+            let statement = Statement {
                 side: Side::Source,
                 purpose: "as part of it",
                 sql: sql.clone(),
-            });
-        }
-        if matches!(self.kind, PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify) {
-            statements.push(Statement {
-                side: Side::Destination,
-                purpose: "sum up the rows that are there",
-                sql: statement::all_of(&self.shown.rows, &self.shown_sketching_filter()),
-            });
+            };
+            statements.insert(at, statement);
         }
         if self.kind == PlanKind::Hash {
             let rows = match self.shape.integer_key() {
@@ -289,14 +283,6 @@ impl PipelinePlan {
             .then(|| format!("pintail_tap(<n>, ({leaf})::bigint, {names})"))
     }
 
-    fn shown_sketching_filter(&self) -> String {
-        let leaf = crate::compare::given(&self.shape)
-            .1
-            .unwrap_or_else(|| "null".to_owned());
-        let names = pintail_lake::quote::identifiers(&self.compared);
-        format!("pintail_tap(<n>, ({leaf})::bigint, {names})")
-    }
-
     /// Facts about the plan, as pairs of a word and a line.
     fn lines(&self) -> Vec<(&'static str, String)> {
         let rows = self
@@ -349,6 +335,9 @@ impl PipelinePlan {
         }
         if matches!(self.kind, PlanKind::Delta | PlanKind::Groups) {
             lines.extend(self.not_covered().into_iter().map(|line| ("not covered", line)));
+        }
+        if self.kind == PlanKind::Hash {
+            lines.push(("compare", self.comparison.to_string()));
         }
         if matches!(self.kind, PlanKind::Groups | PlanKind::Hash | PlanKind::Deletes) {
             lines.push(("deletes", self.deletes.line()));
@@ -617,6 +606,9 @@ impl Serialize for PipelinePlan {
             },
         )?;
         plan.serialize_field("notes", &self.notes)?;
+        if self.kind == PlanKind::Hash {
+            plan.serialize_field("compare", &self.comparison.said())?;
+        }
         if self.caps != Caps::default() {
             plan.serialize_field("limits", &self.caps)?;
         }

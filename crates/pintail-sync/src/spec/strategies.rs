@@ -28,7 +28,12 @@ const TYPES: &[(&str, Type)] = &[
     ("aggregate", Type::Aggregate),
 ];
 
-const COMPARISONS: &[(&str, Compare)] = &[("auto", Compare::Auto), ("stream", Compare::Stream)];
+const COMPARISONS: &[(&str, Compare)] = &[
+    ("auto", Compare::Auto),
+    ("stream", Compare::Stream),
+    ("pushdown", Compare::Pushdown),
+    ("stored", Compare::Stored),
+];
 
 pub(super) fn read(
     node: &Node,

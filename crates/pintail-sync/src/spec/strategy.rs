@@ -85,6 +85,23 @@ pub enum Compare {
     Auto,
     /// `stream`: both sides are read once, and the engine compares typed values.
     Stream,
+    /// `pushdown`: the source sums its rows up by itself, and only rows of leaves that differ are read.
+    Pushdown,
+    /// `stored`: the source's own versions of its rows are compared with what they were when both sides were last equal.
+    Stored,
+}
+
+impl Compare {
+    /// The word in `compare:`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Stream => "stream",
+            Self::Pushdown => "pushdown",
+            Self::Stored => "stored",
+        }
+    }
 }
 
 /// What happens to rows whose cursor is NULL.

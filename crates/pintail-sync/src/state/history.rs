@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pintail_model::{CursorValue, PartitionKey, Range, RunId};
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{State, unite};
+use super::{Baseline, Measured, Pace, State, unite};
 use crate::error::Result;
 
 /// What a plan needs to know of earlier runs.
@@ -18,6 +18,14 @@ pub struct History {
     pub watermark: Option<StoredWatermark>,
     /// The newest run that did not end.
     pub unfinished: Option<UnfinishedRun>,
+    /// What is kept of the last comparison that proved both sides equal.
+    pub baseline: Option<Baseline>,
+    /// The last comparison of each way, the newest first.
+    pub comparisons: Vec<Measured>,
+    /// How fast the source changes.
+    pub pace: Option<Pace>,
+    /// When the newest run began that looked at all rows.
+    pub whole_at: Option<Timestamp>,
 }
 
 /// A watermark and what it holds for.
@@ -130,6 +138,10 @@ impl State {
             start_fresh: fresh.flatten(),
             watermark,
             unfinished: self.unfinished(pipeline)?,
+            baseline: self.baseline(pipeline)?,
+            comparisons: self.comparisons(pipeline)?,
+            pace: self.pace(pipeline)?,
+            whole_at: self.whole_at(pipeline)?,
         })
     }
 

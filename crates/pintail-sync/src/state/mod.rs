@@ -8,7 +8,9 @@
 //! a partition is marked as committed after the lake has it. If the state is lost, or older than the lake, nothing is
 //! lost with it: the lake's ledger knows what is in, and a run that finds no plan makes a new one.
 
+mod baseline;
 mod history;
+mod measured;
 mod prune;
 mod run;
 mod show;
@@ -19,14 +21,16 @@ use std::time::Duration;
 use pintail_model::{CursorType, CursorValue};
 use rusqlite::{Connection, OpenFlags};
 
+pub use baseline::Baseline;
 pub use history::{FrozenPartition, History, StagedRecord, StoredWatermark, UnfinishedRun};
+pub use measured::{Measured, Pace};
 pub use run::{CommittedRecord, NewPartition, NewRun};
-pub use show::{LastPartition, Progress, Reset, StrategyState};
+pub use show::{LastPartition, Progress, RESET, Reset, StrategyState};
 
 use crate::error::{Error, Result};
 
 /// Version of the tables, kept in the file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -155,9 +159,11 @@ impl State {
         self.connection
             .pragma_update(None, "journal_mode", "wal")
             .map_err(&failed)?;
+        let steps = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+        let done = usize::try_from(self.version()?).unwrap_or_default();
         let script = format!(
             "begin immediate; {} pragma user_version = {VERSION}; commit",
-            include_str!("schema.sql")
+            steps[done.min(steps.len())..].concat()
         );
         match self.connection.execute_batch(&script) {
             Ok(()) => Ok(()),

@@ -71,7 +71,7 @@ impl State {
     /// Forgets everything of `pipeline`, as if it had never been.
     pub fn forget_pipeline(&mut self, pipeline: &str) -> Result<()> {
         self.transaction("write", |transaction| {
-            for table in ["partitions", "runs", "pipelines"] {
+            for table in ["partitions", "runs", "pipelines", "baselines", "comparisons"] {
                 transaction.execute(&format!("delete from {table} where pipeline = ?"), [pipeline])?;
             }
             Ok(())

@@ -231,6 +231,7 @@ impl State {
                  on conflict (pipeline) do update set start_fresh = excluded.start_fresh",
                 [pipeline],
             )?;
+            transaction.execute("delete from baselines where pipeline = ?", [pipeline])?;
             Ok(())
         })
     }

@@ -58,6 +58,9 @@ pub struct Progress {
     pub rows_processed: u64,
 }
 
+/// Why the next run starts afresh after a reset.
+pub const RESET: &str = "the state was reset";
+
 /// What a reset took away.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Reset {
@@ -232,14 +235,15 @@ impl State {
                 "delete from runs where pipeline = ?1 and (?2 is null or strategy = ?2)",
                 params![pipeline, strategy],
             )?;
+            transaction.execute("delete from baselines where pipeline = ?", [pipeline])?;
             // The lake's ledger still has a watermark: the row that is left says that it is not wanted.
             let forgot = transaction.execute(
-                "insert into pipelines (pipeline, start_fresh) values (?1, 'the state was reset')
+                "insert into pipelines (pipeline, start_fresh) values (?1, ?4)
                  on conflict (pipeline) do update
                  set start_fresh = excluded.start_fresh, strategy = null, cursor_column = null, watermark_type = null,
                      watermark = null, last_key = null, table_id = null, source = null, moved_at = null
                  where ?2 is null or strategy is null or strategy = ?2 or ?3 > 0",
-                params![pipeline, strategy, runs],
+                params![pipeline, strategy, runs, RESET],
             )?;
             Ok(Reset {
                 runs: runs as u64,

@@ -17,14 +17,15 @@ use crate::guard::{self, Intent};
 use crate::keys;
 use crate::memberships::Outcome::Replaced;
 use crate::memberships::{self, After, Written};
+use crate::narrow::{self, Committed, Found, Scope};
 use crate::parity;
-use crate::plan::{PartitionPlan, PlanKind, statement};
+use crate::plan::{PartitionPlan, PlanKind, Way, statement};
 use crate::populate;
 use crate::progress::Phase;
 use crate::report::PartitionTime;
 use crate::snapshot::Snapshot;
 use crate::spec::DeletePolicy;
-use crate::state::{CommittedRecord, StoredWatermark};
+use crate::state::{CommittedRecord, Measured, StoredWatermark};
 use crate::work::{Tally, Work};
 
 /// The plan's only partition.
@@ -34,38 +35,78 @@ const POSITION: usize = 0;
 const WHOLE: &str = "the whole table";
 
 pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
-    let plan = work.plan;
-    let partition = &plan.partitions[POSITION];
     let began = Instant::now();
     let version = work.destination.version(&work.destination.session()?)?;
     work.progress.phase(Phase::Reading);
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1)?;
     let session = &snapshot.sessions()[0];
-    let sides = compare::read(work, session, partition, version)?;
-    tally.rows_processed = sides.source.total().rows;
+    let found = narrow::look(work, session, version, tally)?;
+    let Found { scope, sides, .. } = &found;
+    tally.rows_processed = sides.source_rows();
     tally.partitions_processed = 1;
-    tally.parity.set_checksum(sides.source.total());
+    if work.plan.comparison.way == Way::Stream {
+        tally.parity.set_checksum(sides.source.total());
+    }
+    if work.plan.parity && !scope.proven.0.is_empty() {
+        tally.parity.add_equal(&scope.proven, &scope.proven);
+    }
     let members = memberships::write_all(work, session)?;
     if sides.equal() {
         snapshot.check(tally)?;
+        measured(work, sides, 0, began)?;
         time(work, tally, began, None);
-        record(work, tally, &sides, Outcome::Equal)?;
+        record(work, tally, sides, Outcome::Equal)?;
         memberships::settle(work, members.as_ref(), Replaced, After::Nothing)?;
-        return settle(work, tally, &sides, &sides.kept, 0).map(drop);
+        settle(work, tally, sides, &sides.kept, 0)?;
+        say_stored(work, tally);
+        return narrow::keep(work, found.versions.as_ref(), Committed::Nothing);
     }
-    let differing = compare::locate(work, session, partition, version, &sides)?;
-    let change = take_up(work, tally, session, &sides, differing)?;
+    let differing = compare::locate(work, session, scope, version, sides)?;
+    let number = differing.inserted + differing.changed + differing.deleted;
+    measured(work, sides, number, began)?;
+    let change = take_up(work, tally, session, scope, sides, differing)?;
     snapshot.check(tally)?;
     drop(snapshot);
     if change.staged.file.rows == 0 && change.going.is_empty() {
         time(work, tally, began, None);
-        let kept = parity::compared_leaves(work, version, change.staying.first())?;
-        record(work, tally, &sides, Outcome::Equal)?;
+        let kept = parity::compared_leaves(work, &scope.rows(work, version), change.staying.first())?;
+        record(work, tally, sides, Outcome::Equal)?;
         memberships::settle(work, members.as_ref(), Replaced, After::Nothing)?;
-        return settle(work, tally, &sides, &kept, change.left).map(drop);
+        let equal = settle(work, tally, sides, &kept, change.left)?;
+        say_stored(work, tally);
+        let proven = equal && change.left == 0 && change.staying.is_empty();
+        return narrow::keep(
+            work,
+            found.versions.as_ref().filter(|_| proven),
+            Committed::Nothing,
+        );
     }
     memberships::add(work, members.as_ref())?;
-    bring_in(work, tally, &sides, change, members.as_ref(), version, began)
+    bring_in(work, tally, &found, change, members.as_ref(), version, began)
+}
+
+/// Remembers what it took to find so many rows that differ.
+fn measured(work: &Work<'_>, sides: &Sides, differing: u64, began: Instant) -> Result<()> {
+    let plan = work.plan;
+    if plan.kind != PlanKind::Hash {
+        return Ok(());
+    }
+    let measured = Measured {
+        way: plan.comparison.way.word().to_owned(),
+        rows: sides.source_rows(),
+        bytes: plan.table_bytes,
+        differing,
+        seconds: began.elapsed().as_secs_f64(),
+        at: work.clock.now(),
+    };
+    work.state().remember_comparison(&plan.pipeline, &measured)
+}
+
+/// Says that rows which were not compared one by one are as they were when they were.
+fn say_stored(work: &Work<'_>, tally: &mut Tally) {
+    if matches!(work.plan.comparison.way, Way::Stored(_)) {
+        tally.parity.as_before();
+    }
 }
 
 /// What a run is about to do.
@@ -85,6 +126,7 @@ fn take_up(
     work: &Work<'_>,
     tally: &mut Tally,
     session: &Session,
+    scope: &Scope,
     sides: &Sides,
     differing: Differing,
 ) -> Result<Taken> {
@@ -98,8 +140,8 @@ fn take_up(
             work,
             &Intent {
                 differing: &differing,
-                there: sides.kept.total().rows,
-                here: sides.source.total().rows,
+                there: sides.kept_rows(),
+                here: sides.source_rows(),
             },
         )?;
     }
@@ -110,7 +152,7 @@ fn take_up(
             differing.changed + if deletes { differing.deleted } else { 0 },
         )?;
     }
-    let staged = stage(work, session, &plan.partitions[POSITION], &differing)?;
+    let staged = stage(work, session, scope, &differing)?;
     let gone = stage_gone(work, session, &differing)?;
     tally.bytes_staged += staged.file.bytes + gone.iter().map(|file| file.bytes).sum::<u64>();
     let left = match plan.kind {
@@ -135,13 +177,13 @@ fn take_up(
 fn bring_in(
     work: &Work<'_>,
     tally: &mut Tally,
-    sides: &Sides,
+    found: &Found,
     taken: Taken,
     members: Option<&Written>,
     version: Option<i64>,
     began: Instant,
 ) -> Result<()> {
-    let plan = work.plan;
+    let (plan, Found { scope, sides, .. }) = (work.plan, found);
     let Taken {
         staged,
         left,
@@ -199,12 +241,16 @@ fn bring_in(
         }
         _ => {
             let version = outcome.snapshot.filter(|_| version.is_some());
-            let kept = parity::compared_leaves(work, version, staying.first())?;
+            let kept = parity::compared_leaves(work, &scope.rows(work, version), staying.first())?;
             settle(work, tally, sides, &kept, left)?
         }
     };
+    say_stored(work, tally);
     if agrees {
         work.state().compared(&plan.pipeline, work.run, POSITION)?;
+        let proven = left == 0 && staying.is_empty();
+        let versions = found.versions.as_ref().filter(|_| proven);
+        narrow::keep(work, versions, Committed::At(version.and(outcome.snapshot)))?;
     }
     Ok(())
 }
@@ -282,12 +328,7 @@ fn refuse_changes(work: &Work<'_>, rows: u64) -> Result<()> {
 }
 
 /// Stages the rows of the source that differ: by their keys where they are few, and by another reading where not.
-fn stage(
-    work: &Work<'_>,
-    session: &Session,
-    partition: &PartitionPlan,
-    differing: &Differing,
-) -> Result<Staged> {
+fn stage(work: &Work<'_>, session: &Session, scope: &Scope, differing: &Differing) -> Result<Staged> {
     work.progress.phase(Phase::Reading);
     let plan = work.plan;
     let wanted = differing.inserted + differing.changed;
@@ -295,7 +336,7 @@ fn stage(
         return Ok(Staged {
             position: POSITION,
             file: StagedFile {
-                path: work.stage.file(&partition.id, 0),
+                path: work.stage.file(&scope.partition.id, 0),
                 rows: 0,
                 bytes: 0,
             },
@@ -312,12 +353,12 @@ fn stage(
             PartitionPlan::new(work.connector, &plan.relation, &plan.shape, range, None)
         }
         _ => {
-            let mut all = PartitionPlan::new(work.connector, &plan.relation, &plan.shape, Range::Whole, None);
+            let mut all = scope.reading(work, &plan.shape);
             all.scan.sql = compare::differing_rows(work, &all.scan.sql);
             all
         }
     };
-    rows.id.clone_from(&partition.id);
+    rows.id.clone_from(&scope.partition.id);
     let _callers = work.destination.engine().callers(1)?;
     let staged = fetch::stage_rows(work, session, POSITION, &rows)?;
     if staged.file.rows < wanted {
@@ -368,7 +409,7 @@ fn record(work: &Work<'_>, tally: &mut Tally, sides: &Sides, outcome: Outcome) -
     };
     let at = work.clock.now();
     let record = CommittedRecord {
-        rows: sides.source.total().rows,
+        rows: sides.source_rows(),
         empty: outcome == Outcome::Equal,
         at,
     };

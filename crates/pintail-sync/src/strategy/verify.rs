@@ -6,6 +6,7 @@ use pintail_lake::{Call, Session, quote};
 
 use crate::compare::{self, Differing};
 use crate::error::Result;
+use crate::narrow::Scope;
 use crate::parity;
 use crate::progress::Phase;
 use crate::report::{Drift, DriftingKey, PartitionTime};
@@ -17,12 +18,12 @@ const WHOLE: &str = "the whole table";
 
 pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let (plan, began) = (work.plan, Instant::now());
-    let partition = &plan.partitions[0];
+    let scope = Scope::whole(work);
     let version = work.destination.version(&work.destination.session()?)?;
     work.progress.phase(Phase::Reading);
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1)?;
     let session = &snapshot.sessions()[0];
-    let sides = compare::read(work, session, partition, version)?;
+    let sides = compare::read(work, session, &scope, version)?;
     tally.rows_processed = sides.source.total().rows;
     tally.partitions_processed = 1;
     tally.snapshot = version;
@@ -30,7 +31,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let mut drift = Drift::default();
     let mut equal = sides.equal();
     if !equal && !plan.shape.key.is_empty() {
-        let differing = compare::locate(work, session, partition, version, &sides)?;
+        let differing = compare::locate(work, session, &scope, version, &sides)?;
         drift = drifted(work, session, &differing)?;
         equal = drift.missing + drift.changed + drift.extra == 0;
     }
@@ -46,7 +47,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     }
     tally.drift = Some(drift);
     tally.partition_times.push(PartitionTime {
-        partition_id: partition.id.clone(),
+        partition_id: scope.partition.id.clone(),
         rows: tally.rows_processed,
         read_seconds: began.elapsed().as_secs_f64(),
         commit_seconds: None,

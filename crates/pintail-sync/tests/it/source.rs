@@ -8,6 +8,7 @@ use pintail_lake::connector::{
     Attachment, Capabilities, ColumnRead, Connector, ListedTable, OldestTransaction, ReadPoint, Scan,
     ScanRequest, SnapshotId, SourceColumn, TableDescription, TableKind,
 };
+use pintail_lake::digest::{Digest, DigestLeaves, DigestRequest};
 use pintail_lake::relation::{Dialect, Relation};
 use pintail_lake::{Call, Error, Result, Session, quote};
 use pintail_model::{CursorType, CursorValue, ErrorKind, KeyValue, LogicalType, Range, Secret, TableName};
@@ -19,6 +20,8 @@ pub(crate) struct Script {
     pub(crate) zone_offset_micros: i64,
     pub(crate) time_zone: Option<String>,
     pub(crate) capabilities: Capabilities,
+    /// Whether it sums up its rows by itself.
+    pub(crate) sums_up: bool,
     /// Added to every count: a source that loses rows on the way.
     pub(crate) miscounts_by: i64,
     /// Rows of a page.
@@ -45,6 +48,7 @@ impl Default for Script {
                 oldest_transaction: true,
                 parallel_scans: true,
             },
+            sums_up: false,
             miscounts_by: 0,
             page_rows: 100,
             bytes: None,
@@ -373,6 +377,42 @@ impl Connector for FileSource {
             sql: format!("select {}\nfrom {table}\nwhere {condition}", columns.join(", ")),
             pushed_down: None,
         }
+    }
+
+    fn digest(&self, alias: &str, request: &DigestRequest) -> std::result::Result<Digest, String> {
+        if !self.script().sums_up {
+            return Err("the source has no function for that".to_owned());
+        }
+        let names: Vec<&str> = request
+            .columns
+            .iter()
+            .map(|read| read.column.name.as_str())
+            .collect();
+        let scan = ScanRequest {
+            relation: request.relation.clone(),
+            columns: request.columns.clone(),
+            range: Range::Whole,
+        };
+        let rows = format!("({})", self.scan(alias, &scan).sql);
+        let sql = request.leaves.sums(&rows, &names);
+        Ok(Digest {
+            pushed_down: sql.clone(),
+            sql,
+        })
+    }
+
+    fn scan_leaves(
+        &self,
+        alias: &str,
+        request: &ScanRequest,
+        leaves: &DigestLeaves,
+        wanted: &[i64],
+    ) -> Option<Scan> {
+        let rows = format!("({})", self.scan(alias, request).sql);
+        Some(Scan {
+            sql: leaves.rows_of(&rows, wanted),
+            pushed_down: None,
+        })
     }
 
     fn count(&self, alias: &str, relation: &Relation, range: &Range) -> String {

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pintail_model::{Clock, CursorValue, ErrorKind, FixedClock, PartitionKey, Range, RunId};
+use pintail_model::{
+    Checksum, Clock, CursorValue, ErrorKind, FixedClock, LeafChecksums, PartitionKey, Range, RunId,
+};
 use pintail_sync::lock::PipelineLock;
 use pintail_sync::log::{Level, RunLog};
 use pintail_sync::state::{
-    CommittedRecord, NewPartition, NewRun, RunStatus, StagedRecord, State, StoredWatermark,
+    Baseline, CommittedRecord, NewPartition, NewRun, RunStatus, StagedRecord, State, StoredWatermark,
 };
+use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -330,4 +333,107 @@ fn a_log_has_one_json_object_a_line_from_its_level_on() {
     );
     assert_eq!("warn".parse(), Ok(Level::Warning));
     assert!("loud".parse::<Level>().is_err());
+}
+
+#[test]
+fn a_state_of_an_earlier_release_is_brought_up_to_date() {
+    let folder = folder();
+    let path = State::path(folder.path());
+    let connection = Connection::open(&path).expect("a file");
+    connection
+        .execute_batch(include_str!("../../src/state/schema.sql"))
+        .and_then(|()| {
+            connection
+                .execute_batch("insert into pipelines (pipeline, start_fresh) values ('orders', 'because')")
+        })
+        .and_then(|()| connection.pragma_update(None, "user_version", 1))
+        .expect("the tables of the first release");
+    drop(connection);
+    let fresh = |state: &State| state.history("orders").expect("a history").start_fresh;
+    let looked = State::look(folder.path()).expect("a look").expect("a state");
+    assert_eq!(fresh(&looked).as_deref(), Some("because"));
+    assert_eq!(looked.comparisons("orders").expect("no comparisons"), []);
+    let opened = open(&folder);
+    assert_eq!(fresh(&opened).as_deref(), Some("because"));
+    assert_eq!(opened.baseline("orders").expect("no sums"), None);
+    opened
+        .baseline_leaves("orders")
+        .expect("the tables of this release");
+}
+
+#[test]
+fn what_is_kept_of_a_comparison_is_found_by_the_next_one_and_goes_with_a_reset() {
+    let folder = folder();
+    let mut state = open(&folder);
+    let baseline = Baseline {
+        compared: "columns".to_owned(),
+        lineage: "server".to_owned(),
+        transactions: 1 << 40,
+        storage: "16384:16385".to_owned(),
+        table_id: Some(3),
+        ledger_key: Some(PartitionKey::from_stored("orders/r/p")),
+        token: Some("3@17".to_owned()),
+        width: None,
+        bits: Some(12),
+        kept_at: instant("2024-01-15T14:00:00Z"),
+    };
+    let checksum = |rows, sum| Checksum {
+        rows,
+        sum,
+        mixed: u64::MAX,
+    };
+    let leaves = LeafChecksums(
+        [
+            (i64::MIN, checksum(1, 2)),
+            (-1, checksum(3, u64::MAX)),
+            (7, checksum(4, 0)),
+        ]
+        .into(),
+    );
+    state
+        .keep_baseline("orders", &baseline, &leaves)
+        .expect("a record");
+    assert_eq!(
+        state.history("orders").expect("a history").baseline,
+        Some(baseline)
+    );
+    assert_eq!(state.baseline_leaves("orders").expect("sums"), leaves);
+    assert_eq!(
+        state.baseline_leaves("others").expect("sums"),
+        LeafChecksums::default()
+    );
+    state.reset("orders", None).expect("a reset");
+    assert_eq!(state.history("orders").expect("a history").baseline, None);
+}
+
+#[test]
+fn the_pace_of_a_source_is_what_followed_the_last_full_load() {
+    let folder = folder();
+    let mut state = open(&folder);
+    let mut ran = |number: u32, kind: &str, at: &str, changed: u64| {
+        let run = RunId::from_stored(format!("run_{number}"));
+        let new = NewRun {
+            pipeline: "orders",
+            run: &run,
+            strategy: kind,
+            kind,
+            plan_hash: "",
+            started_at: instant(at),
+            bound: None,
+        };
+        state.begin_run(&new, &[]).expect("a run");
+        state.remember_changes("orders", &run, changed).expect("a record");
+        state
+            .finish_run("orders", &run, RunStatus::Completed, instant(at), None)
+            .expect("an end");
+        let history = state.history("orders").expect("a history");
+        (history.pace.map(|pace| pace.rows_a_second), history.whole_at)
+    };
+    let noon = Some(instant("2024-01-15T12:00:00Z"));
+    assert_eq!(ran(1, "delta", "2024-01-15T11:00:00Z", 900), (None, None));
+    assert_eq!(ran(2, "full", "2024-01-15T12:00:00Z", 1_000_000), (None, noon));
+    assert_eq!(ran(3, "delta", "2024-01-15T12:01:00Z", 60), (Some(1.0), noon));
+    assert_eq!(ran(4, "delta", "2024-01-15T12:02:00Z", 0), (Some(0.5), noon));
+    let (pace, whole) = ran(5, "hash", "2024-01-15T12:04:00Z", 60);
+    assert_eq!((pace, whole), (Some(0.5), Some(instant("2024-01-15T12:04:00Z"))));
 }

@@ -56,10 +56,16 @@ impl Workplace {
         Ok(command)
     }
 
+    /// What the last run reported, or the last plan.
+    pub(crate) fn report(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::from_slice(&std::fs::read(
+            self.folder.join("report.json"),
+        )?)?)
+    }
+
     /// A number of the last run's report.
     pub(crate) fn reported(&self, name: &str) -> Result<u64> {
-        let report: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(self.folder.join("report.json"))?)?;
+        let report = self.report()?;
         report[name]
             .as_u64()
             .with_context(|| format!("the report has no number `{name}`"))

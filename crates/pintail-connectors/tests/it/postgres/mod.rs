@@ -1,4 +1,5 @@
 mod describe;
+mod digest;
 pub(crate) mod fixture;
 mod read_point;
 mod scan;

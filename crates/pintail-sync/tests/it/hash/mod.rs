@@ -2,6 +2,9 @@
 
 mod deletes;
 mod found;
+mod pushdown;
+mod served;
+mod stored;
 
 use pintail_sync::SyncReport;
 use pintail_sync::report::ParityStatus;

@@ -513,6 +513,8 @@ impl Case<'_> {
                 data_type: None,
                 bounded: false,
             }));
+        let compares = self.world.source.traits().compares;
+        let compare = compares[self.runs as usize % compares.len()];
         let mut source = backend("source", self.scene.name);
         source.table = self.world.source.table();
         SyncRequest {
@@ -527,7 +529,11 @@ impl Case<'_> {
                 strategies: vec![
                     StrategySpec::new("everything", StrategyKind::Full(FullSpec::default())),
                     changes,
-                    StrategySpec::new("hash", StrategyKind::Hash(HashSpec::default())),
+                    StrategySpec {
+                        // What runs without a name is a delta, or a full load.
+                        enabled: false,
+                        ..StrategySpec::new("hash", StrategyKind::Hash(HashSpec { compare }))
+                    },
                 ],
                 max_concurrent_partitions: self.setting.concurrency,
                 ..crate::shop::spec(DeltaSpec::default())

@@ -9,6 +9,7 @@ use pintail_connectors::registry;
 use pintail_lake::connector::{Attachment, Connector};
 use pintail_lake::{Call, Engine, EngineSettings, extension, quote};
 use pintail_model::{Clock, CursorType, CursorValue, Secret, TableName};
+use pintail_sync::spec::Compare;
 use tempfile::TempDir;
 
 use super::history::{Change, Setting, Traits};
@@ -221,6 +222,7 @@ impl Source for EngineTable {
                 CursorType::Integer,
                 CursorType::Date,
             ],
+            compares: &[Compare::Auto],
         }
     }
 

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use pintail_model::CursorType;
 use pintail_sync::Phase;
-use pintail_sync::spec::{NullCursor, StepUnit};
+use pintail_sync::spec::{Compare, NullCursor, StepUnit};
 
 /// Transactions that may be open at once.
 pub(super) const SLOTS: usize = 2;
@@ -16,6 +16,8 @@ pub(super) struct Traits {
     /// It can be changed while a run reads it.
     pub(super) changes_during_runs: bool,
     pub(super) cursors: &'static [CursorType],
+    /// The ways in which it is compared, one after the other.
+    pub(super) compares: &'static [Compare],
 }
 
 /// What stays the same for a whole history.

@@ -9,6 +9,7 @@ use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::connector::Connector;
 use pintail_model::{Clock, CursorType, SystemClock, TableName};
+use pintail_sync::spec::Compare;
 use pintail_testkit::MariaDbServer;
 
 use super::history::{Change, SLOTS, Setting, Stamp, Traits, What};
@@ -173,6 +174,7 @@ impl Source for MySqlTable {
                 CursorType::Timestamp,
                 CursorType::Integer,
             ],
+            compares: &[Compare::Auto],
         }
     }
 

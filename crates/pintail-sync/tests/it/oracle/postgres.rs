@@ -6,6 +6,7 @@ use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::connector::Connector;
 use pintail_model::{Clock, CursorType, SystemClock, TableName};
+use pintail_sync::spec::Compare;
 use pintail_testkit::{Database, PostgresServer};
 use postgres::{Client, Row};
 
@@ -140,6 +141,7 @@ impl Source for PostgresTable {
                 CursorType::Timestamp,
                 CursorType::Integer,
             ],
+            compares: &[Compare::Stream, Compare::Stored, Compare::Pushdown],
         }
     }
 

@@ -9,6 +9,7 @@ use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::connector::Connector;
 use pintail_model::{Clock, CursorType, CursorValue, TableName};
+use pintail_sync::spec::Compare;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -99,6 +100,7 @@ impl Source for SqliteTable {
                 CursorType::Integer,
                 CursorType::Date,
             ],
+            compares: &[Compare::Auto],
         }
     }
 

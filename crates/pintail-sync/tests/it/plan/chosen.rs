@@ -208,11 +208,7 @@ fn a_pipeline_without_a_strategy_to_choose_is_refused_by_name() {
         .strategies
         .iter_mut()
         .for_each(|strategy| strategy.enabled = false);
-    setting.spec.strategies.push(StrategySpec::new(
-        "nightly",
-        StrategyKind::Hash(HashSpec::default()),
-    ));
-    assert_snapshot!(setting.error(), @"pipeline `orders` has no strategy to choose: `everything` is not enabled, `changes` is not enabled, `nightly` has to be asked for");
+    assert_snapshot!(setting.error(), @"pipeline `orders` has no strategy to choose: `everything` is not enabled, `changes` is not enabled");
     assert_eq!(setting.error().kind(), ErrorKind::Invalid);
     setting.asked.strategy = Some("everything".to_owned());
     assert_eq!(setting.chosen().0, "everything", "by hand it runs");

@@ -3,6 +3,7 @@
 mod carried;
 mod chosen;
 mod cut;
+mod paced;
 mod shown;
 
 use std::time::Duration;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use pintail_lake::connector::{OldestTransaction, ReadPoint, SourceColumn, TableDescription};
 use pintail_lake::{Catalogue, FoundTable, LakeLocation, LedgerEntry};
 use pintail_model::{Checksum, CursorType, CursorValue, LogicalType, PartitionKey, RunId, TableName};
-use pintail_sync::plan::{Asked, Bounds, Candidates, Facts, make};
+use pintail_sync::plan::{Asked, Bounds, Candidates, Facts, Versions, make};
 use pintail_sync::relation::Layout;
 use pintail_sync::shape::Shape;
 use pintail_sync::spec::{DeltaSpec, PipelineSpec};
@@ -97,6 +98,7 @@ struct Setting {
     /// Changes the ledger's newest entry.
     entry: fn(&mut LedgerEntry),
     found: Option<FoundTable>,
+    versions: Option<Versions>,
     history: History,
     committed: Vec<PartitionKey>,
     connector: FileSource,
@@ -124,6 +126,7 @@ impl Setting {
             ledger: None,
             entry: |_| {},
             found: None,
+            versions: None,
             history: History::default(),
             committed: Vec::new(),
             connector: connector(),
@@ -193,6 +196,7 @@ impl Setting {
                 (self.entry)(&mut entry);
                 entry
             }),
+            versions: self.versions.clone(),
             history: self.history.clone(),
             committed: self.committed.clone(),
         };

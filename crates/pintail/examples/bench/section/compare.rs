@@ -3,9 +3,9 @@
 //! The lake is loaded once. Every round compares sides that are equal, then sides that differ in a few rows, and then looks
 //! for rows that went. The scan that they are measured by reads every column of every row, and keeps nothing.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use pintail_lake::extension;
 
 use super::{Bench, Section};
@@ -18,6 +18,9 @@ use crate::table::{Bound, Table};
 const SCAN: &str = "DuckDB scan to nothing";
 const EQUAL: &str = "pintail hash, equal sides";
 const CHANGED: &str = "pintail hash, 1,200 rows differ";
+const STORED: &str = "pintail hash, stored, equal sides";
+const GROUPED: &str = "the grouped query of pushdown, in Postgres";
+const PUSHDOWN: &str = "pintail hash, pushdown, equal sides";
 const DELETES: &str = "pintail deletes, 100 keys are gone";
 
 const BOUNDS: &[Bound] = &[
@@ -30,6 +33,16 @@ const BOUNDS: &[Bound] = &[
         of: CHANGED,
         to: SCAN,
         at_most: 1.50,
+    },
+    Bound {
+        of: STORED,
+        to: SCAN,
+        at_most: 1.00,
+    },
+    Bound {
+        of: PUSHDOWN,
+        to: GROUPED,
+        at_most: 1.15,
     },
     Bound {
         of: DELETES,
@@ -57,10 +70,18 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Table> {
         rows,
     };
     shop.pintail("full", &[])?;
+    let grouped = shop.grouped_query()?;
     let mut table = Table::new(Section::Compare.heading(bench, rows), SCAN, BOUNDS);
     bench.rounds(|round| {
         table.add(SCAN, bench.script(&[server.process()?], |_| scan(&server))?);
         table.add(EQUAL, shop.pintail("stream", &[])?);
+        shop.expect([0, 0, 0])?;
+        table.add(GROUPED, grouped_alone(&server, &grouped)?);
+        table.add(PUSHDOWN, shop.pintail("pushdown", &[])?);
+        shop.expect([0, 0, 0])?;
+        // Sums are kept by a run that reads both sides.
+        shop.pintail("stored", &[])?;
+        table.add(STORED, shop.pintail("stored", &[])?);
         shop.expect([0, 0, 0])?;
         shop.change(round as u64)?;
         table.add(CHANGED, shop.pintail("stream", &[])?);
@@ -85,6 +106,14 @@ fn scan(server: &Postgres) -> Result<Command> {
     )
 }
 
+/// The query by which Postgres sums its rows up, and nothing else.
+fn grouped_alone(server: &Postgres, sql: &str) -> Result<Sample> {
+    let mut psql = Command::new("psql");
+    psql.args(["--quiet", "--no-psqlrc", "--command", sql, "--dbname"]);
+    psql.arg(server.conninfo(SHOP)).stdout(Stdio::null());
+    measure(vec![psql], &[server.process()?])
+}
+
 /// Both sides.
 struct Compared<'a> {
     server: &'a Postgres,
@@ -103,13 +132,33 @@ impl Compared<'_> {
         let pipeline = "name: orders\n\
              source_provider:\n  data_backend: {type: postgres, datastore_name: shop, table: orders, schema: bench}\n\
              destination_provider:\n  data_backend: {type: ducklake, datastore_name: lake, table: orders}\n\
-             strategies:\n  - {name: full, type: full}\n  - {name: stream, type: hash, compare: stream}\n";
+             strategies:\n  - {name: full, type: full}\n  - {name: stream, type: hash, compare: stream}\n\
+             \x20 - {name: pushdown, type: hash, compare: pushdown}\n  - {name: stored, type: hash, compare: stored}\n";
         let named = ["--strategy", strategy];
-        let named = if strategy.is_empty() { &[] } else { named.as_slice() };
+        let named = if strategy.is_empty() {
+            &[]
+        } else {
+            named.as_slice()
+        };
         let command = self
             .place
             .run(&datastores, pipeline, &[named, arguments].concat())?;
         measure(vec![command], &[self.server.process()?])
+    }
+
+    /// What the plan of a comparison by pushdown has the source run.
+    fn grouped_query(&self) -> Result<String> {
+        self.pintail("pushdown", &["--plan"])?;
+        let plan = self.place.report()?;
+        let statements = plan["partitions"][0]["statements"].as_array();
+        let of_source = statements
+            .into_iter()
+            .flatten()
+            .find(|statement| statement["side"] == "source");
+        let sql = of_source.and_then(|statement| statement["sql"].as_str());
+        Ok(sql
+            .context("the plan has no statement for the source")?
+            .to_owned())
     }
 
     /// Changes, deletes and inserts rows. They lie all over the table, and no two rounds meet the same.
@@ -156,7 +205,10 @@ impl Compared<'_> {
             reported("rows_updated")?,
             reported("rows_deleted")?,
         ];
-        ensure!(found == counts, "{counts:?} rows were to change, and {found:?} did");
+        ensure!(
+            found == counts,
+            "{counts:?} rows were to change, and {found:?} did"
+        );
         Ok(())
     }
 }

@@ -1,0 +1,126 @@
+//! Which way to compare costs least, by what earlier comparisons of the pipeline measured. Pure.
+//!
+//! One reading of both sides tells every difference, and on most networks nothing is faster: it is taken until it was
+//! measured. Then its figures say what the link carries, and so what the other ways would take:
+//!
+//! ```text
+//! stream    as long as the last time, for as many rows
+//! pushdown  an md5 of every row in the source  +  sums and rows of leaves that differ, on that link
+//! stored    what is kept of an earlier comparison, if it holds; sums are kept where reading takes long
+//! ```
+
+use pintail_config::units::ByteSize;
+use pintail_lake::digest::DigestLeaves;
+
+use super::way::{LEAF_BYTES, row_bytes, row_count};
+use super::{Comparison, Draft, PipelinePlan, Sums, Way, stored, way};
+use crate::state::{History, Measured};
+
+/// What an md5 takes in a server: seconds for a row, and for a byte of it.
+const MD5_ROW_SECONDS: f64 = 1.0e-6;
+const MD5_BYTE_SECONDS: f64 = 6.0e-9;
+
+/// How much shorter another way has to be for an estimate to be followed.
+const WORTH: f64 = 0.67;
+
+/// A reading that takes as long is worth to be spared by sums that are kept.
+const LONG_SECONDS: f64 = 60.0;
+
+/// Whether versions of rows may play a part: some are kept, or are to be.
+pub(super) fn may_use_versions(history: &History) -> bool {
+    history.baseline.is_some() || last(history, "stream").is_some_and(|stream| stream.seconds >= LONG_SECONDS)
+}
+
+fn last<'a>(history: &'a History, way: &str) -> Option<&'a Measured> {
+    history.comparisons.iter().find(|measured| measured.way == way)
+}
+
+/// How long the last comparison of that kind would take for the rows of now.
+fn again(measured: &Measured, rows: f64) -> f64 {
+    measured.seconds * rows / measured.rows.max(1) as f64
+}
+
+pub(super) fn choose(draft: &Draft<'_>, plan: &PipelinePlan) -> Comparison {
+    let history = &draft.facts.history;
+    let keep = match kept(draft, plan) {
+        Some(Comparison {
+            way: way @ Way::Stored(_),
+            keep,
+            ..
+        }) => {
+            return Comparison {
+                way,
+                reason: "what the source says of its rows was kept when both sides were last equal"
+                    .to_owned(),
+                keep,
+            };
+        }
+        Some(other) => other.keep,
+        None => None,
+    };
+    let stream = |reason: String| Comparison {
+        way: Way::Stream,
+        reason,
+        keep: keep.clone(),
+    };
+    let Some(measured) = last(history, "stream") else {
+        return stream(
+            "nothing is measured yet, and one reading of both sides tells every difference".to_owned(),
+        );
+    };
+    let rows = row_count(draft);
+    let reading = again(measured, rows);
+    let bytes_a_second = measured
+        .bytes
+        .map(|bytes| bytes as f64 / measured.seconds.max(1e-3));
+    let speed = bytes_a_second
+        .map(|speed| format!(" ({}/s)", ByteSize(speed as u64)))
+        .unwrap_or_default();
+    let took = format!("it took {:.1} s the last time{speed}", measured.seconds);
+    let sums = match way::request(draft, plan, None).and_then(|request| way::sums(draft, request)) {
+        Ok(sums) => sums,
+        Err(reason) => return stream(format!("{took}, and `pushdown` cannot be: {reason}")),
+    };
+    let summing = match (last(history, "pushdown"), bytes_a_second) {
+        (Some(pushdown), _) => again(pushdown, rows),
+        (None, Some(speed)) => expected(draft, &sums, speed),
+        (None, None) => return stream(took),
+    };
+    if summing > reading * WORTH {
+        return stream(format!("{took}, and `pushdown` would take about {summing:.1} s"));
+    }
+    Comparison {
+        way: Way::Pushdown(sums),
+        reason: format!(
+            "`stream` took {:.1} s the last time{speed}, and this takes about {summing:.1} s",
+            measured.seconds
+        ),
+        keep,
+    }
+}
+
+/// What versions of rows say, where they can be asked for and where the destination tells who wrote to it.
+fn kept(draft: &Draft<'_>, plan: &PipelinePlan) -> Option<Comparison> {
+    let versions = draft.facts.versions.as_ref()?;
+    versions.token.as_ref()?;
+    stored::choose(draft, plan).ok()
+}
+
+/// How long a comparison by sums would take that nobody has measured, over a link of that speed.
+fn expected(draft: &Draft<'_>, sums: &Sums, bytes_a_second: f64) -> f64 {
+    let (rows, row_bytes) = (row_count(draft), row_bytes(draft));
+    let leaves = match &sums.leaves {
+        DigestLeaves::Ranges { key, width } => {
+            match (key.source.histogram.first(), key.source.histogram.last()) {
+                (Some(least), Some(most)) => (i128::from(*most) - i128::from(*least)) as f64 / *width as f64,
+                _ => rows,
+            }
+        }
+        DigestLeaves::Buckets { bits, .. } => (*bits as f64).exp2(),
+    };
+    let leaves = leaves.clamp(1.0, rows.max(1.0));
+    // The worst case: each row that differs is in a leaf of its own.
+    let differing = way::differing(draft).min(leaves);
+    let travels = leaves * LEAF_BYTES + differing * (rows / leaves) * row_bytes;
+    rows * (MD5_ROW_SECONDS + row_bytes * MD5_BYTE_SECONDS) + travels / bytes_a_second
+}
