@@ -158,7 +158,7 @@ fn a_commit_whose_session_idled_for_too_long_says_so() {
     let place = Place::new(Kind::Postgres);
     let proxy = TcpProxy::start(PostgresServer::shared().address());
     let lake = place.address.through(proxy.port()).open(LeaseSettings {
-        idle: Duration::from_millis(300),
+        idle: Duration::from_secs(3),
         ..LeaseSettings::default()
     });
     commit(
