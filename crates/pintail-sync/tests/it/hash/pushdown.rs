@@ -138,7 +138,7 @@ fn random_histories_are_followed_as_by_a_comparison_of_all_rows() {
     let mut random = fastrand::Rng::with_seed(seed);
     for key in ["bigint", "text"] {
         let copy = loaded(&orders_by(key));
-        for round in 0..12 {
+        for round in 0..4 {
             change_at_random(&copy, &mut random, key);
             let expected = drift(&copy);
             let report = pushdown(&copy);
