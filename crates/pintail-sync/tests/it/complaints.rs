@@ -86,7 +86,9 @@ const HELD: &[(&str, &[&str])] = &[
     ),
     (
         "arrays and infinite times end the program, or are left out (C108, C573, C574, K1662)",
-        &["pintail-sync/types/postgres values_of_every_type_go_to_a_lake_and_come_back_as_postgres_shows_them"],
+        &[
+            "pintail-sync/types/postgres values_of_every_type_go_to_a_lake_and_come_back_as_postgres_shows_them",
+        ],
     ),
     (
         "a large JSON document takes all memory (E1755)",
