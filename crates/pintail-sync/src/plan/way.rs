@@ -209,6 +209,12 @@ pub(super) fn request(
     plan: &PipelinePlan,
     leaves: Option<DigestLeaves>,
 ) -> std::result::Result<DigestRequest, String> {
+    if let Some(hash) = &plan.shape.row_hash {
+        return Err(format!(
+            "column `{}` holds the hash of a row, which only the engine computes",
+            hash.column
+        ));
+    }
     let leaves = leaves.map_or_else(|| fitting_leaves(draft, plan), Ok)?;
     Ok(DigestRequest {
         relation: plan.relation.clone(),
