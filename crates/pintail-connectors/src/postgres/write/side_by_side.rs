@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Nobody else knows the table. A run that is cut off leaves it behind with a comment that names the run, and the next
-//! run of the pipeline drops it. Five million rows on two cores: 9 s in place of 13.
+//! run of the pipeline drops it. Five million rows of a lake on two cores: as long as the engine's own insert, in place of 1.45 times that.
 
 use std::path::Path;
 
