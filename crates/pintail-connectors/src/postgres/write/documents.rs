@@ -16,7 +16,7 @@ use pintail_model::TableName;
 
 use super::super::scan::qualified;
 use super::columns::Loads;
-use super::{Incoming, execute, helper};
+use super::{Incoming, execute, helper, side_by_side};
 
 /// The version of the format: it is the only one since there is `jsonb`.
 /// <https://github.com/postgres/postgres/blob/REL_17_STABLE/src/backend/utils/adt/jsonb.c> (`jsonb_recv`)
@@ -41,10 +41,11 @@ pub(super) fn shown_as_texts(
         .map(|name| format!("alter column {} type text using null", identifier(name)))
         .collect();
     let make = format!(
-        "create table {0} (like {1}); alter table {0} {2}",
+        "create table {0} (like {1}); alter table {0} {2}; {3}",
         qualified(&shown),
         qualified(table),
-        as_text.join(", ")
+        as_text.join(", "),
+        side_by_side::mark(incoming, &shown)
     );
     execute(session, alias, "make a table to be shown to the engine", &make)?;
     let look = format!("from {} limit 0", quote::table(alias, &shown, super::SCHEMA));
