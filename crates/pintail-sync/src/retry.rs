@@ -101,9 +101,13 @@ impl<'a> Retries<'a> {
         }
     }
 
-    /// Another number for every attempt, beginning with `first`.
+    /// Another number for every attempt, beginning with `first`. Neighbours of `first` belong to other runs: a caller
+    /// may count them.
     pub(crate) fn number(&self, first: u32) -> u32 {
-        first.wrapping_add(self.retried().count as u32)
+        match self.retried().count {
+            0 => first,
+            attempt => fastrand::Rng::with_seed(u64::from(first) << 32 | attempt).u32(..),
+        }
     }
 
     /// What was tried again until now.
