@@ -11,6 +11,9 @@ use crate::server::{Account, StartError};
 
 const SYSTEM: &str = "PostgreSQL";
 
+/// Names the folder of the programs of another version, for whoever wants to see the tests pass there, too.
+const CHOSEN: &str = "PINTAIL_TEST_POSTGRES";
+
 #[derive(Debug)]
 pub(super) struct Programs {
     folder: PathBuf,
@@ -19,10 +22,13 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Looks where Debian keeps the programs (the newest version counts), then in PATH.
+    /// Looks where the environment says and nowhere else; otherwise where Debian keeps the programs (the newest version
+    /// counts), then in PATH.
     pub(super) fn find() -> Result<Programs, StartError> {
-        let mut candidates = debian_folders();
-        candidates.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+        let candidates = match env::var_os(CHOSEN) {
+            Some(folder) => vec![PathBuf::from(folder)],
+            None => found_folders(),
+        };
         let folder = candidates
             .into_iter()
             .find(|folder| holds_server(folder))
@@ -49,6 +55,12 @@ impl Programs {
 
 fn holds_server(folder: &Path) -> bool {
     folder.join("postgres").is_file() && folder.join("initdb").is_file()
+}
+
+fn found_folders() -> Vec<PathBuf> {
+    let mut folders = debian_folders();
+    folders.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    folders
 }
 
 fn debian_folders() -> Vec<PathBuf> {
