@@ -36,7 +36,7 @@ use pintail_lake::connector::{
 use pintail_lake::extension::SQLITE;
 use pintail_lake::quote::{identifier, literal};
 use pintail_lake::{Error, Relation, Result, Session};
-use pintail_model::{CursorType, KeyValue, LogicalType, Range, Secret, TableName};
+use pintail_model::{CursorType, ErrorKind, KeyValue, LogicalType, Range, Secret, TableName};
 
 /// How long a reader waits for a writer that is just committing.
 const BUSY_TIMEOUT_MS: u32 = 10_000;
@@ -70,9 +70,15 @@ impl SqliteSource {
             path: self.path.clone(),
             source,
         };
-        match std::fs::metadata(&self.path).map_err(failed)?.is_file() {
-            true => Ok(()),
-            false => Err(failed(std::io::ErrorKind::IsADirectory.into())),
+        match std::fs::metadata(&self.path) {
+            Ok(found) if found.is_file() => Ok(()),
+            Ok(_) => Err(failed(std::io::ErrorKind::IsADirectory.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::refused(
+                ErrorKind::NotFound,
+                format!("cannot open {}: there is no such file", self.address),
+                "Check the path: Pintail does not make databases that it is to read.",
+            )),
+            Err(error) => Err(failed(error)),
         }
     }
 }
@@ -188,7 +194,7 @@ impl Connector for SqliteSource {
 
     fn join_snapshot(&self, _session: &Session, _alias: &str, _snapshot: &SnapshotId) -> Result<()> {
         Err(Error::Refused {
-            kind: pintail_model::ErrorKind::Internal,
+            kind: ErrorKind::Internal,
             message: "cannot join a snapshot: SQLite cannot share one".to_owned(),
             hint: None,
         })
