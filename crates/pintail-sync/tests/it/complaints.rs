@@ -2,7 +2,7 @@
 //!
 //! The complaints are of users of Airbyte (A), sling (S), dlt (D), PeerDB (P), Estuary (E), ConnectorX (C), Kafka Connect (K), of DuckDB
 //! and its extensions (DB), of DuckLake (DL) and of data-diff (DD), by the numbers of their issues. What concerns change
-//! data capture, hash comparison and merges has no place here yet: Pintail has none of them.
+//! data capture has no place here: Pintail has none.
 
 use std::path::Path;
 
@@ -61,6 +61,8 @@ const HELD: &[(&str, &[&str])] = &[
         &[
             // Deltas follow a column of the table and never the number of a transaction; and what was read is counted.
             "pintail-sync/full rows_that_were_lost_on_the_way_keep_the_old_table",
+            // What is stored of transaction numbers is not trusted where they may have wrapped around.
+            "pintail-sync/hash/stored where_the_sums_may_hold_no_more_both_sides_are_read",
         ],
     ),
     (
@@ -68,6 +70,8 @@ const HELD: &[(&str, &[&str])] = &[
         &[
             "pintail-sync/full full_load_replaces_the_table_in_one_snapshot",
             "pintail-sync/resume staged_partitions_are_thrown_away_when_rows_were_deleted",
+            "pintail-sync/hash/found just_what_differs_comes_in_by_one_commit",
+            "pintail-sync/hash/deletes a_pass_by_keys_takes_deleted_rows_away_and_leaves_the_watermark",
             "pintail-sync/joined a_plan_says_what_is_joined_and_what_a_delta_does_not_see",
         ],
     ),
@@ -166,6 +170,15 @@ const HELD: &[(&str, &[&str])] = &[
             "pintail-sync/cuts/sqlite uuids_in_several_spellings_are_cut",
             "pintail-sync/cuts/engine gaps_of_a_billion_make_no_giant",
             "pintail-sync/cuts/postgres a_value_that_holds_half_of_a_table_is_not_divided_and_gaps_make_no_partitions",
+            "pintail-sync/hash/found keys_may_be_texts_several_columns_or_far_apart",
+            "pintail-sync/hash/pushdown keys_may_be_texts_uuids_or_several_columns_and_tables_without_statistics",
+        ],
+    ),
+    (
+        "many differences make a comparison slower than reading both sides (DD96)",
+        &[
+            "pintail-sync/hash/found more_differences_than_a_sketch_tells_apart_are_found_by_a_join",
+            "pintail-sync/hash/pushdown where_many_leaves_differ_all_rows_are_read",
         ],
     ),
 ];
