@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use pintail_lake::extension;
 
-use super::{Bench, Section};
+use super::{Bench, Section, datastores};
 use crate::duckdb_script::contestant;
 use crate::measure::{Sample, measure};
 use crate::pintail::Workplace;
@@ -124,11 +124,6 @@ struct Compared<'a> {
 impl Compared<'_> {
     /// A run by a strategy of the pipeline; without a name by none.
     fn pintail(&self, strategy: &str, arguments: &[&str]) -> Result<Sample> {
-        let datastores = format!(
-            "datastores:\n  shop:\n    type: postgres\n    connection: {{host: 127.0.0.1, port: {}, user: postgres, dbname: \
-             {SHOP}}}\n  lake:\n    type: ducklake\n    connection: {{catalog: 'sqlite:lake.sqlite', data_path: data}}\n",
-            self.server.port()
-        );
         let pipeline = "name: orders\n\
              source_provider:\n  data_backend: {type: postgres, datastore_name: shop, table: orders, schema: bench}\n\
              destination_provider:\n  data_backend: {type: ducklake, datastore_name: lake, table: orders}\n\
@@ -142,7 +137,7 @@ impl Compared<'_> {
         };
         let command = self
             .place
-            .run(&datastores, pipeline, &[named, arguments].concat())?;
+            .run(&datastores(self.server), pipeline, &[named, arguments].concat())?;
         measure(vec![command], &[self.server.process()?])
     }
 

@@ -1,5 +1,6 @@
 //! The sections: one pair of source and destination each, with its contestants and bounds.
 
+mod aggregates;
 mod compare;
 mod hard;
 mod lake;
@@ -36,10 +37,12 @@ pub(crate) enum Section {
     Hard,
     /// Comparisons, Postgres against a lake.
     Compare,
+    /// Groups of rows, Postgres → lake.
+    Aggregates,
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Lake,
         Self::Pages,
         Self::MariaDb,
@@ -47,6 +50,7 @@ impl Section {
         Self::ToPostgres,
         Self::Hard,
         Self::Compare,
+        Self::Aggregates,
     ];
 
     /// What `--only` calls it.
@@ -59,6 +63,7 @@ impl Section {
             Self::ToPostgres => "to-postgres",
             Self::Hard => "hard",
             Self::Compare => "compare",
+            Self::Aggregates => "aggregates",
         }
     }
 
@@ -71,6 +76,7 @@ impl Section {
             Self::ToPostgres => "lake → Postgres",
             Self::Hard => "Postgres → lake, a table of unbounded numbers, documents, arrays and texts",
             Self::Compare => "comparisons, Postgres against a lake",
+            Self::Aggregates => "groups of rows, Postgres → lake",
         }
     }
 
@@ -83,6 +89,7 @@ impl Section {
             Self::ToPostgres => to_postgres::run(bench),
             Self::Hard => hard::run(bench),
             Self::Compare => compare::run(bench),
+            Self::Aggregates => aggregates::run(bench),
         }
     }
 
@@ -140,4 +147,13 @@ impl<'a> Bench<'a> {
         place.remove()?;
         Ok(sample)
     }
+}
+
+/// The datastores of a pipeline from `shop`, the database of the orders, into `lake`, which lies beside the file.
+fn datastores(server: &Postgres) -> String {
+    format!(
+        "datastores:\n  shop:\n    type: postgres\n    connection: {{host: 127.0.0.1, port: {}, user: postgres, dbname: {SHOP}}}\n\
+         \x20 lake:\n    type: ducklake\n    connection: {{catalog: 'sqlite:lake.sqlite', data_path: data}}\n",
+        server.port()
+    )
 }
