@@ -10,10 +10,9 @@
 //! ```
 
 use pintail_config::units::ByteSize;
-use pintail_lake::digest::DigestLeaves;
 
-use super::way::{LEAF_BYTES, row_bytes, row_count};
-use super::{Comparison, Draft, PipelinePlan, Sums, Way, stored, way};
+use super::way::{row_bytes, row_count};
+use super::{Comparison, Draft, PipelinePlan, Way, stored, way};
 use crate::state::{History, Measured};
 
 /// What an md5 takes in a server: seconds for a row, and for a byte of it.
@@ -56,6 +55,7 @@ pub(super) fn choose(draft: &Draft<'_>, plan: &PipelinePlan) -> Comparison {
                 reason: "what the source says of its rows was kept when both sides were last equal"
                     .to_owned(),
                 keep,
+                expected_bytes: None,
             };
         }
         Some(other) => other.keep,
@@ -65,6 +65,7 @@ pub(super) fn choose(draft: &Draft<'_>, plan: &PipelinePlan) -> Comparison {
         way: Way::Stream,
         reason,
         keep: keep.clone(),
+        expected_bytes: None,
     };
     let Some(measured) = last(history, "stream") else {
         return stream(
@@ -89,9 +90,10 @@ pub(super) fn choose(draft: &Draft<'_>, plan: &PipelinePlan) -> Comparison {
         Ok(sums) => sums,
         Err(reason) => return stream(format!("{took}, and `pushdown` cannot be: {reason}")),
     };
+    let travelling = way::travelling(draft, &sums.leaves);
     let summing = match (last(history, "pushdown"), bytes_a_second) {
         (Some(pushdown), _) => again(pushdown, rows),
-        (None, Some(speed)) => expected(draft, &sums, speed),
+        (None, Some(speed)) => expected(draft, travelling, speed),
         (None, None) => return stream(took),
     };
     if summing > reading * WORTH {
@@ -104,6 +106,7 @@ pub(super) fn choose(draft: &Draft<'_>, plan: &PipelinePlan) -> Comparison {
             measured.seconds
         ),
         keep,
+        expected_bytes: Some(travelling as u64),
     }
 }
 
@@ -115,20 +118,7 @@ fn kept(draft: &Draft<'_>, plan: &PipelinePlan) -> Option<Comparison> {
 }
 
 /// How long a comparison by sums would take that nobody has measured, over a link of that speed.
-fn expected(draft: &Draft<'_>, sums: &Sums, bytes_a_second: f64) -> f64 {
-    let (rows, row_bytes) = (row_count(draft), row_bytes(draft));
-    let leaves = match &sums.leaves {
-        DigestLeaves::Ranges { key, width } => {
-            match (key.source.histogram.first(), key.source.histogram.last()) {
-                (Some(least), Some(most)) => (i128::from(*most) - i128::from(*least)) as f64 / *width as f64,
-                _ => rows,
-            }
-        }
-        DigestLeaves::Buckets { bits, .. } => (*bits as f64).exp2(),
-    };
-    let leaves = leaves.clamp(1.0, rows.max(1.0));
-    // The worst case: each row that differs is in a leaf of its own.
-    let differing = way::differing(draft).min(leaves);
-    let travels = leaves * LEAF_BYTES + differing * (rows / leaves) * row_bytes;
-    rows * (MD5_ROW_SECONDS + row_bytes * MD5_BYTE_SECONDS) + travels / bytes_a_second
+fn expected(draft: &Draft<'_>, travelling: f64, bytes_a_second: f64) -> f64 {
+    let rows = row_count(draft);
+    rows * (MD5_ROW_SECONDS + row_bytes(draft) * MD5_BYTE_SECONDS) + travelling / bytes_a_second
 }

@@ -338,6 +338,8 @@ impl PipelinePlan {
         }
         if self.kind == PlanKind::Hash {
             lines.push(("compare", self.comparison.to_string()));
+            let travels = self.comparison.expected_bytes.map(ByteSize);
+            lines.extend(travels.map(|bytes| ("travels", format!("about {bytes} of the source"))));
         }
         if matches!(self.kind, PlanKind::Groups | PlanKind::Hash | PlanKind::Deletes) {
             lines.push(("deletes", self.deletes.line()));

@@ -8,6 +8,10 @@ use pintail_model::{Column, CursorValue, LogicalType, Range};
 
 use crate::shape::{RowHash, Shape, cursor_type_of};
 
+/// What rows of a file are put together at most, before they are packed. A thread that reads takes a group of them into
+/// memory: without this limit that is 122,880 rows, whatever they weigh.
+const ROW_GROUP: &str = "32MB";
+
 /// Stages the rows of a scan in a Parquet file. `filter` is a tap's condition, `options` are those of the place for which
 /// they are staged.
 #[must_use]
@@ -21,7 +25,7 @@ pub fn stage(scan: &str, columns: &[&str], filter: Option<&str>, file: &str, opt
         .map(|filter| format!("\n  where {filter}"))
         .unwrap_or_default();
     format!(
-        "copy (\n  {select}{filter}\n) to {} (format parquet{options})",
+        "copy (\n  {select}{filter}\n) to {} (format parquet, row_group_size_bytes '{ROW_GROUP}'{options})",
         quote::literal(file)
     )
 }

@@ -41,6 +41,7 @@ pub(super) fn choose(draft: &Draft<'_>, plan: &PipelinePlan) -> Result<Compariso
         way: Way::Stream,
         reason,
         keep,
+        expected_bytes: None,
     };
     let lineage = match facts.versions.as_ref().map(|versions| &versions.lineage) {
         Some(Ok(lineage)) => lineage,
@@ -62,6 +63,7 @@ pub(super) fn choose(draft: &Draft<'_>, plan: &PipelinePlan) -> Result<Compariso
                 way: Way::Stored(sums),
                 reason: ASKED_FOR.to_owned(),
                 keep,
+                expected_bytes: None,
             },
         },
     )

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, BufWriter, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
@@ -143,6 +144,8 @@ impl Connection {
         let mut client = BufWriter::new(&self.client);
         let mut swallowed = None;
         while let Some(answer) = self.protocol.next_answer(&mut server)? {
+            let length = answer.bytes.len() as u64;
+            self.shared.bytes_answered.fetch_add(length, Ordering::Relaxed);
             if self.swallows() {
                 swallowed = answer.outcome.or(swallowed);
                 if answer.ends {

@@ -20,6 +20,7 @@ mod weather;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -240,6 +241,11 @@ impl TcpProxy {
         self.shared.state().fired.as_ref()?.answer.clone()
     }
 
+    /// Bytes that the server has sent to clients until now.
+    pub fn bytes_answered(&self) -> u64 {
+        self.shared.bytes_answered.load(Ordering::Relaxed)
+    }
+
     /// How many commits clients have sent through the proxy, those in a trap included.
     pub fn commits_seen(&self) -> u64 {
         self.shared.state().commits_seen
@@ -264,6 +270,7 @@ impl Drop for TcpProxy {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    bytes_answered: AtomicU64,
 }
 
 #[derive(Debug, Default)]

@@ -1,11 +1,16 @@
 //! Comparisons in which a server sums its own rows up.
 
+use std::path::Path;
+
+use pintail_config::Location;
+use pintail_connectors::registry;
 use pintail_model::ErrorKind;
-use pintail_sync::SyncReport;
 use pintail_sync::report::Drift;
 use pintail_sync::spec::{Compare, StrategyKind};
+use pintail_sync::{StopSignal, SyncReport, Unwatched};
+use pintail_testkit::{PostgresServer, TcpProxy};
 
-use super::served::{change_at_random, compare, drift, loaded, orders_by, try_compare};
+use super::served::{change_at_random, compare, drift, loaded, orders_by, request, try_compare};
 use super::{counts, shop_of};
 use crate::postgres::Copy;
 
@@ -154,6 +159,43 @@ fn random_histories_are_followed_as_by_a_comparison_of_all_rows() {
                 "seed {seed}, {key}, round {round}"
             );
         }
+    }
+}
+
+#[test]
+fn as_much_travels_as_the_plan_expects() {
+    let copy = loaded(&orders_by("bigint").replace("4000", "200000"));
+    let proxy = TcpProxy::start(PostgresServer::shared().address());
+    let here = Location::parse(&proxy.url(copy.database.name()), Path::new("/")).expect("an address");
+    let far = || {
+        let mut request = request(&copy, Compare::Pushdown);
+        request.source = registry::source(&here.datastore).expect("a connector");
+        request
+    };
+    // A plan expects as many differences as the last comparison found, and a thousand where none was made.
+    for (differing, foreseen) in [(1_000, true), (100, false), (100, true)] {
+        copy.database.execute(&format!(
+            "select setseed(0.5);
+             update orders set price = price + 1
+                 where id in (select (random() * 199999)::int + 1 from generate_series(1, {differing}))"
+        ));
+        let plan = pintail_sync::plan(&far()).expect("a plan");
+        let before = proxy.bytes_answered();
+        pintail_sync::plan(&far()).expect("a plan");
+        let looked = proxy.bytes_answered() - before;
+        let report = pintail_sync::run(&far(), &Unwatched, &StopSignal::new()).expect("a comparison");
+        assert_eq!(
+            report.compare.as_deref(),
+            Some("pushdown, because it was asked for")
+        );
+        let travelled = proxy.bytes_answered() - before - 2 * looked;
+        let expected = plan.comparison.expected_bytes.expect("an estimate");
+        let share = travelled as f64 / expected as f64;
+        assert!(
+            !foreseen || (0.9..=1.1).contains(&share),
+            "{differing} rows: {travelled} bytes instead of {expected}; {:?}",
+            report.notes
+        );
     }
 }
 

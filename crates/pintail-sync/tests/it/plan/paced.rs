@@ -197,7 +197,7 @@ fn the_way_to_compare_follows_from_what_was_measured() {
     check(
         true,
         &[measured("stream", 50.0)],
-        "pushdown, because `stream` took 50.0 s the last time (1.9 MiB/s), and this takes about 2.2 s",
+        "pushdown, because `stream` took 50.0 s the last time (1.9 MiB/s), and this takes about 2.3 s",
     );
     check(
         true,

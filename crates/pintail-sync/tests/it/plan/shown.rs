@@ -30,7 +30,7 @@ fn a_full_load_shows_every_statement() {
             where rowid >= 0 and rowid < 500000
           ) as source
           where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
-        ) to '<data>/main/orders/<run>/pages_0_5000-1.parquet' (format parquet);
+        ) to '<data>/main/orders/<run>/pages_0_5000-1.parquet' (format parquet, row_group_size_bytes '32MB');
 
     partition 2 of 2: pages_5000_
       reads pages 5000.., about 500,000 rows
@@ -43,7 +43,7 @@ fn a_full_load_shows_every_statement() {
             where rowid >= 500000
           ) as source
           where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
-        ) to '<data>/main/orders/<run>/pages_5000_-1.parquet' (format parquet);
+        ) to '<data>/main/orders/<run>/pages_5000_-1.parquet' (format parquet, row_group_size_bytes '32MB');
 
       source, count the rows independently:
         select count(*) from "source"."shop"."orders" where true;
@@ -98,7 +98,7 @@ fn a_delta_shows_every_statement() {
             where "updated_at" >= '2024-01-15 11:59:58.000000+00'::timestamptz and "updated_at" < '2024-01-15 12:00:00.000000+00'::timestamptz
           ) as source
           where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
-        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-1.parquet' (format parquet);
+        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-1.parquet' (format parquet, row_group_size_bytes '32MB');
       source, count the rows independently:
         select count(*) from "source"."shop"."orders" where "updated_at" >= '2024-01-15 11:59:58.000000+00'::timestamptz and "updated_at" < '2024-01-15 12:00:00.000000+00'::timestamptz;
       engine, keep the rows that differ:
@@ -118,7 +118,7 @@ fn a_delta_shows_every_statement() {
             )
           ) as source
           where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
-        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-changed-1.parquet' (format parquet);
+        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T11-59-58_2024-01-15T12-00-00-changed-1.parquet' (format parquet, row_group_size_bytes '32MB');
 
     partition 2 of 3: updated_at_2024-01-15T12:00:00_2024-01-15T13:59:59.999000
       reads updated_at 2024-01-15 12:00:00.000000+00..2024-01-15 13:59:59.999000+00, an unknown number of rows
@@ -131,7 +131,7 @@ fn a_delta_shows_every_statement() {
             where "updated_at" >= '2024-01-15 12:00:00.000000+00'::timestamptz and "updated_at" < '2024-01-15 13:59:59.999000+00'::timestamptz
           ) as source
           where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
-        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T12-00-00_2024-01-15T13-59-59-999000-1.parquet' (format parquet);
+        ) to '<data>/main/orders/<run>/updated_at_2024-01-15T12-00-00_2024-01-15T13-59-59-999000-1.parquet' (format parquet, row_group_size_bytes '32MB');
       source, count the rows independently:
         select count(*) from "source"."shop"."orders" where "updated_at" >= '2024-01-15 12:00:00.000000+00'::timestamptz and "updated_at" < '2024-01-15 13:59:59.999000+00'::timestamptz;
 
@@ -146,7 +146,7 @@ fn a_delta_shows_every_statement() {
             where "updated_at" is null
           ) as source
           where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
-        ) to '<data>/main/orders/<run>/updated_at_null-1.parquet' (format parquet);
+        ) to '<data>/main/orders/<run>/updated_at_null-1.parquet' (format parquet, row_group_size_bytes '32MB');
       source, count the rows independently:
         select count(*) from "source"."shop"."orders" where "updated_at" is null;
       engine, keep the rows that differ:
@@ -164,7 +164,7 @@ fn a_delta_shows_every_statement() {
             )
           ) as source
           where pintail_tap(<n>, (greatest(least("id" // 4096, 244), 0))::bigint, "id", "item", "updated_at")
-        ) to '<data>/main/orders/<run>/updated_at_null-changed-1.parquet' (format parquet);
+        ) to '<data>/main/orders/<run>/updated_at_null-changed-1.parquet' (format parquet, row_group_size_bytes '32MB');
 
     then one commit for each partition that has rows, in this order
       lake, commit:
