@@ -115,6 +115,16 @@ impl Sketch {
         }
     }
 
+    /// Adds the rows of another sketch of the same side.
+    pub fn merge(&mut self, other: &Self) {
+        for (cell, more) in self.cells.iter_mut().zip(&other.cells) {
+            cell.count = cell.count.wrapping_add(more.count);
+            cell.key = cell.key.wrapping_add(more.key);
+            cell.hash = cell.hash.wrapping_add(more.hash);
+            cell.check = cell.check.wrapping_add(more.check);
+        }
+    }
+
     /// Reads the rows that only one side has; `None` if they are too many, or if a row stands twice on one side.
     #[must_use]
     pub fn difference(mut self, theirs: &Self) -> Option<Difference> {

@@ -93,16 +93,13 @@ pub(crate) fn read(work: &Work<'_>, session: &Session, scope: &Scope, version: O
     let (given, leaf) = given(shape);
     let tap = std::sync::Arc::new(engine.sketching_tap(given));
     let filter = tap.filter(leaf.as_deref(), &work.plan.compared);
-    let without_key = without_key(shape);
-    let doubts: Vec<&str> = std::iter::once(without_key.as_str())
-        .chain(
-            partition
-                .questions
-                .iter()
-                .map(|question| question.suspicious.as_str()),
-        )
-        .collect();
-    let sql = statement::sum(&partition.scan.sql, &doubts, &filter);
+    let without_key = statement::number_of(&without_key(shape));
+    let in_doubt = partition
+        .questions
+        .iter()
+        .map(|question| doubt::column(shape, question));
+    let columns: Vec<String> = std::iter::once(without_key.clone()).chain(in_doubt).collect();
+    let sql = statement::sum(&partition.scan.sql, &columns, &filter);
     let label = format!(
         "read table \"{}\" of {} to compare it",
         work.plan.source_table, work.plan.source.address
@@ -116,10 +113,8 @@ pub(crate) fn read(work: &Work<'_>, session: &Session, scope: &Scope, version: O
     let rows = rows.map_err(|error| crate::fetch::explain(work, partition, error))?;
     refuse_missing_keys(work, &work.plan.source_table, &rows)?;
     for (index, question) in partition.questions.iter().enumerate() {
-        let suspicious = rows.first().and_then(|row| row.integer(index + 2)).unwrap_or(0);
-        if suspicious > 0 {
-            doubt::ask_all(work, session, partition, question)?;
-        }
+        let said = rows.first().and_then(|row| row.text(index + 2));
+        doubt::settle_sums(work, session, partition, question, said)?;
     }
     let kept = engine.sketching_tap(given);
     let filter = kept.filter(leaf.as_deref(), &work.plan.compared);
@@ -130,7 +125,7 @@ pub(crate) fn read(work: &Work<'_>, session: &Session, scope: &Scope, version: O
     );
     let sql = statement::sum(
         &format!("from {}", scope.rows(work, version)),
-        &[&without_key],
+        &[without_key],
         &filter,
     );
     let reader = work.destination.session()?;

@@ -11,6 +11,7 @@ use pintail_model::ErrorKind;
 
 use crate::error::{Error, Result};
 use crate::plan::{PartitionPlan, Question, SOURCE, statement};
+use crate::shape::Shape;
 use crate::work::Work;
 
 /// Asks the source about every doubt that staged rows raise.
@@ -31,17 +32,34 @@ pub(crate) fn settle(
     Ok(())
 }
 
-/// Asks the source whether the doubt is right for any row of the partition.
+/// What a pass over all rows of a partition says of a doubt, beside its sums: a column for [`settle_sums`].
+pub(crate) fn column(shape: &Shape, question: &Question) -> String {
+    match shape.integer_key() {
+        Some((key, _)) => statement::keys_in_doubt(key, &question.suspicious),
+        None => format!("({})::varchar", statement::number_of(&question.suspicious)),
+    }
+}
+
+/// Asks the source about the doubt that a pass over all rows of a partition raised, by what its [`column`] said.
 ///
 /// # Errors
-/// [`Error::Value`] if it is.
-pub(crate) fn ask_all(
+/// [`Error::Value`] if it is right.
+pub(crate) fn settle_sums(
     work: &Work<'_>,
     session: &Session,
     partition: &PartitionPlan,
     question: &Question,
+    said: Option<&str>,
 ) -> Result<()> {
-    match ask(work, session, &question.all)? {
+    let keyed = work.plan.shape.integer_key().is_some();
+    let keys: Vec<i64> = match said {
+        None | Some("") => return Ok(()),
+        Some("0") if !keyed => return Ok(()),
+        Some(keys) if keyed => keys.split(',').filter_map(|key| key.parse().ok()).collect(),
+        Some(_) => Vec::new(),
+    };
+    let sql = asking(work, partition, question, keys.len(), &keys);
+    match ask(work, session, &sql)? {
         true => Err(refusal(work, partition, question)),
         false => Ok(()),
     }
@@ -75,16 +93,25 @@ fn is_right(
         return Ok(false);
     }
     let keys: Vec<i64> = rows.iter().filter_map(|row| row.integer(0)).collect();
-    let sql = match key {
-        Some((_, source)) if rows.len() <= statement::IN_DOUBT_MAX && keys.len() == rows.len() => {
-            let named = Some((source, keys.as_slice()));
+    ask(work, session, &asking(work, partition, question, rows.len(), &keys))
+}
+
+/// Asks about `number` rows: by their integer keys where all have one and they are few, else about the whole partition.
+fn asking(
+    work: &Work<'_>,
+    partition: &PartitionPlan,
+    question: &Question,
+    number: usize,
+    keys: &[i64],
+) -> String {
+    match work.plan.shape.integer_key() {
+        Some((_, source)) if number <= statement::IN_DOUBT_MAX && !keys.is_empty() && keys.len() == number => {
             let (relation, range) = (&work.plan.relation, &partition.range);
             work.connector
-                .confirm(SOURCE, relation, range, &question.column, named)
+                .confirm(SOURCE, relation, range, &question.column, Some((source, keys)))
         }
         _ => question.all.clone(),
-    };
-    ask(work, session, &sql)
+    }
 }
 
 fn ask(work: &Work<'_>, session: &Session, sql: &str) -> Result<bool> {

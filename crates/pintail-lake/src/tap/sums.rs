@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, ThreadId};
 
 use pintail_model::sketch::{Item, Sketch};
 use pintail_model::{Checksum, LeafChecksums};
@@ -18,7 +19,8 @@ const HASH_LEAVES_BITS: u32 = 6;
 pub(super) struct Sums {
     leaves: Mutex<HashMap<i64, Checksum>>,
     rows: AtomicU64,
-    sketch: Option<Mutex<Sketch>>,
+    /// One for each thread: what one thread writes, another one's cache would have to fetch, cell by cell.
+    sketches: Option<Mutex<HashMap<ThreadId, Sketch>>>,
     /// Rows come with their key instead of their leaf.
     keys: Option<Keys>,
 }
@@ -48,7 +50,7 @@ impl Sums {
             }),
         };
         Self {
-            sketch: Some(Mutex::default()),
+            sketches: Some(Mutex::default()),
             keys,
             ..Self::default()
         }
@@ -64,12 +66,16 @@ impl Sums {
     }
 
     pub(super) fn sketch(&self) -> Option<Sketch> {
-        let sketch = self.sketch.as_ref()?;
+        let sketches = self.sketches.as_ref()?;
         let keys = self.keys.as_ref();
         if keys.is_some_and(|keys| keys.missing.load(Ordering::Relaxed)) {
             return None;
         }
-        Some(sketch.lock().expect("no holder of this lock panics").clone())
+        let sketches = sketches.lock().expect("no holder of this lock panics");
+        Some(sketches.values().fold(Sketch::default(), |mut sum, sketch| {
+            sum.merge(sketch);
+            sum
+        }))
     }
 
     /// Adds the rows of a chunk: their hashes, and the leaf or the key of each.
@@ -98,8 +104,11 @@ impl Sums {
             sums.entry(leaf).or_default().merge(checksum);
         }
         drop(sums);
-        if let Some(sketch) = &self.sketch {
-            let mut sketch = sketch.lock().expect("no holder of this lock panics");
+        if let Some(sketches) = &self.sketches {
+            let thread = thread::current().id();
+            let locked = || sketches.lock().expect("no holder of this lock panics");
+            let own = locked().remove(&thread);
+            let mut sketch = own.unwrap_or_default();
             for (row, hash) in hashes.iter().enumerate() {
                 let key = match &self.keys {
                     None => 0,
@@ -110,6 +119,7 @@ impl Sums {
                 };
                 sketch.add(Item { key, hash: *hash });
             }
+            locked().insert(thread, sketch);
         }
         self.rows.fetch_add(hashes.len() as u64, Ordering::Relaxed);
     }

@@ -49,17 +49,31 @@ pub fn with_row_hash(scan: &str, shape: &Shape, hash: &RowHash) -> String {
     )
 }
 
-/// Sums the rows of a scan up, and counts those that meet each of `conditions`. `filter` is a tap's condition.
+/// Sums the rows of a scan up, and says what `columns` say of them. `filter` is a tap's condition.
 #[must_use]
-pub fn sum(scan: &str, conditions: &[&str], filter: &str) -> String {
-    let counts: Vec<String> = conditions
-        .iter()
-        .map(|condition| format!(", count(*) filter (where {condition})"))
-        .collect();
+pub fn sum(scan: &str, columns: &[String], filter: &str) -> String {
+    let columns: Vec<String> = columns.iter().map(|column| format!(", {column}")).collect();
     format!(
         "select count(*){}\nfrom (\n{}\n) as source\nwhere {filter}",
-        counts.concat(),
+        columns.concat(),
         indent(scan, 2)
+    )
+}
+
+/// A column of a [`sum`]: how many rows meet a condition.
+#[must_use]
+pub fn number_of(condition: &str) -> String {
+    format!("count(*) filter (where {condition})")
+}
+
+/// A column of a [`sum`]: the integer keys of rows in doubt, with commas between them, and one more of them than are named
+/// at most.
+#[must_use]
+pub fn keys_in_doubt(key: &str, suspicious: &str) -> String {
+    format!(
+        "array_to_string(min({}::bigint, {}) filter (where {suspicious}), ',')",
+        quote::identifier(key),
+        IN_DOUBT_MAX + 1
     )
 }
 
