@@ -14,8 +14,9 @@
 
 use crate::checksum::mum;
 
-/// Cells of each third of a sketch, as a power of two: 3 × 16,384 cells of 32 bytes, from which about 39,000 rows are read.
-const THIRD_BITS: u32 = 14;
+/// Cells of each third of a sketch, as a power of two: 3 × 8,192 cells of 32 bytes, from which about 19,000 rows are read.
+/// Every row meets three cells anywhere, so that all of them had better fit into the cache of a core.
+const THIRD_BITS: u32 = 13;
 const THIRD: usize = 1 << THIRD_BITS;
 
 /// A row, as a sketch keeps it.
@@ -73,6 +74,7 @@ fn places(check: u64) -> [usize; 3] {
 
 impl Cell {
     /// Adds a row `times` times; minus one takes it away.
+    #[inline]
     fn add(&mut self, item: Item, check: u64, times: u64) {
         self.count = self.count.wrapping_add(times);
         self.key = self
@@ -208,11 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn thirty_thousand_rows_among_a_million_are_read() {
-        let found = sorted(sketch(numbered(-10_000..1_000_000)).difference(&sketch(numbered(0..1_020_000))));
+    fn fifteen_thousand_rows_among_a_million_are_read() {
+        let found = sorted(sketch(numbered(-5_000..1_000_000)).difference(&sketch(numbered(0..1_010_000))));
         let keys = |items: &[Item]| items.iter().map(|item| item.key).collect::<Vec<_>>();
-        assert_eq!(keys(&found.ours), (-10_000..0).collect::<Vec<_>>());
-        assert_eq!(keys(&found.theirs), (1_000_000..1_020_000).collect::<Vec<_>>());
+        assert_eq!(keys(&found.ours), (-5_000..0).collect::<Vec<_>>());
+        assert_eq!(keys(&found.theirs), (1_000_000..1_010_000).collect::<Vec<_>>());
     }
 
     #[test]

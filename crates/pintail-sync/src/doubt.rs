@@ -93,7 +93,11 @@ fn is_right(
         return Ok(false);
     }
     let keys: Vec<i64> = rows.iter().filter_map(|row| row.integer(0)).collect();
-    ask(work, session, &asking(work, partition, question, rows.len(), &keys))
+    ask(
+        work,
+        session,
+        &asking(work, partition, question, rows.len(), &keys),
+    )
 }
 
 /// Asks about `number` rows: by their integer keys where all have one and they are few, else about the whole partition.
@@ -105,7 +109,9 @@ fn asking(
     keys: &[i64],
 ) -> String {
     match work.plan.shape.integer_key() {
-        Some((_, source)) if number <= statement::IN_DOUBT_MAX && !keys.is_empty() && keys.len() == number => {
+        Some((_, source))
+            if number <= statement::IN_DOUBT_MAX && !keys.is_empty() && keys.len() == number =>
+        {
             let (relation, range) = (&work.plan.relation, &partition.range);
             work.connector
                 .confirm(SOURCE, relation, range, &question.column, Some((source, keys)))
