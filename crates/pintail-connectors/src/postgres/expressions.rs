@@ -8,7 +8,8 @@ use super::scan::from;
 use super::types::home;
 use pintail_lake::quote::identifier;
 
-/// The types of the expressions of a query. `pg_typeof` does not look at values: of no row it gives the type too.
+/// The types of the expressions of a query. `pg_typeof` does not look at values: of no row it gives the type too. A condition
+/// that is never true leaves nothing to plan, where a limit would have workers started and code compiled for nothing.
 pub(super) fn types(
     session: &Session,
     alias: &str,
@@ -19,14 +20,14 @@ pub(super) fn types(
         .expressions()
         .map(|(name, _)| {
             format!(
-                "pg_catalog.pg_typeof((select {} from {from} limit 0))::text as {0}",
+                "pg_catalog.pg_typeof((select {} from {from} where false))::text as {0}",
                 identifier(name)
             )
         })
         .collect();
     // The query is looked at in any case: what is wrong with it should be said before a run begins.
     let sql = match types.as_slice() {
-        [] => format!("select 1 as understood from {from} limit 0"),
+        [] => format!("select 1 as understood from {from} where false"),
         types => format!("select {}", types.join(", ")),
     };
     let found = rows(session, alias, "look at the query of the source", &sql).map_err(explain)?;
