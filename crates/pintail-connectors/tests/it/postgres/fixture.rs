@@ -24,7 +24,9 @@ impl PostgresFixture {
         let user = format!("reader_{}", database.name());
         server.create_user(&user, PASSWORD);
         database.execute(&format!(
-            "grant pg_read_all_data, pg_read_all_stats to {user}; \
+            "grant pg_read_all_stats to {user}; \
+             alter default privileges grant usage on schemas to {user}; \
+             alter default privileges grant select on tables to {user}; \
              create type mood as enum ('sad', 'ok'); create domain positive as integer check (value > 0); \
              create domain cents as numeric(12,2); create domain fine_cents as cents check (value >= 0); \
              create domain price as numeric; create domain badges as text[]; create domain stamp as timestamptz; \

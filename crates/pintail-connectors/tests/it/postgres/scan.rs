@@ -420,7 +420,7 @@ fn a_table_without_a_schema_is_that_of_the_datastore() {
 fn a_forbidden_table_is_unauthorized() {
     let fixture = PostgresFixture::new();
     fixture.fill_orders(5);
-    fixture.execute(&format!("revoke pg_read_all_data from {}", fixture.user()));
+    fixture.execute(&format!("revoke select on orders from {}", fixture.user()));
     let attached = Attached::new(fixture.connector());
     let request = attached.request("orders", Range::Whole);
     for range in [Range::Whole, key("id", Some(1), None)] {
