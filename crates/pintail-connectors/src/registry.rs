@@ -7,7 +7,7 @@ use pintail_config::{Catalogue as Given, Datastore, Place};
 use pintail_lake::connector::Connector;
 use pintail_lake::database::DatabaseWriter;
 use pintail_lake::location::{Catalogue, LakeLocation};
-use pintail_lake::{DatabasePlace, DestinationPlace, Error, Result};
+use pintail_lake::{DatabaseFile, DatabasePlace, DestinationPlace, Error, Result};
 use pintail_model::{ErrorKind, TableName};
 
 use crate::duckdb::{DuckDbDestination, DuckDbSource};
@@ -95,6 +95,27 @@ fn absolute(path: &Path) -> Result<PathBuf> {
         path: path.to_path_buf(),
         source,
     })
+}
+
+/// The DuckDB file that `datastore` is.
+///
+/// # Errors
+/// `Invalid` for a datastore of another system.
+pub fn database_file(datastore: &Datastore) -> Result<DatabaseFile> {
+    match (datastore.system.as_str(), datastore.path()) {
+        ("duckdb", Some(path)) => Ok(DatabaseFile {
+            path: path.to_path_buf(),
+            address: datastore.to_string(),
+        }),
+        (other, _) => Err(Error::refused(
+            ErrorKind::Invalid,
+            format!(
+                "`{}` is of type `{other}`, and snapshots are taken of DuckDB files",
+                datastore.name
+            ),
+            "Write the path of the file, or `duckdb:<path>`.",
+        )),
+    }
 }
 
 /// Where the lake lies that `datastore` names.

@@ -7,6 +7,7 @@
 //!    ├── connector                       the contract of systems that are read
 //!    ├── digest                          sums that a source and a destination take by themselves
 //!    ├── destination                     the contract of places that are written
+//!    ├── DatabaseFile                    a DuckDB file as a whole
 //!    ├── Database ── commit              tables of a database, and the protocol that changes them exactly once
 //!    └── Lake ── stage ── commit         a DuckLake, and the protocol that changes it exactly once
 //!           ├── maintenance              fewer and smaller files for the same rows
@@ -22,6 +23,7 @@ pub mod bucket;
 pub mod commit;
 pub mod connector;
 pub mod database;
+pub mod database_file;
 pub mod depot;
 pub mod destination;
 pub mod digest;
@@ -47,6 +49,7 @@ mod watchdog;
 
 pub use commit::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile};
 pub use database::DatabasePlace;
+pub use database_file::DatabaseFile;
 pub use destination::{Compare, Compared, Destination, DestinationPlace, FoundTable};
 pub use engine::{Callers, Engine, EngineSettings, Stopper};
 pub use error::{Error, Fault, FaultClass, Result};

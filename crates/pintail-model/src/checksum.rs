@@ -14,7 +14,8 @@
 //!   is one NaN), `XXH3_64` of the bytes for texts and bytes (<https://github.com/Cyan4973/xxHash>), and both
 //!   halves folded for 128-bit values.
 //! - A list adds its length, then what it holds, NULLs included. Of lists of lists come first the lengths of all that lie
-//!   on one level, so that `[[1], [2]]` ≠ `[[1, 2], []]`.
+//!   on one level, so that `[[1], [2]]` ≠ `[[1, 2], []]`. A map is a list of its pairs.
+//! - A struct adds the number of its fields, then field by field what they hold; a NULL struct is one NULL.
 //!
 //! A set of rows is summed up by its count and two wrapping 64-bit sums, of the hashes and of the hashes mixed
 //! once more. Sums do not depend on order, see duplicates, and can be added leaf by leaf; xor would cancel pairs.
@@ -53,12 +54,16 @@ pub enum Class {
     Time = 0xaf36_d42d_42c1_8b67,
     /// Microseconds without a zone.
     Timestamp = 0xc2b2_ae3d_27d4_eb4f,
+    /// Nanoseconds without a zone.
+    TimestampNs = 0x9fb2_1c65_1e98_df25,
     /// Microseconds, UTC.
     TimestampTz = 0x8575_ca4c_1d1b_9f1d,
     /// UUIDs, as 128 bits.
     Uuid = 0xf135_7aea_2e62_a9c5,
     /// Lists, by their length; what they hold follows, level by level.
     List = 0x5851_f42d_4c95_7f2d,
+    /// Structs, by the number of their fields; what these hold follows, field by field.
+    Struct = 0xd6e8_feb8_6659_fd93,
 }
 
 /// Multiplies and folds: the one mixing step of a row hash.

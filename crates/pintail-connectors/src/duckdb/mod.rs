@@ -27,8 +27,8 @@ use pintail_lake::connector::{
 };
 use pintail_lake::quote::{identifier, literal};
 use pintail_lake::relation::Relation;
-use pintail_lake::{Call, Error, Result, Session};
-use pintail_model::{CursorType, ErrorKind, KeyValue, LogicalType, Range, Secret, TableName};
+use pintail_lake::{Call, Error, Result, Session, database_file};
+use pintail_model::{CursorType, KeyValue, LogicalType, Range, Secret, TableName};
 
 use self::catalog::Catalog;
 use crate::expressions;
@@ -106,7 +106,7 @@ impl Connector for DuckDbSource {
     }
 
     fn explain(&self, error: Error) -> Error {
-        explain(&self.address, error)
+        database_file::explain(&self.address, error)
     }
 
     fn tables(&self, session: &Session, alias: &str) -> Result<Vec<ListedTable>> {
@@ -193,43 +193,4 @@ pub(crate) fn begin(session: &Session, alias: &str) -> Result<()> {
         .query(Call::new("open a snapshot of the source"), &look)
         .map(|_| ())
         .inspect_err(|_| session.rollback())
-}
-
-/// DuckDB's own words for what a file can be instead of a readable database.
-fn explain(address: &str, error: Error) -> Error {
-    let Error::Statement { source, .. } = &error else {
-        return error;
-    };
-    let has = |part: &str| source.raw_text().contains(part);
-    let refused =
-        |kind, what: &str, hint: &str| Error::refused(kind, format!("cannot open {address}: {what}"), hint);
-    if has("does not exist") || has("No such file") {
-        refused(ErrorKind::NotFound, "there is no such file", "Check the path.")
-    } else if has("Could not set lock on file") {
-        refused(
-            ErrorKind::Conflict,
-            "another process holds it",
-            "DuckDB lets one process write to a file, or many read it. Try again when the other one is done.",
-        )
-    } else if has("Unique file handle conflict") {
-        refused(
-            ErrorKind::Invalid,
-            "it is the source and the destination of one run",
-            "DuckDB opens a file once. Copy within one file with its own `create table ... as from ...`.",
-        )
-    } else if has("not a valid DuckDB database file") {
-        refused(
-            ErrorKind::Invalid,
-            "the file is no DuckDB database",
-            "Check the path.",
-        )
-    } else if has("newer") || has("storage version") {
-        refused(
-            ErrorKind::Invalid,
-            "the file was written by a newer DuckDB",
-            "Use a newer release of Pintail, or write the file in an older format.",
-        )
-    } else {
-        error
-    }
 }

@@ -1,7 +1,8 @@
 //! Folding a column of a chunk into the hashes of its rows.
 //!
 //! Lists are folded level by level: the lengths of all lists of a column, then what they hold, which is lists again or
-//! elements. Per row that is a framed sequence: each level says how many values the next one has.
+//! elements. Per row that is a framed sequence: each level says how many values the next one has. Structs are folded field
+//! by field.
 
 use std::ffi::CStr;
 
@@ -129,6 +130,9 @@ impl Fold<'_> {
                 ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP => {
                     self.words(Class::Timestamp, i64::cast_unsigned);
                 }
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_NS => {
+                    self.words(Class::TimestampNs, i64::cast_unsigned);
+                }
                 ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ => {
                     self.words(Class::TimestampTz, i64::cast_unsigned);
                 }
@@ -137,7 +141,9 @@ impl Fold<'_> {
                 ffi::DUCKDB_TYPE_DUCKDB_TYPE_UUID => {
                     self.each(|hash, value: u128| fold_wide(hash, Class::Uuid, value));
                 }
-                ffi::DUCKDB_TYPE_DUCKDB_TYPE_LIST => return self.lists(),
+                // A map is stored as a list of its pairs.
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_LIST | ffi::DUCKDB_TYPE_DUCKDB_TYPE_MAP => return self.lists(),
+                ffi::DUCKDB_TYPE_DUCKDB_TYPE_STRUCT => return self.structs(),
                 _ => return Err(c"the checksum function does not know the type of a column"),
             }
         }
@@ -166,6 +172,50 @@ impl Fold<'_> {
             };
             inner.by_type()
         }
+    }
+
+    /// # Safety
+    /// The vector is one of structs.
+    unsafe fn structs(&mut self) -> Result<(), &'static CStr> {
+        // SAFETY: a struct has no values of its own, only a validity; its fields are vectors as long as it is, and
+        // outlive it. The type handle is valid until it is destroyed.
+        unsafe {
+            let mut logical = ffi::duckdb_vector_get_column_type(self.vector);
+            let fields = ffi::duckdb_struct_type_child_count(logical);
+            ffi::duckdb_destroy_logical_type(&raw mut logical);
+            let validity = ffi::duckdb_vector_get_validity(self.vector);
+            let valid =
+                |index: usize| validity.is_null() || *validity.add(index / 64) >> (index % 64) & 1 == 1;
+            let every_row: Vec<Cell>;
+            let own = match self.cells {
+                Some(cells) => cells,
+                None => {
+                    every_row = (0..self.length).map(|row| Cell { row, index: row }).collect();
+                    &every_row
+                }
+            };
+            // What the fields of a NULL struct hold is nobody's value.
+            let mut cells = Vec::with_capacity(own.len());
+            for cell in own {
+                let hash = &mut self.hashes[cell.row];
+                if valid(cell.index) {
+                    *hash = fold(*hash, Class::Struct, fields);
+                    cells.push(*cell);
+                } else {
+                    *hash = fold_null(*hash);
+                }
+            }
+            for field in 0..fields {
+                let mut inner = Fold {
+                    hashes: self.hashes,
+                    vector: ffi::duckdb_struct_vector_get_child(self.vector, field),
+                    length: self.length,
+                    cells: Some(&cells),
+                };
+                inner.by_type()?;
+            }
+        }
+        Ok(())
     }
 
     /// # Safety
