@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Config(commands::config::Arguments),
     State(commands::state::Arguments),
     Lake(commands::lake::Arguments),
+    Snapshot(commands::snapshot::Arguments),
     Sql(commands::sql::Arguments),
     Doctor(commands::doctor::Arguments),
     Completions(commands::completions::Arguments),
@@ -64,6 +65,7 @@ impl Command {
             Self::Config(arguments) => commands::config::run(arguments),
             Self::State(arguments) => commands::state::run(arguments),
             Self::Lake(arguments) => commands::lake::run(arguments),
+            Self::Snapshot(arguments) => commands::snapshot::run(arguments),
             Self::Sql(arguments) => commands::sql::run(arguments),
             Self::Doctor(arguments) => commands::doctor::run(arguments),
             Self::Completions(arguments) => commands::completions::run(arguments),
@@ -82,6 +84,7 @@ impl Command {
             Self::Config(arguments) => arguments.json(),
             Self::Doctor(arguments) => arguments.json,
             Self::Lake(arguments) => arguments.json(),
+            Self::Snapshot(arguments) => arguments.json(),
             Self::State(arguments) => arguments.json(),
             Self::Sql(_) | Self::Completions(_) | Self::Demo(_) => false,
         }

@@ -66,6 +66,11 @@ impl Diagnostic {
         diagnostic
     }
 
+    /// The error of a snapshot that others are listed beside.
+    pub(crate) fn of_snapshot(error: &pintail_snapshot::Error) -> Self {
+        Self::of(error, error.kind(), error.hint())
+    }
+
     /// The code with which the process ends.
     pub(crate) fn exit_code(&self) -> u8 {
         self.code.unwrap_or_else(|| self.kind.exit_code())
@@ -234,6 +239,12 @@ impl From<LocationError> for Diagnostic {
 impl From<pintail_lake::Error> for Diagnostic {
     fn from(error: pintail_lake::Error) -> Self {
         Self::of(&error, error.kind(), error.hint())
+    }
+}
+
+impl From<pintail_snapshot::Error> for Diagnostic {
+    fn from(error: pintail_snapshot::Error) -> Self {
+        Self::of_snapshot(&error)
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod lake;
 pub(crate) mod proof;
 pub(crate) mod run;
+pub(crate) mod snapshot;
 pub(crate) mod sql;
 pub(crate) mod state;
 pub(crate) mod verify;

@@ -1,9 +1,10 @@
-//! `pintail sql`: one query against a lake or a source, read-only.
+//! `pintail sql`: one query against a lake or a source, read-only; or statements that change a DuckDB file, after what they
+//! take away was kept in a snapshot.
 //!
 //! The place is attached to an engine of its own and is its default database, so tables go by their own names. Types
 //! appear in DuckDB's spelling, and in JSON as what they are.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -12,12 +13,15 @@ use pintail_config::{Datastore, Location};
 use pintail_connectors::registry;
 use pintail_lake::connector::Attachment;
 use pintail_lake::{Access, Call, Engine, EngineSettings, Error, Lake, Session, TextTable, quote};
-use pintail_model::ErrorKind;
+use pintail_model::{Clock, ErrorKind, SystemClock};
+use pintail_snapshot::{GuardedBy, ProjectFolder, ProjectId};
 use serde_json::{Map, Value};
 
 use super::Outcome;
+use super::snapshot::somebody;
 use crate::diagnostics::Diagnostic;
 use crate::interrupt::Interrupt;
+use crate::progress::tables::TableBar;
 use crate::terminal;
 
 /// Run one query against a lake, a Postgres database or a SQLite file, which it cannot change
@@ -25,13 +29,17 @@ use crate::terminal;
 /// A lake's earlier states are read with `at (version => n)`; `from lake.snapshots()` lists them.
 ///
 /// The place is attached read-only. Files that a query names with `copy … to` or `attach` are written.
+///
+/// With `--write`, statements may change a DuckDB file. Before one that drops or replaces a table, drops a column or deletes
+/// all rows, the table is kept in a snapshot of `--project`; if that fails, the statement is refused.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
     after_help = "\
 Examples:
   pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from shop.orders'
-  pintail sql sqlite:shop.db 'select status, count(*) from orders group by all' --format csv"
+  pintail sql sqlite:shop.db 'select status, count(*) from orders group by all' --format csv
+  pintail sql duckdb:shop.duckdb 'drop table in_c_orders.orders' --write --project 123"
 )]
 pub(crate) struct Arguments {
     /// Where to ask
@@ -46,6 +54,15 @@ pub(crate) struct Arguments {
     /// The same as `--format json`
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Let statements change the DuckDB file, and keep what they take away first
+    #[arg(long, requires = "project")]
+    write: bool,
+    /// The project whose snapshots keep it
+    #[arg(long, value_name = "PROJECT", requires = "write")]
+    project: Option<String>,
+    /// Where the snapshots of all projects lie
+    #[arg(long, value_name = "FOLDER", default_value = "snapshots", requires = "write")]
+    dir: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,17 +87,56 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let engine = Engine::open(&EngineSettings::default())?;
     let stopper = engine.stopper();
     let _interrupt = Interrupt::listen("stopping", move || stopper.stop())?;
+    if let (true, Some(project)) = (arguments.write, &arguments.project) {
+        return write(arguments, project, &engine, &location);
+    }
     let session = attach(&engine, &location)?;
     tracing::debug!("query began");
-    let format = if arguments.json {
-        Format::Json
-    } else {
-        arguments.format
-    };
-    let text = match format {
+    let text = match arguments.format() {
         Format::Table => people(&answer(&session, &arguments.query)?),
         Format::Csv => csv(&answer(&session, &arguments.query)?),
         Format::Json => json(&session, &arguments.query)?,
+    };
+    if !text.is_empty() {
+        terminal::data(text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Arguments {
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+}
+
+/// Runs statements that may change a DuckDB file.
+fn write(arguments: &Arguments, project: &str, engine: &Engine, location: &Location) -> Outcome {
+    let datastore = &location.datastore;
+    let folder = ProjectFolder::new(&arguments.dir, ProjectId::parse(project)?);
+    let by = GuardedBy {
+        created_by: somebody(None),
+        schema: datastore.schema.clone().unwrap_or_else(|| "main".to_owned()),
+        now: SystemClock.now(),
+    };
+    let database = registry::database_file(datastore)?;
+    let bar = TableBar::new(project);
+    let done = folder.run_guarded(engine, &database, &arguments.query, &by, &bar);
+    drop(bar);
+    let done = done.map_err(|error| match error {
+        pintail_snapshot::Error::Engine(error) => typed(error),
+        other => other.into(),
+    })?;
+    for kept in &done.kept {
+        terminal::say(format_args!(
+            "kept {} in {}",
+            kept.tables.join(", "),
+            kept.snapshot
+        ));
+    }
+    let text = match arguments.format() {
+        Format::Table => people(&done.answer),
+        Format::Csv => csv(&done.answer),
+        Format::Json => listed_texts(&done.answer),
     };
     if !text.is_empty() {
         terminal::data(text)?;
@@ -135,7 +191,9 @@ fn typed(error: Error) -> Diagnostic {
 }
 
 fn people(answer: &TextTable) -> String {
-    if answer.columns.is_empty() {
+    // What DuckDB answers to a statement that gives nothing.
+    let nothing = answer.columns == ["Success"] && answer.rows.is_empty();
+    if answer.columns.is_empty() || nothing {
         return String::new();
     }
     let mut table = Table::new();
@@ -192,19 +250,21 @@ fn json(session: &Session, query: &str) -> Result<String, Diagnostic> {
         }
         // Statements that cannot stand in a FROM clause, like EXPLAIN, answer with texts; all others fail again, and
         // then in words that fit what was typed.
-        Err(Error::Statement { .. }) => {
-            let answer = answer(session, query)?;
-            let object = |row: &Vec<Option<String>>| {
-                let values = row
-                    .iter()
-                    .map(|value| value.clone().map_or(Value::Null, Value::String));
-                Value::Object(answer.columns.iter().cloned().zip(values).collect::<Map<_, _>>()).to_string()
-            };
-            let rows: Vec<String> = answer.rows.iter().map(object).collect();
-            Ok(listed(&rows.iter().map(String::as_str).collect::<Vec<_>>()))
-        }
+        Err(Error::Statement { .. }) => Ok(listed_texts(&answer(session, query)?)),
         Err(error) => Err(typed(error)),
     }
+}
+
+/// A list of objects whose values are texts.
+fn listed_texts(answer: &TextTable) -> String {
+    let object = |row: &Vec<Option<String>>| {
+        let values = row
+            .iter()
+            .map(|value| value.clone().map_or(Value::Null, Value::String));
+        Value::Object(answer.columns.iter().cloned().zip(values).collect::<Map<_, _>>()).to_string()
+    };
+    let rows: Vec<String> = answer.rows.iter().map(object).collect();
+    listed(&rows.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn listed(rows: &[&str]) -> String {

@@ -2,6 +2,7 @@
 
 mod bar;
 mod lines;
+pub(crate) mod tables;
 
 use std::io::IsTerminal;
 use std::time::Duration;

@@ -22,6 +22,7 @@ fn the_overview_lists_commands_and_exit_codes() {
       config       Check, show and list configuration files
       state        Show what a pipeline remembers between runs, or make it forget
       lake         Look after a lake, or after tables in files
+      snapshot     Keep the state of tables in files that are proven when they are written and when they are restored
       sql          Run one query against a lake, a Postgres database or a SQLite file, which it cannot change
       doctor       Show what was found on this machine, where, and what to do about the rest
       completions  Print the completions of a shell
@@ -191,6 +192,9 @@ fn the_commands_of_a_sync_explain_themselves() {
 
     The place is attached read-only. Files that a query names with `copy … to` or `attach` are written.
 
+    With `--write`, statements may change a DuckDB file. Before one that drops or replaces a table, drops a column or deletes
+    all rows, the table is kept in a snapshot of `--project`; if that fails, the statement is refused.
+
     Usage: pintail sql [OPTIONS] <URL> <QUERY>
 
     Arguments:
@@ -214,12 +218,24 @@ fn the_commands_of_a_sync_explain_themselves() {
           --json
               The same as `--format json`
 
+          --write
+              Let statements change the DuckDB file, and keep what they take away first
+
+          --project <PROJECT>
+              The project whose snapshots keep it
+
+          --dir <FOLDER>
+              Where the snapshots of all projects lie
+              
+              [default: snapshots]
+
       -h, --help
               Print help (see a summary with '-h')
 
     Examples:
       pintail sql 'ducklake:sqlite:lake.sqlite?data_path=lake' 'select count(*) from shop.orders'
       pintail sql sqlite:shop.db 'select status, count(*) from orders group by all' --format csv
+      pintail sql duckdb:shop.duckdb 'drop table in_c_orders.orders' --write --project 123
     ");
 }
 

@@ -1,0 +1,339 @@
+//! What would change: the rows of a snapshot beside those of another one, or of the database as it is now.
+//!
+//! Both sides are read as they would stand in files, so that each side may be a file. With a key, rows are told apart by it:
+//! added, removed, changed. Without one, a row that changed is one that is gone and one that came.
+
+use jiff::Timestamp;
+use pintail_lake::quote::{identifier, identifiers};
+use pintail_lake::{Access, Call, DatabaseFile, Engine, Session};
+use pintail_model::TableName;
+use serde::Serialize;
+
+use crate::catalog::{self, Catalog};
+use crate::error::Result;
+use crate::folder::ProjectFolder;
+use crate::id::SnapshotId;
+use crate::manifest::{ColumnEntry, TableEntry};
+use crate::table_file::TableFile;
+
+const ALIAS: &str = "pintail_live";
+
+/// With what a snapshot is compared.
+#[derive(Debug, Clone)]
+pub enum Against {
+    /// Another snapshot of the project.
+    Snapshot(SnapshotId),
+    /// A database as it is now.
+    Live(DatabaseFile),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct DiffRequest {
+    /// With what.
+    pub against: Against,
+    /// These tables only.
+    pub tables: Vec<TableName>,
+    /// Name the keys of so many rows a table.
+    pub rows: u64,
+}
+
+/// How two states differ: from the snapshot to the other side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+    /// The other side, for people.
+    pub against: String,
+    /// The tables of either side, by name.
+    pub tables: Vec<TableDifference>,
+}
+
+/// How a table differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableDifference {
+    /// Its name.
+    pub table: String,
+    /// What happened to it.
+    #[serde(flatten)]
+    pub change: TableChange,
+    /// Keys of some of the rows, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<RowDifference>,
+}
+
+/// What happened to a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum TableChange {
+    /// Nothing.
+    Same,
+    /// It came after the snapshot.
+    Added,
+    /// It is gone.
+    Removed,
+    /// Its columns are others, which a comparison of rows makes nothing of.
+    Columns {
+        /// Columns that came or have another type.
+        now: Vec<String>,
+        /// Columns that went or had another type.
+        before: Vec<String>,
+    },
+    /// Rows are others.
+    Rows {
+        /// Rows that came.
+        added: u64,
+        /// Rows that went.
+        removed: u64,
+        /// Rows of the same key with other values; none without a key.
+        changed: u64,
+    },
+}
+
+/// A row that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RowDifference {
+    /// `added`, `removed` or `changed`.
+    pub change: String,
+    /// The values of its key, or of all its columns if there is none.
+    pub key: Vec<Option<String>>,
+}
+
+/// One side of a table.
+struct Side {
+    entry_name: String,
+    columns: Vec<ColumnEntry>,
+    primary_key: Vec<String>,
+    rows: String,
+}
+
+impl ProjectFolder {
+    /// Compares.
+    ///
+    /// # Errors
+    /// `NotFound` for a snapshot or a database that is not there, `Data` for a file that is not what was written.
+    pub fn diff(&self, engine: &Engine, id: &SnapshotId, request: &DiffRequest) -> Result<Difference> {
+        let manifest = self.manifest(id)?;
+        let meant = |bucket: &str, table: &str| {
+            request.tables.is_empty()
+                || request.tables.iter().any(|name| {
+                    name.schema_or("main").eq_ignore_ascii_case(bucket)
+                        && name.table.eq_ignore_ascii_case(table)
+                })
+        };
+        let before = self.sides(id, &manifest.tables, &meant)?;
+        let (against, tables) = match &request.against {
+            Against::Snapshot(other) => {
+                let other_manifest = self.manifest(other)?;
+                let after = self.sides(other, &other_manifest.tables, &meant)?;
+                let session = engine.session()?;
+                (other.to_string(), compare(&session, before, after, request.rows)?)
+            }
+            Against::Live(database) => {
+                database.attach(engine, ALIAS, Access::ReadOnly, None)?;
+                let compared = compare_live(engine, before, &meant, request.rows);
+                let detached = database.detach(engine, ALIAS);
+                let compared = compared?;
+                detached?;
+                (database.address.clone(), compared)
+            }
+        };
+        Ok(Difference {
+            snapshot: id.clone(),
+            taken_at: manifest.created_at,
+            against,
+            tables,
+        })
+    }
+
+    fn sides(
+        &self,
+        id: &SnapshotId,
+        entries: &[TableEntry],
+        meant: &impl Fn(&str, &str) -> bool,
+    ) -> Result<Vec<Side>> {
+        let entries: Vec<&TableEntry> = entries
+            .iter()
+            .filter(|entry| meant(&entry.bucket, &entry.table))
+            .collect();
+        self.check(id, &entries, &crate::progress::Unwatched)?;
+        let side = |entry: &&TableEntry| {
+            let file = TableFile::of(&entry.name(), &entry.schema.columns)?;
+            Ok(Side {
+                entry_name: entry.name(),
+                columns: entry.schema.columns.clone(),
+                primary_key: entry.schema.primary_key.clone(),
+                rows: file.hashed_file(&self.snapshot(id).join(&entry.file)),
+            })
+        };
+        entries.iter().map(side).collect()
+    }
+}
+
+fn compare_live(
+    engine: &Engine,
+    before: Vec<Side>,
+    meant: &impl Fn(&str, &str) -> bool,
+    limit: u64,
+) -> Result<Vec<TableDifference>> {
+    let session = engine.session()?;
+    session.batch(
+        Call::new("use the database"),
+        &format!("use {}.main", identifier(ALIAS)),
+    )?;
+    session.begin()?;
+    let catalog = Catalog {
+        session: &session,
+        alias: ALIAS,
+    };
+    let mut after = Vec::new();
+    for table in catalog::tables(catalog)? {
+        if !meant(&table.bucket, &table.table) {
+            continue;
+        }
+        let file = TableFile::of(&table.name(), &table.schema.columns)?;
+        let relation = catalog.qualified(&table.bucket, &table.table);
+        after.push(Side {
+            entry_name: table.name(),
+            rows: file.hashed_table(&relation),
+            columns: table.schema.columns,
+            primary_key: table.schema.primary_key,
+        });
+    }
+    let compared = compare(&session, before, after, limit);
+    session.rollback();
+    compared
+}
+
+fn compare(
+    session: &Session,
+    before: Vec<Side>,
+    mut after: Vec<Side>,
+    limit: u64,
+) -> Result<Vec<TableDifference>> {
+    let mut tables = Vec::new();
+    for side in before {
+        let same_name = |other: &Side| other.entry_name.eq_ignore_ascii_case(&side.entry_name);
+        let (change, rows) = match after.iter().position(same_name) {
+            None => (TableChange::Removed, Vec::new()),
+            Some(index) => of_table(session, &side, &after.remove(index), limit)?,
+        };
+        tables.push(TableDifference {
+            table: side.entry_name,
+            change,
+            rows,
+        });
+    }
+    tables.extend(after.into_iter().map(|side| TableDifference {
+        table: side.entry_name,
+        change: TableChange::Added,
+        rows: Vec::new(),
+    }));
+    tables.sort_by(|a, b| a.table.cmp(&b.table));
+    Ok(tables)
+}
+
+fn of_table(
+    session: &Session,
+    before: &Side,
+    after: &Side,
+    limit: u64,
+) -> Result<(TableChange, Vec<RowDifference>)> {
+    let shape = |column: &ColumnEntry| (column.name.clone(), column.data_type.clone(), column.generated);
+    let told = |own: &Side, other: &Side| -> Vec<String> {
+        let has = |column: &&ColumnEntry| !other.columns.iter().any(|known| shape(known) == shape(column));
+        let shown = |column: &ColumnEntry| format!("{} {}", column.name, column.data_type);
+        own.columns.iter().filter(has).map(shown).collect()
+    };
+    let (gone, came) = (told(before, after), told(after, before));
+    if !gone.is_empty() || !came.is_empty() {
+        let change = TableChange::Columns {
+            now: came,
+            before: gone,
+        };
+        return Ok((change, Vec::new()));
+    }
+    let label = format!("compare table \"{}\"", before.entry_name);
+    let joined = joined(before, after);
+    let counts = session.query(
+        Call::new(&label),
+        &format!("select change, sum(times)::bigint from ({joined}) as differences group by change"),
+    )?;
+    let count = |change: &str| {
+        let row = counts.iter().find(|row| row.text(0) == Some(change));
+        let number = row.and_then(|row| row.integer(1)).unwrap_or(0);
+        u64::try_from(number).unwrap_or(0)
+    };
+    let (added, removed, changed) = (count("added"), count("removed"), count("changed"));
+    if added + removed + changed == 0 {
+        return Ok((TableChange::Same, Vec::new()));
+    }
+    let mut rows = Vec::new();
+    if limit > 0 {
+        let sql =
+            format!("select * exclude (times) from ({joined}) as differences order by all limit {limit}");
+        for mut row in session.table(Call::new(&label), &sql)?.rows {
+            let change = row.remove(0).unwrap_or_default();
+            rows.push(RowDifference { change, key: row });
+        }
+    }
+    let change = TableChange::Rows {
+        added,
+        removed,
+        changed,
+    };
+    Ok((change, rows))
+}
+
+/// The rows that differ: what happened, to how many, and their keys.
+fn joined(before: &Side, after: &Side) -> String {
+    let key = &before.primary_key;
+    if !key.is_empty() && *key == after.primary_key {
+        let on: Vec<String> = key
+            .iter()
+            .map(|column| format!("b.{0} is not distinct from a.{0}", identifier(column)))
+            .collect();
+        let keys: Vec<String> = key
+            .iter()
+            .map(|column| format!("coalesce(b.{0}, a.{0}) as {0}", identifier(column)))
+            .collect();
+        let hash = identifier(TableFile::ROW_HASH);
+        return format!(
+            "select case when b.{hash} is null then 'added' when a.{hash} is null then 'removed' else 'changed' end
+               as change, 1 as times, {}
+             from ({}) as b full join ({}) as a on {}
+             where b.{hash} is distinct from a.{hash}",
+            keys.join(", "),
+            before.rows,
+            after.rows,
+            on.join(" and ")
+        );
+    }
+    // Rows without a key are as many as they are: counted by their hash, which one row stands for.
+    let columns: Vec<&str> = before
+        .columns
+        .iter()
+        .filter(|column| !column.generated)
+        .map(|column| column.name.as_str())
+        .collect();
+    let shown: Vec<String> = columns
+        .iter()
+        .map(|column| format!("any_value({0}) as {0}", identifier(column)))
+        .collect();
+    let hash = identifier(TableFile::ROW_HASH);
+    let names = identifiers(&columns);
+    format!(
+        "select if(balance > 0, 'added', 'removed') as change, abs(balance) as times, {names}
+         from (
+           select sum(side) as balance, {}
+           from (select *, -1 as side from ({}) union all by name select *, 1 as side from ({}))
+           group by {hash}
+         )
+         where balance <> 0",
+        shown.join(", "),
+        before.rows,
+        after.rows
+    )
+}

@@ -1,0 +1,336 @@
+//! `metadata.json`: what a snapshot is. It is written once, last of all, and never changes afterwards; what is decided about a
+//! snapshot later (holds, retention, deletion) stands elsewhere.
+//!
+//! Its last field, `manifest_sha256`, is the SHA-256 of everything in front of it. So a flipped bit and an edit by hand are
+//! found by looking at the manifest alone.
+
+use jiff::Timestamp;
+use pintail_model::ErrorKind;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::file_hash;
+use crate::id::{ProjectId, SnapshotId};
+
+/// The file's name, in the folder of a snapshot.
+pub const FILE_NAME: &str = "metadata.json";
+
+/// The format that this release writes. It reads this one and all before.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Why a snapshot was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotType {
+    /// Somebody asked for it.
+    Manual,
+    /// In front of something that replaces rows.
+    Auto,
+    /// In front of something that takes a table or a column away.
+    PreDrop,
+}
+
+/// How far a snapshot was proven when it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Every file was read back, and its rows were those that had been read.
+    ReadBack,
+    /// Nobody looked.
+    Unproven,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT_VERSION`] of the release that wrote it.
+    pub format_version: u32,
+    /// Its name, and that of its folder.
+    pub snapshot_id: SnapshotId,
+    /// The project that it belongs to.
+    pub project_id: ProjectId,
+    /// The branch of the project.
+    pub branch: String,
+    /// When it was taken, to the millisecond.
+    pub created_at: Timestamp,
+    /// Who took it.
+    pub created_by: String,
+    /// Why.
+    #[serde(rename = "type")]
+    pub snapshot_type: SnapshotType,
+    /// In somebody's words.
+    pub description: Option<String>,
+    /// The snapshot that was the newest of the project before.
+    pub parent: Option<SnapshotId>,
+    /// How far it was proven.
+    pub proof: Proof,
+    /// What it was taken of.
+    pub source: SourceInfo,
+    /// What took it.
+    pub engine: EngineInfo,
+    /// The tables, by bucket and name.
+    pub tables: Vec<TableEntry>,
+    /// What stands beside the tables, in an order in which it can be made again: types, sequences and macros before the
+    /// tables, views after them.
+    pub objects: Vec<DatabaseObject>,
+    /// What could not be kept, in words.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// What a snapshot was taken of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceInfo {
+    /// `duckdb` or `ducklake`.
+    pub system: String,
+    /// The database, without secrets.
+    pub address: String,
+    /// The format of the database file.
+    pub storage_version: Option<String>,
+    /// The snapshot of the lake that was read.
+    pub lake_snapshot: Option<i64>,
+}
+
+/// What took a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// Version of DuckDB.
+    pub duckdb: String,
+    /// Version of Pintail.
+    pub pintail: String,
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableEntry {
+    /// Its schema.
+    pub bucket: String,
+    /// Its name.
+    pub table: String,
+    /// Its file, beside the manifest.
+    pub file: String,
+    /// Rows.
+    pub row_count: u64,
+    /// Bytes of the file.
+    pub size_bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Sum of the hashes of its rows, whatever their order: version and 128 bits, as `pintail-model::checksum` says. It is
+    /// taken of the columns that are in the file, in the types that they have there.
+    pub value_hash: String,
+    /// The snapshot that wrote the file, if the table was the same then and its file is used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<SnapshotId>,
+    /// Columns and key.
+    pub schema: TableSchema,
+    /// The statement that makes it, with all constraints and defaults.
+    pub ddl: String,
+    /// Its comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Its indexes.
+    #[serde(default)]
+    pub indexes: Vec<IndexEntry>,
+}
+
+impl TableEntry {
+    /// `bucket.table`, for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.bucket, self.table)
+    }
+}
+
+/// Columns and key of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSchema {
+    /// The columns, in order.
+    pub columns: Vec<ColumnEntry>,
+    /// Columns of the primary key; empty if there is none.
+    pub primary_key: Vec<String>,
+    /// Other tables of the bucket that have to be there first.
+    #[serde(default)]
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnEntry {
+    /// Its name.
+    pub name: String,
+    /// Its type, in DuckDB's spelling.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// The type that it has in the file, where Parquet would not have kept its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_as: Option<String>,
+    /// Whether it is computed from others, and so not in the file.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub generated: bool,
+    /// Its comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignKey {
+    /// Columns of the table.
+    pub columns: Vec<String>,
+    /// The other table, of the same bucket.
+    pub references: String,
+    /// Its columns.
+    pub referenced_columns: Vec<String>,
+}
+
+/// An index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    /// Its name.
+    pub name: String,
+    /// The statement that makes it.
+    pub ddl: String,
+    /// Its comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// What kind of thing stands beside the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    /// A type.
+    Type,
+    /// A sequence. It is made to go on where it was.
+    Sequence,
+    /// A macro that gives a value.
+    Macro,
+    /// A macro that gives a table.
+    TableMacro,
+    /// A view.
+    View,
+}
+
+impl ObjectKind {
+    /// The word for it in SQL.
+    #[must_use]
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Self::Type => "type",
+            Self::Sequence => "sequence",
+            Self::Macro => "macro",
+            Self::TableMacro => "macro table",
+            Self::View => "view",
+        }
+    }
+}
+
+/// Something that stands beside the tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseObject {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its schema.
+    pub bucket: String,
+    /// Its name.
+    pub name: String,
+    /// The statement that makes it.
+    pub ddl: String,
+    /// Where a sequence goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_value: Option<i64>,
+    /// Its comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// What stands between the manifest and its own hash.
+const SEAL: &str = ",\n  \"manifest_sha256\": \"";
+
+/// What follows the hash.
+const END: &str = "\"\n}\n";
+
+impl Manifest {
+    /// The file, and its hash.
+    pub(crate) fn seal(&self) -> (Vec<u8>, String) {
+        let text = serde_json::to_string_pretty(self).expect("a manifest has a JSON form");
+        let body = text.strip_suffix("\n}").expect("it is an object with fields");
+        let hash = file_hash::of_bytes(body.as_bytes());
+        (format!("{body}{SEAL}{hash}{END}").into_bytes(), hash)
+    }
+
+    /// Reads a file, and its hash; `place` names it in errors.
+    ///
+    /// # Errors
+    /// `Invalid` for a newer format, `Data` for what is not what was written.
+    pub(crate) fn read(content: &[u8], place: &str) -> Result<(Self, String)> {
+        let changed = |why: &str| {
+            Error::refused(
+                ErrorKind::Data,
+                format!("cannot use manifest `{place}`: {why}"),
+                "A manifest never changes after it was written. Put a copy of the file back, or use another snapshot: \
+                 `pintail snapshot list` shows them.",
+            )
+        };
+        let unreadable = || changed("it is no JSON of the form that was written");
+        let text = std::str::from_utf8(content).map_err(|_| unreadable())?;
+        let value: serde_json::Value = serde_json::from_str(text).map_err(|_| unreadable())?;
+        let format = value.get("format_version").and_then(serde_json::Value::as_u64);
+        if let Some(format) = format.filter(|format| *format > u64::from(FORMAT_VERSION)) {
+            return Err(Error::refused(
+                ErrorKind::Invalid,
+                format!(
+                    "cannot use manifest `{place}`: its format is {format}, and this release reads up to {FORMAT_VERSION}"
+                ),
+                "Use the release of Pintail that wrote it, or a newer one.",
+            ));
+        }
+        let sealed = text.strip_suffix(END).and_then(|text| text.rsplit_once(SEAL));
+        let (body, hash) = sealed.ok_or_else(unreadable)?;
+        if file_hash::of_bytes(body.as_bytes()) != hash {
+            return Err(changed("it was changed after it was written"));
+        }
+        let manifest: Self = serde_json::from_value(value).map_err(|_| unreadable())?;
+        let inside = |table: &TableEntry| !table.file.contains(['/', '\\']) && !table.file.starts_with('.');
+        match manifest.tables.iter().all(inside) {
+            true => Ok((manifest, hash.to_owned())),
+            false => Err(changed("it names a file outside of the snapshot")),
+        }
+    }
+
+    /// The table, by its names as DuckDB compares them.
+    #[must_use]
+    pub fn table(&self, bucket: &str, table: &str) -> Option<&TableEntry> {
+        self.tables.iter().find(|entry| {
+            entry.bucket.eq_ignore_ascii_case(bucket) && entry.table.eq_ignore_ascii_case(table)
+        })
+    }
+
+    /// Rows of all tables.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.row_count).sum()
+    }
+
+    /// Bytes of all files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.tables.iter().map(|table| table.size_bytes).sum()
+    }
+}
+
+impl SnapshotType {
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Auto => "auto",
+            Self::PreDrop => "pre_drop",
+        }
+    }
+}
