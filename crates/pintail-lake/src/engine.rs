@@ -4,7 +4,7 @@
 //! one does not touch another. All statements go through [`Session`]s of the engine.
 
 use std::ffi::{CStr, CString, c_char};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::connector::Attachment;
 use crate::error::{Error, Fault, Result};
 use crate::extension::{Extension, Found};
 use crate::session::{Call, Session};
+use crate::signature::{self, SignedFile};
 use crate::tap::{GivenKey, Tap, TapRegistry};
 use crate::watchdog::Watchdog;
 
@@ -61,6 +62,7 @@ pub(crate) struct EngineShared {
     pub(crate) taps: Arc<TapRegistry>,
     pub(crate) deadline: Duration,
     threads: usize,
+    signatures: Signatures,
     /// Threads of callers that count as the engine's.
     callers: Mutex<usize>,
     /// A fault inside DuckDB ended the instance.
@@ -70,6 +72,15 @@ pub(crate) struct EngineShared {
     // Closes the database, which then removes what it spilled; the folder goes after it.
     database: Database,
     _spill_folder: SpillFolder,
+}
+
+/// When the signature of an extension is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signatures {
+    /// By DuckDB, with every load.
+    Always,
+    /// Once in this process: see [`crate::signature`].
+    Once,
 }
 
 /// The folder to spill to, if the engine chose it.
@@ -98,11 +109,29 @@ impl Stopper {
 }
 
 impl Engine {
-    /// Opens an engine in memory.
+    /// Opens an engine in memory. DuckDB checks the signature of every extension that it loads, whoever has it do so.
     ///
     /// # Errors
     /// `Invalid` if a setting is refused, `Unavailable` or `Unauthorized` if the temporary folder cannot be made.
     pub fn open(settings: &EngineSettings) -> Result<Self> {
+        Self::open_with(settings, Signatures::Always)
+    }
+
+    /// The same for an engine that will run Pintail's statements alone: files that an engine of this process has checked
+    /// are not checked again.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_own(settings: &EngineSettings) -> Result<Self> {
+        // The first engine of a process is as any other: there is nothing yet to spare.
+        let signatures = match signature::any() {
+            true => Signatures::Once,
+            false => Signatures::Always,
+        };
+        Self::open_with(settings, signatures)
+    }
+
+    fn open_with(settings: &EngineSettings, signatures: Signatures) -> Result<Self> {
         let (temp_folder, own_temp_folder) = match &settings.temp_folder {
             Some(folder) => (folder.clone(), None),
             None => {
@@ -118,7 +147,10 @@ impl Engine {
             // without `icu` every instant is shown in UTC, wherever the machine stands.
             ("autoload_known_extensions", "false".to_owned()),
             ("autoinstall_known_extensions", "false".to_owned()),
-            ("allow_unsigned_extensions", "false".to_owned()),
+            (
+                "allow_unsigned_extensions",
+                (signatures == Signatures::Once).to_string(),
+            ),
             // Rows of a table have no order of their own; keeping one would cost memory and a thread.
             ("preserve_insertion_order", "false".to_owned()),
         ])?;
@@ -129,6 +161,7 @@ impl Engine {
             taps,
             deadline: settings.deadline,
             threads: settings.threads.max(1),
+            signatures,
             callers: Mutex::new(1),
             ended: AtomicBool::new(false),
             extension_folder: settings.extension_folder.clone(),
@@ -164,11 +197,11 @@ impl Engine {
         let call = Call::new(&label);
         let explicit = self.shared.extension_folder.as_deref();
         let loaded = match extension.find(explicit) {
-            Found::Folder(path) | Found::Installed(path) => session.batch(
-                call,
-                &format!("load {}", crate::quote::literal(&path.to_string_lossy())),
-            ),
-            Found::Nowhere => session.batch(call, &format!("install {name}; load {name}")),
+            Found::Folder(path) | Found::Installed(path) => self.load_file(&session, call, &path),
+            Found::Nowhere => match self.shared.signatures {
+                Signatures::Always => session.batch(call, &format!("install {name}; load {name}")),
+                Signatures::Once => self.install(extension, &session, call),
+            },
         };
         loaded.map_err(|error| match error {
             Error::Statement { source, .. } => Error::Extension {
@@ -177,6 +210,42 @@ impl Engine {
                 source,
             },
             other => other,
+        })
+    }
+
+    /// Loads a file that is there.
+    fn load_file(&self, session: &Session, call: Call<'_>, path: &Path) -> Result<()> {
+        let file = SignedFile::look(path);
+        let load = format!("load {}", crate::quote::literal(&path.to_string_lossy()));
+        let known = file.as_ref().is_some_and(SignedFile::is_checked);
+        if self.shared.signatures == Signatures::Once && !known {
+            let checker = Self::checker(&self.shared)?;
+            checker.load_file(&checker.session()?, call, path)?;
+        }
+        session.batch(call, &load)?;
+        if let (Signatures::Always, Some(file)) = (self.shared.signatures, file) {
+            file.checked();
+        }
+        Ok(())
+    }
+
+    /// Has an extension installed and checked by an engine that checks, and loads what is there then.
+    fn install(&self, extension: Extension, session: &Session, call: Call<'_>) -> Result<()> {
+        let checker = Self::checker(&self.shared)?;
+        checker.load(extension)?;
+        match extension.find(self.shared.extension_folder.as_deref()) {
+            Found::Folder(path) | Found::Installed(path) => self.load_file(session, call, &path),
+            // DuckDB keeps it elsewhere, which is for DuckDB to know.
+            Found::Nowhere => session.batch(call, &format!("load {}", extension.0)),
+        }
+    }
+
+    /// An engine that does nothing but check files.
+    fn checker(shared: &EngineShared) -> Result<Self> {
+        Self::open(&EngineSettings {
+            threads: 1,
+            extension_folder: shared.extension_folder.clone(),
+            ..EngineSettings::default()
         })
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Order: an explicit folder (`PINTAIL_EXTENSION_DIR` or the configuration), what DuckDB has installed already,
 //! `INSTALL` from the official repository. DuckDB checks the signature of each file itself and unsigned
-//! extensions stay off, so where a file came from does not matter.
+//! extensions stay off, so where a file came from does not matter. What that costs a process with many engines:
+//! [`crate::signature`].
 
 use std::path::{Path, PathBuf};
 

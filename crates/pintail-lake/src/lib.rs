@@ -42,6 +42,7 @@ pub mod origin;
 pub mod quote;
 pub mod relation;
 pub mod session;
+mod signature;
 pub mod sweep;
 pub mod tap;
 mod unreachable;

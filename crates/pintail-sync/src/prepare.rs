@@ -30,7 +30,7 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Result<Prepared> {
     let (asked, pipeline) = (request.asked(), &request.spec.name);
     let history = state.history(pipeline)?;
-    let engine = Engine::open(&request.engine)?;
+    let engine = Engine::open_own(&request.engine)?;
     stop.reaches(engine.stopper());
     // Most statements are look-ups; those that are not ask for the engine's threads.
     let alone = engine.callers(usize::MAX)?;

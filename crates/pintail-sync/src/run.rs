@@ -130,7 +130,7 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
         None => History::default(),
     };
     let asked = request.asked();
-    let engine = Engine::open(&request.engine)?;
+    let engine = Engine::open_own(&request.engine)?;
     let _alone = engine.callers(usize::MAX)?;
     let mut survey = survey(request, &asked, &engine, Access::ReadOnly, history)?;
     if !matches!(asked.task, Task::Verify { .. }) {

@@ -9,7 +9,7 @@ use pintail_lake::connector::Attachment;
 use pintail_lake::{
     Access, Call, Catalogue, Change, Engine, EngineSettings, Error, FaultClass, Lake, LakeLocation,
     LeaseSettings, Session, SweepPolicy,
-    extension::{self, Extension},
+    extension::{self, Extension, Found},
 };
 use pintail_model::{ErrorKind, Secret};
 use pintail_testkit::{PostgresServer, Process, assert_no_canary, limit_file_sizes};
@@ -304,6 +304,36 @@ fn an_extension_that_is_none_is_refused_and_the_folder_is_named() {
     };
     assert_eq!(searched.first().map(PathBuf::as_path), Some(folder.path()));
     assert!(error.hint().is_some());
+}
+
+#[test]
+fn a_file_that_changed_since_it_was_checked_is_checked_again() {
+    // A process in which files were checked, so that own engines take them for signed.
+    Engine::open(&EngineSettings::default())
+        .and_then(|engine| engine.load(extension::SQLITE))
+        .expect("a signed file");
+    let Found::Installed(installed) = extension::SQLITE.find(None) else {
+        panic!("the extension is installed");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("sqlite_scanner.duckdb_extension");
+    std::fs::copy(&installed, &copy).unwrap();
+    let settings = EngineSettings {
+        extension_folder: Some(folder.path().to_path_buf()),
+        ..EngineSettings::default()
+    };
+    let load = || Engine::open_own(&settings).and_then(|engine| engine.load(extension::SQLITE));
+    load().expect("nobody has checked the copy yet, and it is signed");
+    load().expect("it was checked");
+
+    let mut bytes = std::fs::read(&copy).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&copy, &bytes).unwrap();
+    assert!(matches!(load(), Err(Error::Extension { .. })));
+    // What users say is run by engines that check always.
+    let users = Engine::open(&settings).and_then(|engine| engine.load(extension::SQLITE));
+    assert!(matches!(users, Err(Error::Extension { .. })));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub struct Attached {
 impl Attached {
     /// Attaches, or says why not.
     pub fn try_new(connector: Box<dyn Connector>) -> Result<Self> {
-        let engine = Engine::open(&EngineSettings {
+        let engine = Engine::open_own(&EngineSettings {
             threads: 2,
             ..EngineSettings::default()
         })?;
