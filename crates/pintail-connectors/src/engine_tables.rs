@@ -24,13 +24,17 @@ pub(crate) fn bring_in(
             Ok(brought(incoming, incoming.files, 0))
         }
         Change::Upsert { newer, .. } => {
+            let deleted = delete_by_key(incoming, schema, incoming.gone)?;
             let files = match newer {
                 Some(newer) => incoming.without_stale(newer)?,
                 None => incoming.files.to_vec(),
             };
             let updated = delete_by_key(incoming, schema, &files)?;
             insert(incoming, schema, incoming.table, &files)?;
-            Ok(brought(incoming, &files, updated))
+            Ok(Brought {
+                deleted,
+                ..brought(incoming, &files, updated)
+            })
         }
     }
 }
@@ -96,6 +100,7 @@ fn replace(incoming: &Incoming<'_>, schema: &str, prepared: Option<&TableName>) 
     })
 }
 
+/// Deletes the rows of the table that have a key of `files`.
 fn delete_by_key(incoming: &Incoming<'_>, schema: &str, files: &[StagedFile]) -> Result<u64> {
     if files.is_empty() {
         return Ok(0);

@@ -164,21 +164,12 @@ impl DatabaseWriter for MySqlDestination {
             Change::ReplaceAll => replace::bring_in(&helpers, &loads),
             Change::Append => replace::append(&helpers, &loads),
             Change::Upsert { newer, .. } => {
-                let keys = Loads::of(&of_keys(incoming, &key_columns(incoming)), self);
-                upsert::bring_in(&helpers, &loads, &keys, newer.as_deref())
+                let key_columns = incoming.key_columns();
+                let going = incoming.going(&key_columns, incoming.attempt);
+                let keys = Loads::of(&going, self);
+                upsert::bring_in(&helpers, &loads, (&going, &keys), newer.as_deref())
             }
         }
-    }
-
-    fn remove(&self, incoming: &Incoming<'_>) -> Result<u64> {
-        // The helping table was made by `bring_in`, under the word of the attempt itself.
-        let attempt = incoming.attempt.trim_end_matches("_gone");
-        let incoming = Incoming {
-            attempt,
-            session: incoming.session,
-            ..*incoming
-        };
-        upsert::remove(&self.helpers(&incoming), &Loads::of(&incoming, self))
     }
 
     fn finish(&self, incoming: &Incoming<'_>, _brought: &Brought) -> Result<()> {
@@ -232,23 +223,5 @@ impl DatabaseWriter for MySqlDestination {
         statements.push(format!("insert into {} …", qualified(&self.ledger())));
         statements.push("commit".to_owned());
         statements
-    }
-}
-
-/// The columns of the key, in their order in the table.
-fn key_columns(incoming: &Incoming<'_>) -> Vec<Column> {
-    let columns = incoming.columns.iter();
-    columns
-        .filter(|column| incoming.key.contains(&column.name))
-        .cloned()
-        .collect()
-}
-
-/// What comes in, but for all columns that are not `columns`.
-fn of_keys<'a>(incoming: &'a Incoming<'a>, columns: &'a [Column]) -> Incoming<'a> {
-    Incoming {
-        columns,
-        session: incoming.session,
-        ..*incoming
     }
 }

@@ -145,12 +145,12 @@ impl DatabaseWriter for PostgresDestination {
         match incoming.change {
             Change::ReplaceAll => replace::bring_in(incoming, &columns),
             Change::Append => replace::append(incoming, &columns),
-            Change::Upsert { newer, .. } => upsert::bring_in(incoming, &columns, newer.as_deref()),
+            Change::Upsert { newer, .. } => {
+                let deleted = upsert::remove(incoming, self)?;
+                let brought = upsert::bring_in(incoming, &columns, newer.as_deref())?;
+                Ok(Brought { deleted, ..brought })
+            }
         }
-    }
-
-    fn remove(&self, incoming: &Incoming<'_>) -> Result<u64> {
-        upsert::remove(incoming, &columns::Loads::of(incoming, self)?)
     }
 
     fn finish(&self, incoming: &Incoming<'_>, brought: &Brought) -> Result<()> {

@@ -2,6 +2,8 @@
 
 mod deletes;
 mod found;
+mod moved;
+mod places;
 mod pushdown;
 mod served;
 mod stored;
