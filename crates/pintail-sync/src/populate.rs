@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use pintail_lake::{Change, CommitOutcome, CommitPart, CommitRequest, Compare, LedgerEntry, StagedFile};
-use pintail_model::{Checksum, CursorValue};
+use pintail_lake::{Basis, Change, CommitOutcome, CommitPart, CommitRequest, Compare, LedgerEntry, StagedFile};
+use pintail_model::{Checksum, CursorValue, ErrorKind};
 use serde_json::json;
 
 use crate::error::{Error, Result};
@@ -39,6 +39,29 @@ pub(crate) fn part(
     CommitPart { entry, files }
 }
 
+/// What makes the destination equal to the source again, worked out from what it held.
+pub(crate) struct Repair {
+    /// Rows that come in by their keys.
+    pub(crate) parts: Vec<CommitPart>,
+    /// Keys of rows that go.
+    pub(crate) gone: Vec<StagedFile>,
+    /// What was there.
+    pub(crate) basis: Basis,
+}
+
+/// What the ledger says before the destination is looked at.
+pub(crate) fn basis(work: &Work<'_>) -> Result<Basis> {
+    let session = work.destination.session()?;
+    match work.destination.newest(&session, &work.plan.table) {
+        Ok(newest) => Ok(Basis {
+            newest: newest.map(|entry| entry.key),
+        }),
+        // Only other programs wrote there.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Basis { newest: None }),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Commits `parts`, which together are `what`, and adds up what that did. Returns how long it took beside it.
 pub(crate) fn commit(
     work: &Work<'_>,
@@ -47,18 +70,50 @@ pub(crate) fn commit(
     change: Change,
     parts: Vec<CommitPart>,
 ) -> Result<(CommitOutcome, f64)> {
-    commit_without(work, tally, what, change, parts, Vec::new())
+    let offer = Offer {
+        change,
+        parts,
+        gone: Vec::new(),
+        basis: None,
+    };
+    bring_in(work, tally, what, offer)
 }
 
-/// The same, and rows with the staged keys of `gone` go.
-pub(crate) fn commit_without(
+/// The same with what is known as `what`, unless somebody else has committed since the destination was looked at.
+pub(crate) fn repair(
     work: &Work<'_>,
     tally: &mut Tally,
     what: &str,
+    repair: Repair,
+) -> Result<(CommitOutcome, f64)> {
+    let Repair { parts, gone, basis } = repair;
+    let offer = Offer {
+        change: Change::Upsert {
+            key: work.plan.shape.key.clone(),
+            newer: None,
+        },
+        parts,
+        gone,
+        basis: Some(basis),
+    };
+    bring_in(work, tally, what, offer)
+}
+
+/// What is offered to the destination.
+struct Offer {
     change: Change,
     parts: Vec<CommitPart>,
     gone: Vec<StagedFile>,
-) -> Result<(CommitOutcome, f64)> {
+    basis: Option<Basis>,
+}
+
+fn bring_in(work: &Work<'_>, tally: &mut Tally, what: &str, offer: Offer) -> Result<(CommitOutcome, f64)> {
+    let Offer {
+        change,
+        parts,
+        gone,
+        basis,
+    } = offer;
     work.check_stop()?;
     work.progress.phase(Phase::Committing);
     let began = Instant::now();
@@ -75,6 +130,7 @@ pub(crate) fn commit_without(
         change,
         parts,
         gone,
+        basis,
         author: AUTHOR,
         message: format!(
             "{} of pipeline {}, run {}: {what}",

@@ -34,6 +34,9 @@ use crate::stop::StopSignal;
 use crate::survey::survey;
 use crate::work::Tally;
 
+/// How often both sides are compared by one run, where others commit to the table meanwhile.
+const COMPARISONS_MAX: u64 = 4;
+
 /// One run, as asked for.
 pub struct SyncRequest {
     /// The pipeline.
@@ -229,7 +232,7 @@ impl Course<'_> {
             .as_ref()
             .ok()
             .and_then(|prepared| prepared.plan.resumes.clone());
-        let goes_on = resumed.is_some();
+        let resumes = resumed.is_some();
         let mut run = resumed.unwrap_or_else(|| RunId::new(self.started_at, request.random));
         let mut report = request.blank_report(&run, self.started_at);
         let ended = |report, result| Ended { report, result };
@@ -239,6 +242,7 @@ impl Course<'_> {
             Err(error) => return ended(report, Err(error)),
         };
         let (mut carried, mut waits, mut durable) = (Tally::default(), self.retries.waits(), 0);
+        let mut overtaken = 0;
         loop {
             let kept = kept(&prepared.plan);
             if kept > durable {
@@ -249,7 +253,7 @@ impl Course<'_> {
             let log_of_run = log.as_ref().expect("the log was opened with the run");
             let (attempted, tally, result) = self.attempt(&prepared, &run, log_of_run, carried);
             report = SyncReport {
-                resumed: goes_on,
+                resumed: resumes,
                 ..attempted
             };
             let error = match result.map_err(|error| self.stopped(error)) {
@@ -259,7 +263,13 @@ impl Course<'_> {
             };
             // The engine goes before the next one comes, and with it every connection.
             drop(prepared);
-            if let Err(error) = self.retries.wait_after(error, &mut waits) {
+            let was_overtaken = error.overtaken();
+            overtaken += u64::from(was_overtaken);
+            let goes_on = match was_overtaken {
+                true => self.look_again(overtaken),
+                false => self.retries.wait_after(error, &mut waits).map(drop),
+            };
+            if let Err(error) = goes_on {
                 return ended(report, Err(error));
             }
             carried = tally.carried(kind);
@@ -271,8 +281,12 @@ impl Course<'_> {
                 return ended(settled(report, over, &prepared.notes), Ok(()));
             }
             if prepared.plan.resumes.as_ref() != Some(&run) {
-                let again = RunId::new(request.clock.now(), self.retries.number(request.random));
-                carried.notes.push(started_again(&run, &again));
+                let number = self.retries.number(request.random, overtaken);
+                let again = RunId::new(request.clock.now(), number);
+                carried.notes.push(match was_overtaken {
+                    true => looked_again(&run, &again),
+                    false => started_again(&run, &again),
+                });
                 prepared
                     .plan
                     .notes
@@ -284,6 +298,28 @@ impl Course<'_> {
                 };
             }
         }
+    }
+
+    /// Whether a comparison that another run's commit made worthless is to be made again, for the `times`th time.
+    fn look_again(&self, times: u64) -> Result<()> {
+        let spec = &self.request.spec;
+        if self.stop.stopped() {
+            return Err(Error::Stopped {
+                pipeline: spec.name.clone(),
+            });
+        }
+        if times < COMPARISONS_MAX {
+            return Ok(());
+        }
+        Err(Error::refused(
+            ErrorKind::Conflict,
+            format!(
+                "both sides of table \"{}\" were compared {times} times, and each time another run committed to it meanwhile: \
+                 nothing was committed",
+                spec.destination.table
+            ),
+            "Run it when the pipelines that write to this table are at rest, or give each of them a table of its own.",
+        ))
     }
 
     fn prepare(&self) -> Result<Prepared> {
@@ -409,6 +445,12 @@ fn settled(report: SyncReport, over: &UnfinishedRun, notes: &[String]) -> SyncRe
         notes: report.notes.into_iter().chain(notes.iter().cloned()).collect(),
         ..report
     }
+}
+
+fn looked_again(run: &RunId, again: &RunId) -> String {
+    format!(
+        "another run committed to the table while run {run} compared both sides: they were compared again, as run {again}"
+    )
 }
 
 fn started_again(run: &RunId, again: &RunId) -> String {

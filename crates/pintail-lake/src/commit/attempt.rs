@@ -159,6 +159,9 @@ impl Attempt {
         if parts.is_empty() {
             return Ok((outcome, String::new()));
         }
+        if let Some(basis) = &request.basis {
+            basis.check(request.table, ledger::newest_key(session, request.table)?.as_ref())?;
+        }
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(
                 ErrorKind::Conflict,

@@ -239,6 +239,10 @@ impl Attempt<'_> {
                 ..CommitOutcome::default()
             });
         }
+        if let Some(basis) = &request.basis {
+            let newest = ledger::newest(database, session, self.table)?.map(|entry| entry.key);
+            basis.check(request.table, newest.as_ref())?;
+        }
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(
                 ErrorKind::Conflict,

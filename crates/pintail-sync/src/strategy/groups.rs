@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use pintail_lake::{Call, Change, Session, StagedFile, quote};
+use pintail_lake::{Basis, Call, Session, StagedFile, quote};
 use pintail_model::{CursorType, CursorValue, ErrorKind, LeafChecksums, LogicalType, Range};
 
 use super::delta;
@@ -18,7 +18,7 @@ use crate::keys;
 use crate::memberships::{self, After, Memberships, Outcome, Written};
 use crate::parity;
 use crate::plan::{Changed, PartitionPlan, statement};
-use crate::populate;
+use crate::populate::{self, Repair};
 use crate::progress::Phase;
 use crate::report::PartitionTime;
 use crate::snapshot::Snapshot;
@@ -49,6 +49,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
         return Ok(());
     };
     work.progress.phase(Phase::Reading);
+    let basis = populate::basis(work)?;
     let version = work.destination.version(&work.destination.session()?)?;
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1)?;
     if let Some(sql) = &plan.null_count {
@@ -77,7 +78,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
             memberships::settle(work, Some(&written), Outcome::Added, After::Nothing)?;
             None
         }
-        Some(computed) => bring_in(work, tally, &written, computed)?,
+        Some(computed) => bring_in(work, tally, &written, computed, basis)?,
     };
     tally.partition_times.push(PartitionTime {
         partition_id: plan.partitions[POSITION].id.clone(),
@@ -303,6 +304,7 @@ fn bring_in(
     tally: &mut Tally,
     written: &Written,
     computed: Computed,
+    basis: Basis,
 ) -> Result<Option<f64>> {
     let plan = work.plan;
     let Computed { staged, gone } = computed;
@@ -324,14 +326,15 @@ fn bring_in(
         work,
         &files.iter().map(|file| file.path.as_path()).collect::<Vec<_>>(),
     )?;
-    let change = Change::Upsert {
-        key: plan.shape.key.clone(),
-        newer: None,
-    };
     // The newest entry of the ledger says how far the source was read, also one that does not move that.
     let standing = tally.watermark.as_ref().map(|watermark| watermark.value);
     let part = populate::part(work, &staged, files, checksum, plan.watermark.or(standing));
-    let (outcome, seconds) = populate::commit_without(work, tally, WHAT, change, vec![part], gone)?;
+    let repair = Repair {
+        parts: vec![part],
+        gone,
+        basis,
+    };
+    let (outcome, seconds) = populate::repair(work, tally, WHAT, repair)?;
     record(work, tally, staged.file.rows, true)?;
     memberships::settle(work, Some(written), Outcome::Added, After::Commit)?;
     if outcome.snapshot.is_some() {

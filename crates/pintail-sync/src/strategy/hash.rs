@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use pintail_lake::{Call, Change, Session, StagedFile};
+use pintail_lake::{Basis, Call, Session, StagedFile};
 use pintail_model::{ErrorKind, LeafChecksums, Range};
 
 use crate::compare::{self, Differing, Sides};
@@ -20,7 +20,7 @@ use crate::memberships::{self, After, Written};
 use crate::narrow::{self, Committed, Found, Scope};
 use crate::parity;
 use crate::plan::{PartitionPlan, PlanKind, Way, statement};
-use crate::populate;
+use crate::populate::{self, Repair};
 use crate::progress::Phase;
 use crate::report::PartitionTime;
 use crate::snapshot::Snapshot;
@@ -36,6 +36,8 @@ const WHOLE: &str = "the whole table";
 
 pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let began = Instant::now();
+    // The ledger first: what is committed from here on is seen by the commit, if not by the comparison.
+    let basis = populate::basis(work)?;
     let version = work.destination.version(&work.destination.session()?)?;
     work.progress.phase(Phase::Reading);
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1)?;
@@ -82,7 +84,14 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
         );
     }
     memberships::add(work, members.as_ref())?;
-    bring_in(work, tally, &found, change, members.as_ref(), version, began)
+    let repair = Course {
+        found: &found,
+        members: members.as_ref(),
+        basis,
+        version,
+        began,
+    };
+    repair.bring_in(work, tally, change)
 }
 
 /// Remembers what it took to find so many rows that differ.
@@ -173,86 +182,99 @@ fn take_up(
     })
 }
 
-/// Commits, and compares the whole table once more.
-fn bring_in(
-    work: &Work<'_>,
-    tally: &mut Tally,
-    found: &Found,
-    taken: Taken,
-    members: Option<&Written>,
+/// A comparison whose outcome is to be brought in.
+struct Course<'a> {
+    found: &'a Found,
+    members: Option<&'a Written>,
+    /// What the ledger said before.
+    basis: Basis,
+    /// The version of the destination that was compared.
     version: Option<i64>,
     began: Instant,
-) -> Result<()> {
-    let (plan, Found { scope, sides, .. }) = (work.plan, found);
-    let Taken {
-        staged,
-        left,
-        going,
-        staying,
-    } = taken;
-    let read_seconds = began.elapsed().as_secs_f64();
-    let files: Vec<StagedFile> = Some(staged.file.clone())
-        .filter(|file| file.rows > 0)
-        .into_iter()
-        .collect();
-    keys::check_joined(
-        work,
-        &files.iter().map(|file| file.path.as_path()).collect::<Vec<_>>(),
-    )?;
-    let change = Change::Upsert {
-        key: plan.shape.key.clone(),
-        newer: None,
-    };
-    // The newest entry of the ledger says how far the source was read, also one that does not move that.
-    let standing = tally.watermark.as_ref().map(|watermark| watermark.value);
-    let watermark = plan.watermark.or(standing);
-    let part = populate::part(work, &staged, files, staged.leaves.total(), watermark);
-    let (outcome, seconds) = populate::commit_without(work, tally, WHOLE, change, vec![part], going)?;
-    tally.partition_times.push(PartitionTime {
-        partition_id: plan.partitions[POSITION].id.clone(),
-        rows: tally.rows_processed,
-        read_seconds,
-        commit_seconds: Some(seconds),
-    });
-    record(work, tally, sides, Outcome::Repaired)?;
-    memberships::settle(work, members, Replaced, After::Commit)?;
-    if !plan.parity {
-        return Ok(());
-    }
-    if outcome.snapshot.is_none() {
-        tally.uncompared += 1;
-        let note = "another process had committed this run, and it was not compared";
-        tally.notes.push(note.to_owned());
-        return Ok(());
-    }
-    let agrees = match (&outcome.compared, version) {
-        // Without versions, only the transaction itself knows what it left: somebody else may have written since.
-        (Some(compared), None) if plan.kind == PlanKind::Hash => {
-            tally.parity.add_equal(&sides.source, &sides.kept);
-            let noun = work.place.noun();
-            let agrees =
-                tally
-                    .parity
-                    .add_leaves("the rows that differed", &staged.leaves, noun, &compared.table);
-            if !agrees {
-                parity::differs(work, &tally.parity)?;
+}
+
+impl Course<'_> {
+    /// Commits, and compares the whole table once more.
+    fn bring_in(self, work: &Work<'_>, tally: &mut Tally, taken: Taken) -> Result<()> {
+        let Self {
+            found,
+            members,
+            basis,
+            version,
+            began,
+        } = self;
+        let (plan, Found { scope, sides, .. }) = (work.plan, found);
+        let Taken {
+            staged,
+            left,
+            going,
+            staying,
+        } = taken;
+        let read_seconds = began.elapsed().as_secs_f64();
+        let files: Vec<StagedFile> = Some(staged.file.clone())
+            .filter(|file| file.rows > 0)
+            .into_iter()
+            .collect();
+        keys::check_joined(
+            work,
+            &files.iter().map(|file| file.path.as_path()).collect::<Vec<_>>(),
+        )?;
+        // The newest entry of the ledger says how far the source was read, also one that does not move that.
+        let standing = tally.watermark.as_ref().map(|watermark| watermark.value);
+        let watermark = plan.watermark.or(standing);
+        let part = populate::part(work, &staged, files, staged.leaves.total(), watermark);
+        let repair = Repair {
+            parts: vec![part],
+            gone: going,
+            basis,
+        };
+        let (outcome, seconds) = populate::repair(work, tally, WHOLE, repair)?;
+        tally.partition_times.push(PartitionTime {
+            partition_id: plan.partitions[POSITION].id.clone(),
+            rows: tally.rows_processed,
+            read_seconds,
+            commit_seconds: Some(seconds),
+        });
+        record(work, tally, sides, Outcome::Repaired)?;
+        memberships::settle(work, members, Replaced, After::Commit)?;
+        if !plan.parity {
+            return Ok(());
+        }
+        if outcome.snapshot.is_none() {
+            tally.uncompared += 1;
+            let note = "another process had committed this run, and it was not compared";
+            tally.notes.push(note.to_owned());
+            return Ok(());
+        }
+        let agrees = match (&outcome.compared, version) {
+            // Without versions, only the transaction itself knows what it left: somebody else may have written since.
+            (Some(compared), None) if plan.kind == PlanKind::Hash => {
+                tally.parity.add_equal(&sides.source, &sides.kept);
+                let noun = work.place.noun();
+                let agrees =
+                    tally
+                        .parity
+                        .add_leaves("the rows that differed", &staged.leaves, noun, &compared.table);
+                if !agrees {
+                    parity::differs(work, &tally.parity)?;
+                }
+                agrees
             }
-            agrees
+            _ => {
+                let version = outcome.snapshot.filter(|_| version.is_some());
+                let kept = parity::compared_leaves(work, &scope.rows(work, version), staying.first())?;
+                settle(work, tally, sides, &kept, left)?
+            }
+        };
+        say_stored(work, tally);
+        if agrees {
+            work.state().compared(&plan.pipeline, work.run, POSITION)?;
+            let proven = left == 0 && staying.is_empty();
+            let versions = found.versions.as_ref().filter(|_| proven);
+            narrow::keep(work, versions, Committed::At(version.and(outcome.snapshot)))?;
         }
-        _ => {
-            let version = outcome.snapshot.filter(|_| version.is_some());
-            let kept = parity::compared_leaves(work, &scope.rows(work, version), staying.first())?;
-            settle(work, tally, sides, &kept, left)?
-        }
-    };
-    say_stored(work, tally);
-    if agrees {
-        work.state().compared(&plan.pipeline, work.run, POSITION)?;
-        let proven = left == 0 && staying.is_empty();
-        let versions = found.versions.as_ref().filter(|_| proven);
-        narrow::keep(work, versions, Committed::At(version.and(outcome.snapshot)))?;
+        Ok(())
     }
-    Ok(())
 }
 
 /// Writes down how both sides compare in the end, where `left` rows of the source are expected to be missing; returns

@@ -66,6 +66,10 @@ pub(super) fn commit(destination: &FilesDestination, request: &CommitRequest<'_>
                 "Start a new run: a full load is committed as a whole.",
             ));
         }
+        if let Some(basis) = &request.basis {
+            let newest = found.as_ref().and_then(Manifest::newest_key);
+            basis.check(request.table, newest)?;
+        }
         let before = standing(request, &destination.place.layout, found)?;
         let written = write(destination, &session, request, &folder, &before, &parts);
         let change = match written {

@@ -95,6 +95,7 @@ impl Shop {
     pub(crate) fn try_commit(&self, change: Change, parts: Vec<CommitPart>) -> Result<CommitOutcome> {
         self.attached.commit(&CommitRequest {
             gone: Vec::new(),
+            basis: None,
             table: &orders(),
             columns: &columns(),
             change,

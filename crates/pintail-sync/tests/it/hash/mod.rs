@@ -2,6 +2,7 @@
 
 mod deletes;
 mod found;
+mod meanwhile;
 mod moved;
 mod places;
 mod pushdown;

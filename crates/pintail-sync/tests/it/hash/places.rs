@@ -73,6 +73,11 @@ impl Copied {
         }
     }
 
+    /// A path of its own for this copy.
+    pub(super) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.journey.path(name)
+    }
+
     fn address(&self) -> String {
         match (&self.server, self.kind) {
             (Server::Postgres(database), _) => format!("{}?table=public.orders", database.url()),
