@@ -27,6 +27,7 @@ mod guard;
 mod keys;
 pub mod lock;
 pub mod log;
+mod marking;
 pub mod memberships;
 mod narrow;
 pub mod origin;

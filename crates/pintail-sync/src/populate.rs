@@ -45,6 +45,8 @@ pub(crate) struct Repair {
     pub(crate) parts: Vec<CommitPart>,
     /// Keys of rows that go.
     pub(crate) gone: Vec<StagedFile>,
+    /// How many of the rows that come in are there already, and are only marked as gone.
+    pub(crate) marked: u64,
     /// What was there.
     pub(crate) basis: Basis,
 }
@@ -75,6 +77,7 @@ pub(crate) fn commit(
         parts,
         gone: Vec::new(),
         basis: None,
+        told: Told::Marked(0),
     };
     bring_in(work, tally, what, offer)
 }
@@ -86,7 +89,12 @@ pub(crate) fn repair(
     what: &str,
     repair: Repair,
 ) -> Result<(CommitOutcome, f64)> {
-    let Repair { parts, gone, basis } = repair;
+    let Repair {
+        parts,
+        gone,
+        marked,
+        basis,
+    } = repair;
     let offer = Offer {
         change: Change::Upsert {
             key: work.plan.shape.key.clone(),
@@ -95,8 +103,54 @@ pub(crate) fn repair(
         parts,
         gone,
         basis: Some(basis),
+        told: Told::Marked(marked),
     };
     bring_in(work, tally, what, offer)
+}
+
+/// Commits everything in the place of what was there, of which `carried` rows come in again: they are in the last of `parts`,
+/// and were worked out from `basis`.
+pub(crate) fn replace(
+    work: &Work<'_>,
+    tally: &mut Tally,
+    what: &str,
+    parts: Vec<CommitPart>,
+    carried: Option<(u64, Basis)>,
+) -> Result<(CommitOutcome, f64)> {
+    let (rows, basis) = carried.unzip();
+    let offer = Offer {
+        change: Change::ReplaceAll,
+        parts,
+        gone: Vec::new(),
+        basis,
+        told: Told::Carried(rows.unwrap_or(0)),
+    };
+    bring_in(work, tally, what, offer)
+}
+
+/// Rows of a commit that are told as something else than what the destination did.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    /// They replace themselves, and count as deleted.
+    Marked(u64),
+    /// They go and come in again, which nobody wants to know.
+    Carried(u64),
+}
+
+impl Told {
+    fn tell(self, outcome: &mut CommitOutcome) {
+        match self {
+            Self::Marked(rows) => {
+                let rows = rows.min(outcome.rows_updated);
+                outcome.rows_updated -= rows;
+                outcome.rows_deleted += rows;
+            }
+            Self::Carried(rows) => {
+                outcome.rows_inserted = outcome.rows_inserted.saturating_sub(rows);
+                outcome.rows_deleted = outcome.rows_deleted.saturating_sub(rows);
+            }
+        }
+    }
 }
 
 /// What is offered to the destination.
@@ -105,6 +159,7 @@ struct Offer {
     parts: Vec<CommitPart>,
     gone: Vec<StagedFile>,
     basis: Option<Basis>,
+    told: Told,
 }
 
 fn bring_in(work: &Work<'_>, tally: &mut Tally, what: &str, offer: Offer) -> Result<(CommitOutcome, f64)> {
@@ -113,6 +168,7 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, what: &str, offer: Offer) -> Res
         parts,
         gone,
         basis,
+        told,
     } = offer;
     work.check_stop()?;
     work.progress.phase(Phase::Committing);
@@ -139,13 +195,14 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, what: &str, offer: Offer) -> Res
             work.run
         ),
     };
-    let outcome = work
+    let mut outcome = work
         .destination
         .commit(&request)
         .map_err(|source| Error::Partition {
             partition: what.to_owned(),
             source,
         })?;
+    told.tell(&mut outcome);
     let seconds = began.elapsed().as_secs_f64();
     tally.rows_inserted += outcome.rows_inserted;
     tally.rows_updated += outcome.rows_updated;

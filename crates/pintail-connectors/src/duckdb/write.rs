@@ -119,6 +119,17 @@ impl DatabaseWriter for DuckDbDestination {
             || types::home(&found.source_type) == Some(wanted.logical_type)
     }
 
+    fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()> {
+        let label = format!("add column `{}` to table \"{table}\"", column.name);
+        let sql = format!(
+            "alter table {} add column if not exists {} {}",
+            quote::table(alias, table, SCHEMA),
+            identifier(&column.name),
+            self.column_type(column)
+        );
+        session.batch(Call::new(&label), &sql)
+    }
+
     fn ledger(&self) -> TableName {
         TableName::new(OWN_SCHEMA, "ledger")
     }

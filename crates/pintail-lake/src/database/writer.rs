@@ -185,6 +185,9 @@ pub trait DatabaseWriter: Send + Sync {
         logical_type
     }
 
+    /// Adds a column that may be NULL to a table that is there and does not have it.
+    fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()>;
+
     /// The table that holds the ledger.
     fn ledger(&self) -> TableName;
 

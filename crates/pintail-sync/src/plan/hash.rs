@@ -17,7 +17,7 @@ pub(super) fn plan(
     let mut plan = draft.plan(choice, PlanKind::Hash, hash);
     draft.compare(&mut plan);
     plan.comparison = way::choose(draft, &plan, settings)?;
-    if plan.compared.len() == plan.shape.columns.len() {
+    if plan.compared.len() == plan.shape.unmarked().columns.len() {
         mark::set(draft, &mut plan, delta);
     } else {
         // A change in a column that is not compared is for a delta to bring, so the watermark stays.

@@ -228,7 +228,18 @@ pub(super) fn read(
     });
     let hash_algorithm = fields.optional("hash_algo", one_of("a hash algorithm", HASH_ALGORITHMS));
     let deletes = fields.with_default("deletes", DeletesSpec::default(), |node, decoder| {
-        deletes::read(node, decoder, &columns)
+        let deletes = deletes::read(node, decoder, &columns)?;
+        if deletes.mark().is_some()
+            && destination
+                .as_ref()
+                .is_some_and(|side| side.supports_update == Some(false))
+        {
+            decoder.problem(
+                node.position,
+                "the policy `soft` changes rows of the destination, and `supports_update: false` says that none may be changed",
+            );
+        }
+        Some(deletes)
     });
     let limits = fields.with_default("limits", LimitsSpec::default(), limits);
     let retries = fields.with_default("retries", RetrySpec::default(), retries::read);

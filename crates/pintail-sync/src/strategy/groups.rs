@@ -207,7 +207,8 @@ fn compute(work: &Work<'_>, tally: &mut Tally, session: &Session, version: Optio
     check_gone(work, session, version, rows, staged.file.rows)?;
     let gone = match plan.deletes.spec.policy {
         DeletePolicy::Hard => files,
-        DeletePolicy::Ignore => Vec::new(),
+        // Where groups are marked, all of them are compared: see `plan::groups`.
+        DeletePolicy::Soft { .. } | DeletePolicy::Ignore => Vec::new(),
     };
     Ok(Computed { staged, gone })
 }
@@ -332,6 +333,7 @@ fn bring_in(
     let repair = Repair {
         parts: vec![part],
         gone,
+        marked: 0,
         basis,
     };
     let (outcome, seconds) = populate::repair(work, tally, WHAT, repair)?;

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
 use crate::guard::{self, Intent};
 use crate::keys;
+use crate::marking::{self, Marked};
 use crate::memberships::Outcome::Replaced;
 use crate::memberships::{self, After, Written};
 use crate::narrow::{self, Committed, Found, Scope};
@@ -66,10 +67,10 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let differing = compare::locate(work, session, scope, version, sides)?;
     let number = differing.inserted + differing.changed + differing.deleted;
     measured(work, sides, number, began)?;
-    let change = take_up(work, tally, session, scope, sides, differing)?;
+    let change = take_up(work, tally, session, (scope, version), sides, differing)?;
     snapshot.check(tally)?;
     drop(snapshot);
-    if change.staged.file.rows == 0 && change.going.is_empty() {
+    if change.staged.file.rows == 0 && change.going.is_empty() && change.marked.is_none() {
         time(work, tally, began, None);
         let kept = parity::compared_leaves(work, &scope.rows(work, version), change.staying.first())?;
         record(work, tally, sides, Outcome::Equal)?;
@@ -126,6 +127,8 @@ struct Taken {
     left: u64,
     /// Keys of rows that go.
     going: Vec<StagedFile>,
+    /// Rows that stay, and get the time of now.
+    marked: Option<Marked>,
     /// Keys of rows that stay although the source does not have them.
     staying: Vec<StagedFile>,
 }
@@ -135,15 +138,13 @@ fn take_up(
     work: &Work<'_>,
     tally: &mut Tally,
     session: &Session,
-    scope: &Scope,
+    (scope, version): (&Scope, Option<i64>),
     sides: &Sides,
     differing: Differing,
 ) -> Result<Taken> {
     let plan = work.plan;
-    let deletes = match plan.deletes.spec.policy {
-        DeletePolicy::Hard => true,
-        DeletePolicy::Ignore => false,
-    };
+    let policy = &plan.deletes.spec.policy;
+    let deletes = *policy != DeletePolicy::Ignore;
     if deletes {
         guard::check(
             work,
@@ -162,24 +163,29 @@ fn take_up(
         )?;
     }
     let staged = stage(work, session, scope, &differing)?;
-    let gone = stage_gone(work, session, &differing)?;
-    tally.bytes_staged += staged.file.bytes + gone.iter().map(|file| file.bytes).sum::<u64>();
-    let left = match plan.kind {
-        // What came after the last run is for the next one. Rows that should be there already are missing.
-        PlanKind::Deletes => compare::later_rows(work, session, &differing)?.new,
-        _ => 0,
-    };
-    let (going, staying) = if deletes {
-        (gone, Vec::new())
-    } else {
-        (Vec::new(), gone)
-    };
-    Ok(Taken {
+    let mut taken = Taken {
         staged,
-        left,
-        going,
-        staying,
-    })
+        left: 0,
+        going: Vec::new(),
+        marked: None,
+        staying: Vec::new(),
+    };
+    match policy {
+        DeletePolicy::Hard => taken.going = stage_gone(work, session, &differing)?,
+        DeletePolicy::Ignore => taken.staying = stage_gone(work, session, &differing)?,
+        DeletePolicy::Soft { .. } if differing.deleted > 0 => {
+            taken.marked = marking::gone(work, session, &scope.rows(work, version))?;
+        }
+        DeletePolicy::Soft { .. } => {}
+    }
+    let marked = taken.marked.iter().map(|marked| &marked.file);
+    let others = taken.going.iter().chain(&taken.staying).chain(marked);
+    tally.bytes_staged += taken.staged.file.bytes + others.map(|file| file.bytes).sum::<u64>();
+    if plan.kind == PlanKind::Deletes {
+        // What came after the last run is for the next one. Rows that should be there already are missing.
+        taken.left = compare::later_rows(work, session, &differing)?.new;
+    }
+    Ok(taken)
 }
 
 /// A comparison whose outcome is to be brought in.
@@ -208,6 +214,7 @@ impl Course<'_> {
             staged,
             left,
             going,
+            marked,
             staying,
         } = taken;
         let read_seconds = began.elapsed().as_secs_f64();
@@ -222,10 +229,16 @@ impl Course<'_> {
         // The newest entry of the ledger says how far the source was read, also one that does not move that.
         let standing = tally.watermark.as_ref().map(|watermark| watermark.value);
         let watermark = plan.watermark.or(standing);
-        let part = populate::part(work, &staged, files, staged.leaves.total(), watermark);
+        let marked = marked.unwrap_or_default();
+        let mut checksum = staged.leaves.total();
+        checksum.merge(marked.leaves.total());
+        let marks = Some(marked.file.clone()).filter(|file| file.rows > 0);
+        let files = files.into_iter().chain(marks).collect();
+        let part = populate::part(work, &staged, files, checksum, watermark);
         let repair = Repair {
             parts: vec![part],
             gone: going,
+            marked: marked.file.rows,
             basis,
         };
         let (outcome, seconds) = populate::repair(work, tally, WHOLE, repair)?;
@@ -250,11 +263,11 @@ impl Course<'_> {
             // Without versions, only the transaction itself knows what it left: somebody else may have written since.
             (Some(compared), None) if plan.kind == PlanKind::Hash => {
                 tally.parity.add_equal(&sides.source, &sides.kept);
-                let noun = work.place.noun();
+                let (noun, living) = (work.place.noun(), compared.table.without(&marked.leaves));
                 let agrees =
                     tally
                         .parity
-                        .add_leaves("the rows that differed", &staged.leaves, noun, &compared.table);
+                        .add_leaves("the rows that differed", &staged.leaves, noun, &living);
                 if !agrees {
                     parity::differs(work, &tally.parity)?;
                 }

@@ -131,6 +131,17 @@ impl DatabaseWriter for MySqlDestination {
         names::refused(&column.name)
     }
 
+    fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()> {
+        let label = format!("add column `{}` to table \"{table}\"", column.name);
+        let sql = format!(
+            "alter table {} add column {} {} null",
+            qualified(table),
+            super::quote::identifier(&column.name),
+            self.column_type(column)
+        );
+        server::execute(session, alias, &label, &sql)
+    }
+
     fn ledger(&self) -> TableName {
         TableName::new(&self.database, LEDGER)
     }

@@ -103,6 +103,17 @@ impl DatabaseWriter for PostgresDestination {
         columns::read_as(logical_type)
     }
 
+    fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()> {
+        let label = format!("add column `{}` to table \"{table}\"", column.name);
+        let sql = format!(
+            "alter table {} add column if not exists {} {}",
+            qualified(table),
+            identifier(&column.name),
+            self.column_type(column)
+        );
+        execute(session, alias, &label, &sql)
+    }
+
     fn ledger(&self) -> TableName {
         TableName::new(OWN_SCHEMA, "ledger")
     }

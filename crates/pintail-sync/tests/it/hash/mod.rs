@@ -7,6 +7,7 @@ mod moved;
 mod places;
 mod pushdown;
 mod served;
+mod soft;
 mod stored;
 
 use pintail_sync::SyncReport;

@@ -83,7 +83,7 @@ impl Copied {
             (Server::Postgres(database), _) => format!("{}?table=public.orders", database.url()),
             (Server::MariaDb(database), _) => format!("{}?table=orders", database.url()),
             (Server::None, Kind::Lake) => LAKE.to_owned(),
-            (Server::None, Kind::Files) => "files/?table=orders".to_owned(),
+            (Server::None, Kind::Files) => "files:files/?table=orders".to_owned(),
             (Server::None, Kind::Sqlite) => "sqlite:copy.sqlite?table=orders".to_owned(),
             (Server::None, _) => "duckdb:copy.duckdb?table=orders".to_owned(),
         }
