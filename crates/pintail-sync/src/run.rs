@@ -28,7 +28,7 @@ use crate::progress::{Phase, Progress, Watched};
 use crate::report::{Commits, Endpoint, Failure, Parity, ParityStatus, Retried, SyncReport};
 use crate::resources::Resources;
 use crate::retry::Retries;
-use crate::spec::PipelineSpec;
+use crate::spec::{DetectDeletes, PipelineSpec};
 use crate::state::{History, Reset, RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
 use crate::survey::survey;
@@ -108,6 +108,7 @@ impl SyncRequest {
             drift: None,
             partition_times: Vec::new(),
             notes: Vec::new(),
+            delete_pass: None,
             error: None,
         }
     }
@@ -163,14 +164,53 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
 /// partitions only, and the next run goes on from there. A difference between the two sides is not an error: see
 /// [`SyncReport::parity`].
 pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) -> Result<SyncReport> {
+    let pipeline = &request.spec.name;
+    let _lock = PipelineLock::take(&request.data.state, pipeline, request.clock.now())?;
+    let asked = request.asked();
+    let report = run_once(request, &asked, request.random, progress, stop)?;
+    if !delete_pass_follows(request, &report) {
+        return Ok(report);
+    }
+    let asked = Asked {
+        strategy: None,
+        partitions: None,
+        task: Task::Deletes,
+        ..asked
+    };
+    let random = fastrand::Rng::with_seed(request.random.into()).u32(..);
+    let pass = run_once(request, &asked, random, progress, stop)?;
+    Ok(SyncReport {
+        delete_pass: Some(Box::new(pass)),
+        ..report
+    })
+}
+
+/// Whether rows that are gone from the source are looked for after a run, because a delta does not see them.
+fn delete_pass_follows(request: &SyncRequest, report: &SyncReport) -> bool {
+    let followed = [PlanKind::Delta, PlanKind::Groups];
+    request.spec.detect_deletes == DetectDeletes::AfterDeltas
+        && request.task == Task::Sync
+        && report.status == RunStatus::Completed
+        && followed.iter().any(|kind| kind.as_str() == report.kind)
+}
+
+/// One run, under the pipeline's lock.
+fn run_once(
+    request: &SyncRequest,
+    asked: &Asked,
+    random: u32,
+    progress: &dyn Progress,
+    stop: &StopSignal,
+) -> Result<SyncReport> {
     let (started_at, before) = (request.clock.now(), Resources::now());
     let pipeline = &request.spec.name;
-    let _lock = PipelineLock::take(&request.data.state, pipeline, started_at)?;
     let state = Mutex::new(State::open(&request.data.state)?);
     let progress = Watched::new(progress);
-    let retries = Retries::new(pipeline, &request.spec.retries, request.random, &progress, stop);
+    let retries = Retries::new(pipeline, &request.spec.retries, random, &progress, stop);
     let course = Course {
         request,
+        asked,
+        random,
         progress: &progress,
         stop,
         retries: &retries,
@@ -216,6 +256,9 @@ struct Ended {
 /// A run with all its attempts.
 struct Course<'a> {
     request: &'a SyncRequest,
+    asked: &'a Asked,
+    /// A random number, for the run's id.
+    random: u32,
     progress: &'a Watched<'a>,
     stop: &'a StopSignal,
     retries: &'a Retries<'a>,
@@ -233,7 +276,7 @@ impl Course<'_> {
             .ok()
             .and_then(|prepared| prepared.plan.resumes.clone());
         let resumes = resumed.is_some();
-        let mut run = resumed.unwrap_or_else(|| RunId::new(self.started_at, request.random));
+        let mut run = resumed.unwrap_or_else(|| RunId::new(self.started_at, self.random));
         let mut report = request.blank_report(&run, self.started_at);
         let ended = |report, result| Ended { report, result };
         let opened = self.open_log(&run).map(|opened| *log = Some(opened));
@@ -281,7 +324,7 @@ impl Course<'_> {
                 return ended(settled(report, over, &prepared.notes), Ok(()));
             }
             if prepared.plan.resumes.as_ref() != Some(&run) {
-                let number = self.retries.number(request.random, overtaken);
+                let number = self.retries.number(self.random, overtaken);
                 let again = RunId::new(request.clock.now(), number);
                 carried.notes.push(match was_overtaken {
                     true => looked_again(&run, &again),
@@ -326,7 +369,7 @@ impl Course<'_> {
         self.progress.phase(Phase::Planning);
         let prepared = self.retries.run(|| {
             let mut state = self.state.lock().expect("no holder of the state panics");
-            prepare(self.request, &mut state, self.stop)
+            prepare(self.request, self.asked, &mut state, self.stop)
         });
         prepared.map_err(|error| self.stopped(error))
     }

@@ -46,7 +46,7 @@ use crate::memberships::Memberships;
 use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
-use crate::spec::{DeletePolicy, DeletesSpec, DeltaSpec, LimitsSpec, PipelineSpec};
+use crate::spec::{DeletePolicy, DeletesSpec, DeltaSpec, DetectDeletes, LimitsSpec, PipelineSpec};
 use crate::state::{StagedRecord, UnfinishedRun};
 
 /// The name under which a source is attached.
@@ -396,6 +396,11 @@ pub fn make(
     };
     if matches!(plan.kind, PlanKind::Delta | PlanKind::Groups) && facts.history.start_fresh.is_some() {
         let note = "the last comparison found a difference, which only a full load settles";
+        plan.notes.push(note.to_owned());
+    }
+    let follows = matches!(plan.kind, PlanKind::Delta | PlanKind::Groups) && asked.task == Task::Sync;
+    if follows && spec.detect_deletes == DetectDeletes::AfterDeltas {
+        let note = "a pass by keys follows, which looks for rows that are gone from the source";
         plan.notes.push(note.to_owned());
     }
     if let (Some(mark), true) = (plan.shape.marked(), facts.adds_mark) {

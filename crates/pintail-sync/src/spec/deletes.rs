@@ -5,6 +5,8 @@ use pintail_config::decode::{Decoder, one_of, scalar, text, whole_number};
 
 use super::column::ColumnSpec;
 use super::column_map::Columns;
+use super::cron;
+use super::strategy::{StrategyKind, StrategySpec};
 
 /// `deletes`: what happens to rows of the destination that the source does not have any more, or that no longer meet the
 /// filters, once a strategy has seen that they are gone. And how many may go before somebody has to look.
@@ -29,6 +31,19 @@ pub enum DeletePolicy {
     },
     /// `ignore`: they stay, and the report counts them.
     Ignore,
+}
+
+/// `detect_deletes`: when rows that are gone from the source are looked for by their keys, beside deltas, which do not see
+/// them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum DetectDeletes {
+    /// `false`: by `pintail run --deletes` alone.
+    #[default]
+    ByHand,
+    /// `true`: after every delta, in the same run.
+    AfterDeltas,
+    /// When a scheduler starts it, in the five fields of a cron expression; and by hand.
+    At(String),
 }
 
 /// `guard`: a run that would delete more rows than both of these allow stops, and so does one that finds nothing in the
@@ -117,6 +132,43 @@ pub(super) fn read(node: &Node, decoder: &mut Decoder, columns: &Columns) -> Opt
         Word::Ignore => DeletePolicy::Ignore,
     };
     Some(DeletesSpec { policy, guard })
+}
+
+/// Reads `detect_deletes`.
+pub(super) fn read_detection(
+    node: &Node,
+    decoder: &mut Decoder,
+    deletes: &DeletesSpec,
+    strategies: Option<&[StrategySpec]>,
+) -> Option<DetectDeletes> {
+    let written = scalar(node, decoder)?;
+    let detection = match written.as_str() {
+        "false" => return Some(DetectDeletes::ByHand),
+        "true" => DetectDeletes::AfterDeltas,
+        other if cron::valid(other) => DetectDeletes::At(written),
+        _ => {
+            decoder.expected(
+                "`true`, `false` or a cron expression of five fields like `0 3 * * *`",
+                node,
+            );
+            return None;
+        }
+    };
+    if deletes.policy == DeletePolicy::Ignore {
+        decoder.problem(
+            node.position,
+            "the policy `ignore` of `deletes` lets rows stay that are gone",
+        );
+    }
+    let is_delta = |strategy: &StrategySpec| matches!(strategy.kind, StrategyKind::Delta(_));
+    let without = strategies.is_some_and(|strategies| !strategies.iter().any(is_delta));
+    if detection == DetectDeletes::AfterDeltas && without {
+        decoder.problem(
+            node.position,
+            "a pass that looks for deleted rows follows deltas, and the pipeline has no `delta` strategy",
+        );
+    }
+    Some(detection)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

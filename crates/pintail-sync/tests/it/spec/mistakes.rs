@@ -310,3 +310,26 @@ fn what_belongs_to_aggregates_is_refused_elsewhere() {
       hint: write `sync_type: aggregate`
     ");
 }
+
+#[test]
+fn what_becomes_of_deleted_rows_is_told_in_full() {
+    assert_snapshot!(check(&minimal(&format!("deletes: {{policy: soft}}\n{FULL}"))), @r"");
+    assert_snapshot!(check(&minimal(&format!("deletes: {{policy: hard, column: deleted_at}}\n{FULL}"))), @r"");
+    assert_snapshot!(check(&minimal(&format!("deletes: {{policy: gone, column: deleted_at, guard: {{share: most}}}}\n{FULL}"))), @r"");
+    let mapped = "column_map: [{source: id}, {source: seen, dest: deleted_at}]\ndeletes: {policy: soft, column: Deleted_At}\n";
+    assert_snapshot!(check(&minimal(&format!("{mapped}{FULL}"))), @r"");
+    let only_added = minimal(&format!("deletes: {{policy: soft, column: deleted_at}}\n{FULL}"))
+        .replace("name: lake,", "name: lake, supports_update: false,");
+    assert_snapshot!(check(&only_added), @r"");
+}
+
+#[test]
+fn a_pass_that_looks_for_deleted_rows_has_something_to_follow() {
+    let delta = "strategies: [{name: d, type: delta, column: id}]\n";
+    for told in ["true", "false", "'0 3 * * *'"] {
+        assert_eq!(check(&minimal(&format!("detect_deletes: {told}\n{delta}"))), "loads");
+    }
+    assert_snapshot!(check(&minimal(&format!("detect_deletes: daily\n{delta}"))), @r"");
+    assert_snapshot!(check(&minimal(&format!("detect_deletes: true\n{FULL}"))), @r"");
+    assert_snapshot!(check(&minimal(&format!("detect_deletes: '0 3 * * *'\ndeletes: {{policy: ignore}}\n{delta}"))), @r"");
+}
