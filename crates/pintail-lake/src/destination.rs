@@ -103,6 +103,11 @@ pub trait DestinationPlace: Send + Sync {
         false
     }
 
+    /// Whether some copies of a row can go while others, which are equal to them, stay. If not, all of them go.
+    fn tells_copies_apart(&self) -> bool {
+        false
+    }
+
     /// The rows of a table as a relation of the engine, in parentheses, with columns named and typed as `columns`.
     /// `version` is a snapshot's number; places without versions have but one state.
     fn rows(&self, table: &TableName, columns: &[Column], version: Option<&str>) -> String;

@@ -34,6 +34,10 @@ impl DestinationPlace for LakeLocation {
         true
     }
 
+    fn tells_copies_apart(&self) -> bool {
+        true
+    }
+
     fn rows(&self, table: &TableName, columns: &[Column], version: Option<&str>) -> String {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let at = version.map_or_else(String::new, |version| format!(" at (version => {version})"));
@@ -55,6 +59,7 @@ impl DestinationPlace for LakeLocation {
         let delete = match change {
             Change::Append => None,
             Change::ReplaceAll => Some(format!("delete from {qualified}")),
+            Change::Exchange => Some(format!("delete from {qualified} where rowid in (<rows that are gone>)")),
             Change::Upsert { key, .. } => Some(format!(
                 "delete from {qualified} as kept\nusing (select {} from {}) as staged\nwhere {}",
                 quote::identifiers(key),

@@ -14,6 +14,7 @@
 //! Time and randomness are passed in. This crate knows connectors by their contract and no system by its name.
 
 mod attempt;
+mod bag;
 pub mod cleanup;
 pub mod columns;
 mod compare;

@@ -47,6 +47,8 @@ pub(crate) struct Repair {
     pub(crate) gone: Vec<StagedFile>,
     /// How many of the rows that come in are there already, and are only marked as gone.
     pub(crate) marked: u64,
+    /// How many rows without a key go and come in again.
+    pub(crate) again: u64,
     /// What was there.
     pub(crate) basis: Basis,
 }
@@ -93,17 +95,24 @@ pub(crate) fn repair(
         parts,
         gone,
         marked,
+        again,
         basis,
     } = repair;
     let offer = Offer {
-        change: Change::Upsert {
-            key: work.plan.shape.key.clone(),
-            newer: None,
+        change: match work.plan.shape.key.as_slice() {
+            [] => Change::Exchange,
+            key => Change::Upsert {
+                key: key.to_vec(),
+                newer: None,
+            },
         },
         parts,
         gone,
         basis: Some(basis),
-        told: Told::Marked(marked),
+        told: match again {
+            0 => Told::Marked(marked),
+            again => Told::Carried(again),
+        },
     };
     bring_in(work, tally, what, offer)
 }
@@ -179,7 +188,8 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, what: &str, offer: Offer) -> Res
     }
     let leaf = work.plan.shape.leaf.as_ref().map(Leaf::sql);
     let request = CommitRequest {
-        compare: work.plan.parity.then_some(Compare { leaf }),
+        // What came in without a key cannot be looked up: the whole table is compared afterwards.
+        compare: (work.plan.parity && change != Change::Exchange).then_some(Compare { leaf }),
         table: &work.plan.table,
         columns: &columns,
         key: &work.plan.shape.key,

@@ -37,6 +37,7 @@
 
 mod attempt;
 pub(crate) mod durable;
+mod exchange;
 pub(crate) mod fence;
 pub(crate) mod guard;
 mod inlining;
@@ -50,6 +51,7 @@ use std::time::{Duration, Instant};
 use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 
 use self::attempt::Attempt;
+pub use self::exchange::{COPIES, check_copies, copies, same_row};
 pub(crate) use self::staged::drop_stale;
 pub use self::staged::{StagedFile, check_keys};
 use crate::destination::{Compare, Compared};
@@ -83,6 +85,8 @@ pub enum Change {
         /// is dropped.
         newer: Option<String>,
     },
+    /// Rows that are equal to one that is [gone](CommitRequest::gone) go, as many as [`COPIES`] says; all others stay.
+    Exchange,
 }
 
 /// What a change was worked out from. Nothing of it comes in once somebody else has committed to the table.
@@ -120,8 +124,8 @@ pub struct CommitRequest<'a> {
     pub change: Change,
     /// The partitions, in order.
     pub parts: Vec<CommitPart>,
-    /// Staged keys, in columns named as those of `key`: rows of the table that have one of them go without replacement.
-    /// Only beside an upsert, and never a key that a staged row has too.
+    /// Beside an upsert, staged keys, in columns named as those of `key`: rows of the table that have one of them go without
+    /// replacement. Never a key that a staged row has too. Of an exchange, staged rows, each once, with [`COPIES`].
     pub gone: Vec<StagedFile>,
     /// What the change was worked out from, where it holds for that alone.
     pub basis: Option<Basis>,

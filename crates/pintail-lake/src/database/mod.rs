@@ -140,6 +140,10 @@ impl DestinationPlace for DatabasePlace {
         true
     }
 
+    fn tells_copies_apart(&self) -> bool {
+        self.writer.tells_copies_apart()
+    }
+
     fn rows(&self, table: &TableName, columns: &[Column], _version: Option<&str>) -> String {
         format!("({})", self.scan(&self.writer.resolve(table), columns, None))
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use pintail_model::{Column, LogicalType, NativeType, RunId, TableName};
 
-use crate::commit::{Change, StagedFile, drop_stale};
+use crate::commit::{Change, StagedFile, check_copies, copies, drop_stale};
 use crate::connector::{Attachment, Connector, SourceColumn, TableDescription};
 use crate::depot::Depot;
 use crate::engine::Engine;
@@ -42,8 +42,8 @@ pub struct Incoming<'a> {
     pub change: &'a Change,
     /// The staged rows. Never empty files; may be none at all.
     pub files: &'a [StagedFile],
-    /// Staged keys, in columns named as those of `key`: rows of the table that have one go, before any other row comes in.
-    /// Only beside an upsert.
+    /// Staged keys, in columns named as those of `key`: rows of the table that have one go, before any other row comes in. Of
+    /// an exchange, staged rows with the number of their copies that go.
     pub gone: &'a [StagedFile],
     /// The table as a relation of the engine, in parentheses, typed as the staged rows.
     pub rows: &'a str,
@@ -98,6 +98,14 @@ impl Incoming<'_> {
             .filter(|column| self.key.contains(&column.name))
             .cloned()
             .collect()
+    }
+
+    /// Ends the transaction if it took away another number of rows than is to go in an exchange.
+    ///
+    /// # Errors
+    /// `Data` if it did.
+    pub fn check_copies(&self, found: u64) -> Result<()> {
+        check_copies(self.table, copies(self.session, self.gone)?, found)
     }
 
     /// The keys of rows that go, on their way as if they were rows. `columns` are those of the key.
@@ -160,6 +168,11 @@ pub trait DatabaseWriter: Send + Sync {
 
     /// Whether two names of columns that differ only in case can stand in one table, and be told apart by the engine.
     fn tells_case_apart(&self) -> bool {
+        false
+    }
+
+    /// Whether some copies of a row can go while others, which are equal to them, stay.
+    fn tells_copies_apart(&self) -> bool {
         false
     }
 

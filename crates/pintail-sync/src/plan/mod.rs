@@ -380,6 +380,9 @@ pub fn make(
     {
         choice = choose::all_groups(&choice.strategy, format!("all groups are compared: {obstacle}"));
     }
+    if matches!(choice.kind, Chosen::Hash(_)) {
+        refuse_ignoring(spec, facts)?;
+    }
     if let (Chosen::Full(_), Some(false)) = (&choice.kind, spec.destination.supports_update) {
         refuse_replacing(spec, facts, &choice)?;
     }
@@ -446,6 +449,22 @@ fn refuse_marking(spec: &PipelineSpec, facts: &Facts) -> Result<()> {
         ErrorKind::Invalid,
         format!(
             "`policy: soft` in `deletes` marks the rows of table \"{}\" that are gone from the source, and its rows have no key",
+            facts.table.name
+        ),
+        "Name the key with `roles: [unique_column]` in `column_map`, or take `policy: hard`.",
+    ))
+}
+
+/// Of rows without a key nobody can say which one of them changed and which one is gone.
+fn refuse_ignoring(spec: &PipelineSpec, facts: &Facts) -> Result<()> {
+    if spec.deletes.policy != DeletePolicy::Ignore || !facts.shape.key.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        ErrorKind::Invalid,
+        format!(
+            "table \"{}\" cannot be compared with `policy: ignore` in `deletes`: its rows have no key, so nobody can tell one \
+             that is gone from one that changed",
             facts.table.name
         ),
         "Name the key with `roles: [unique_column]` in `column_map`, or take `policy: hard`.",

@@ -245,6 +245,7 @@ impl PipelinePlan {
                 key: self.shape.key.clone(),
                 newer: self.shape.followed().map(|cursor| cursor.dest.clone()),
             },
+            _ if self.shape.key.is_empty() => Change::Exchange,
             PlanKind::Groups | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Change::Upsert {
                 key: self.shape.key.clone(),
                 newer: None,

@@ -334,6 +334,7 @@ fn bring_in(
         parts: vec![part],
         gone,
         marked: 0,
+        again: 0,
         basis,
     };
     let (outcome, seconds) = populate::repair(work, tally, WHAT, repair)?;

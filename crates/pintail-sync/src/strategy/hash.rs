@@ -10,6 +10,7 @@ use std::time::Instant;
 use pintail_lake::{Basis, Call, Session, StagedFile};
 use pintail_model::{ErrorKind, LeafChecksums, Range};
 
+use crate::bag;
 use crate::compare::{self, Differing, Sides};
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
@@ -125,6 +126,8 @@ struct Taken {
     staged: Staged,
     /// Rows of the source that are missing and are left to another run.
     left: u64,
+    /// Rows that go and come in again.
+    again: u64,
     /// Keys of rows that go.
     going: Vec<StagedFile>,
     /// Rows that stay, and get the time of now.
@@ -166,15 +169,17 @@ fn take_up(
     let mut taken = Taken {
         staged,
         left: 0,
+        again: differing.again,
         going: Vec::new(),
         marked: None,
         staying: Vec::new(),
     };
+    let rows = scope.rows(work, version);
     match policy {
-        DeletePolicy::Hard => taken.going = stage_gone(work, session, &differing)?,
-        DeletePolicy::Ignore => taken.staying = stage_gone(work, session, &differing)?,
+        DeletePolicy::Hard => taken.going = stage_gone(work, session, &rows, &differing)?,
+        DeletePolicy::Ignore => taken.staying = stage_gone(work, session, &rows, &differing)?,
         DeletePolicy::Soft { .. } if differing.deleted > 0 => {
-            taken.marked = marking::gone(work, session, &scope.rows(work, version))?;
+            taken.marked = marking::gone(work, session, &rows)?;
         }
         DeletePolicy::Soft { .. } => {}
     }
@@ -213,6 +218,7 @@ impl Course<'_> {
         let Taken {
             staged,
             left,
+            again,
             going,
             marked,
             staying,
@@ -239,6 +245,7 @@ impl Course<'_> {
             parts: vec![part],
             gone: going,
             marked: marked.file.rows,
+            again,
             basis,
         };
         let (outcome, seconds) = populate::repair(work, tally, WHOLE, repair)?;
@@ -366,7 +373,7 @@ fn refuse_changes(work: &Work<'_>, rows: u64) -> Result<()> {
 fn stage(work: &Work<'_>, session: &Session, scope: &Scope, differing: &Differing) -> Result<Staged> {
     work.progress.phase(Phase::Reading);
     let plan = work.plan;
-    let wanted = differing.inserted + differing.changed;
+    let wanted = differing.inserted + differing.changed + differing.again;
     if plan.kind == PlanKind::Deletes || wanted == 0 {
         return Ok(Staged {
             position: POSITION,
@@ -389,7 +396,10 @@ fn stage(work: &Work<'_>, session: &Session, scope: &Scope, differing: &Differin
         }
         _ => {
             let mut all = scope.reading(work, &plan.shape);
-            all.scan.sql = compare::differing_rows(work, &all.scan.sql);
+            all.scan.sql = match plan.shape.key.is_empty() {
+                true => bag::wanted_rows(work, &all.scan.sql),
+                false => compare::differing_rows(work, &all.scan.sql),
+            };
             all
         }
     };
@@ -400,7 +410,7 @@ fn stage(work: &Work<'_>, session: &Session, scope: &Scope, differing: &Differin
         return Err(Error::Refused {
             kind: ErrorKind::Internal,
             message: format!(
-                "{wanted} keys of table \"{}\" differ, and {} rows of them were read",
+                "{wanted} rows of table \"{}\" differ, and {} rows of them were read",
                 plan.source_table, staged.file.rows
             ),
             hint: None,
@@ -409,20 +419,28 @@ fn stage(work: &Work<'_>, session: &Session, scope: &Scope, differing: &Differin
     Ok(staged)
 }
 
-/// Stages the keys of rows that are to go.
-fn stage_gone(work: &Work<'_>, session: &Session, differing: &Differing) -> Result<Vec<StagedFile>> {
+/// Stages the keys of rows that are to go, or the rows themselves where they have none. `rows` are those of the destination.
+fn stage_gone(
+    work: &Work<'_>,
+    session: &Session,
+    rows: &str,
+    differing: &Differing,
+) -> Result<Vec<StagedFile>> {
     if differing.deleted == 0 {
         return Ok(Vec::new());
     }
     let plan = work.plan;
+    let (names, gone): (Vec<&str>, String) = match plan.shape.key.as_slice() {
+        [] => (bag::going_columns(work), bag::going_rows(work, rows)),
+        key => (key.iter().map(String::as_str).collect(), compare::gone_keys(work)),
+    };
     let attempt = work.state().attempt_of(&plan.pipeline, work.run, POSITION)?;
     let path = work
         .stage
         .file(&format!("{}-gone", plan.partitions[POSITION].id), attempt);
     work.loosen(&path);
-    let names: Vec<&str> = plan.shape.key.iter().map(String::as_str).collect();
     let sql = statement::stage(
-        &compare::gone_keys(work),
+        &gone,
         &names,
         None,
         &path.to_string_lossy(),

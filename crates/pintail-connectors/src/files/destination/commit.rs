@@ -196,14 +196,22 @@ fn write(
         ..CommitOutcome::default()
     };
     let mut files: Vec<DataFile> = Vec::new();
-    let new = match &request.change {
+    let no_key = Vec::new();
+    let merged = match &request.change {
         Change::Upsert { key, newer } if !staged.is_empty() || !request.gone.is_empty() => {
             check_keys(session, request.table, key, &staged)?;
+            Some((key, newer.as_deref()))
+        }
+        Change::Exchange if !request.gone.is_empty() => Some((&no_key, None)),
+        _ => None,
+    };
+    let new = match (&request.change, merged) {
+        (_, Some((key, newer))) => {
             let merge = Merge {
                 placing: &placing,
                 before,
                 key,
-                newer: newer.as_deref(),
+                newer,
                 staged: &staged,
                 gone: &request.gone,
             };
@@ -221,11 +229,11 @@ fn write(
             destination.discard(&file.path);
             new
         }
-        Change::Upsert { .. } | Change::Append => {
+        (Change::Upsert { .. } | Change::Append | Change::Exchange, None) => {
             files.extend(before.files.iter().cloned());
             placing.place(&staged)?
         }
-        Change::ReplaceAll => {
+        (Change::ReplaceAll, None) => {
             outcome.rows_deleted = before.rows();
             placing.place(&staged)?
         }

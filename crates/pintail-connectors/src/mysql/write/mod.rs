@@ -27,6 +27,7 @@
 
 mod check;
 mod columns;
+mod exchange;
 mod ledger;
 mod replace;
 mod server;
@@ -174,6 +175,7 @@ impl DatabaseWriter for MySqlDestination {
         match incoming.change {
             Change::ReplaceAll => replace::bring_in(&helpers, &loads),
             Change::Append => replace::append(&helpers, &loads),
+            Change::Exchange => exchange::bring_in(&helpers, &loads),
             Change::Upsert { newer, .. } => {
                 let key_columns = incoming.key_columns();
                 let going = incoming.going(&key_columns, incoming.attempt);
@@ -218,6 +220,14 @@ impl DatabaseWriter for MySqlDestination {
                 statements.push(add(&qualified(table)));
             }
             Change::Append => statements.push(add(&qualified(table))),
+            Change::Exchange => {
+                statements.push(add("`pintail_gone_<n>`"));
+                statements.push(format!(
+                    "delete kept from {} as kept join `pintail_gone_<n>` as staged on …",
+                    qualified(table)
+                ));
+                statements.push(add(&qualified(table)));
+            }
             Change::Upsert { key, newer } => {
                 statements.push(add(&qualified(&stage)));
                 let found = upsert::Found { table, unique: true };

@@ -12,6 +12,7 @@
 mod array;
 mod columns;
 mod documents;
+mod exchange;
 mod ledger;
 mod replace;
 mod side_by_side;
@@ -91,6 +92,10 @@ impl DatabaseWriter for PostgresDestination {
         })
     }
 
+    fn tells_copies_apart(&self) -> bool {
+        true
+    }
+
     fn column_type(&self, column: &Column) -> String {
         columns::column_type(self.reader.system(), column)
     }
@@ -156,6 +161,11 @@ impl DatabaseWriter for PostgresDestination {
         match incoming.change {
             Change::ReplaceAll => replace::bring_in(incoming, &columns),
             Change::Append => replace::append(incoming, &columns),
+            Change::Exchange => {
+                let deleted = exchange::remove(incoming, self)?;
+                let brought = replace::append(incoming, &columns)?;
+                Ok(Brought { deleted, ..brought })
+            }
             Change::Upsert { newer, .. } => {
                 let deleted = upsert::remove(incoming, self)?;
                 let brought = upsert::bring_in(incoming, &columns, newer.as_deref())?;
@@ -167,7 +177,7 @@ impl DatabaseWriter for PostgresDestination {
     fn finish(&self, incoming: &Incoming<'_>, brought: &Brought) -> Result<()> {
         match incoming.change {
             Change::ReplaceAll => replace::finish(incoming, brought),
-            Change::Append => Ok(()),
+            Change::Append | Change::Exchange => replace::finish_append(incoming),
             Change::Upsert { .. } => upsert::finish(incoming),
         }
     }
@@ -206,6 +216,14 @@ impl DatabaseWriter for PostgresDestination {
                 ),
             ]),
             Change::Append => statements.push(copy_into(table)),
+            Change::Exchange => {
+                statements.push(copy("stage_<n>_gone"));
+                statements.push(format!(
+                    "delete from {} where (tableoid, ctid) in (<rows that are gone>)",
+                    qualified(table)
+                ));
+                statements.push(copy_into(table));
+            }
             Change::Upsert { key, newer } => {
                 let stage = TableName::new(OWN_SCHEMA, "stage_<n>");
                 statements.push(copy("stage_<n>"));

@@ -1,5 +1,6 @@
 //! Hash runs: what differs is found, whatever it is, and just that is brought in.
 
+mod bag;
 mod deletes;
 mod found;
 mod meanwhile;
