@@ -59,7 +59,9 @@ impl DestinationPlace for LakeLocation {
         let delete = match change {
             Change::Append => None,
             Change::ReplaceAll => Some(format!("delete from {qualified}")),
-            Change::Exchange => Some(format!("delete from {qualified} where rowid in (<rows that are gone>)")),
+            Change::Exchange => Some(format!(
+                "delete from {qualified} where rowid in (<rows that are gone>)"
+            )),
             Change::Upsert { key, .. } => Some(format!(
                 "delete from {qualified} as kept\nusing (select {} from {}) as staged\nwhere {}",
                 quote::identifiers(key),

@@ -34,10 +34,15 @@ pub(crate) fn locate(
     let hash = row_hash(&work.plan.compared);
     let among = sides.hashes().map_or_else(String::new, |hashes| {
         let hashes: Vec<String> = hashes.iter().map(u64::to_string).collect();
-        format!("\n  where {hash} in (select unnest([{}]::ubigint[]))", hashes.join(","))
+        format!(
+            "\n  where {hash} in (select unnest([{}]::ubigint[]))",
+            hashes.join(",")
+        )
     });
     let side = |rows: &str| {
-        format!("(\n  select {hash} as hash, count(*) as number\n  from {rows} as side{among}\n  group by 1\n)")
+        format!(
+            "(\n  select {hash} as hash, count(*) as number\n  from {rows} as side{among}\n  group by 1\n)"
+        )
     };
     let source = format!("(\n{}\n)", statement::indent(&scope.partition.scan.sql, 2));
     let counted = format!(

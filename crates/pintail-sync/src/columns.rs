@@ -71,7 +71,9 @@ pub fn resolve(
     if problems.is_empty() {
         problems.extend(missing(&columns, place));
     }
-    let read = columns.iter().any(|read| Some(read.column.name.as_str()) != spec.deletes.mark());
+    let read = columns
+        .iter()
+        .any(|read| Some(read.column.name.as_str()) != spec.deletes.mark());
     if !read && problems.is_empty() {
         problems.push(ColumnProblem {
             column: String::new(),

@@ -103,7 +103,10 @@ fn stage(work: &Work<'_>, session: &Session, kept: &str) -> Result<Option<Marked
         &path.to_string_lossy(),
         work.place.stage_options(),
     );
-    let label = format!("stage rows of table \"{}\" that are gone from the source", plan.table);
+    let label = format!(
+        "stage rows of table \"{}\" that are gone from the source",
+        plan.table
+    );
     let _callers = work.destination.engine().callers(1)?;
     let rows = session.execute(Call::new(&label), &sql)?;
     if rows == 0 {

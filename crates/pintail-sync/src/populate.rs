@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use pintail_lake::{Basis, Change, CommitOutcome, CommitPart, CommitRequest, Compare, LedgerEntry, StagedFile};
+use pintail_lake::{
+    Basis, Change, CommitOutcome, CommitPart, CommitRequest, Compare, LedgerEntry, StagedFile,
+};
 use pintail_model::{Checksum, CursorValue, ErrorKind};
 use serde_json::json;
 

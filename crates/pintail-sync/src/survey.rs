@@ -332,7 +332,10 @@ fn look_up(
 ) -> Result<(Option<FoundTable>, bool)> {
     let name = &request.spec.destination.table;
     let found = destination.table(session, name, &shape.destination())?;
-    let mark = shape.columns.iter().find(|read| Some(read.column.name.as_str()) == shape.marked());
+    let mark = shape
+        .columns
+        .iter()
+        .find(|read| Some(read.column.name.as_str()) == shape.marked());
     let (Some(table), Some(mark)) = (&found, mark) else {
         return Ok((found, false));
     };

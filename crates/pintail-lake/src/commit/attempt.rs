@@ -6,8 +6,8 @@ use super::inlining::Target;
 use super::kept::{Kept, check_present};
 use super::staged::{add_files, check_keys, drop_stale, read_staged};
 use super::{
-    COPIES, Change, CommitOutcome, CommitPart, CommitRequest, StagedFile, check_copies, copies, fence, guard, lease,
-    same_row,
+    COPIES, Change, CommitOutcome, CommitPart, CommitRequest, StagedFile, check_copies, copies, fence, guard,
+    lease, same_row,
 };
 use crate::error::{Error, Result};
 use crate::lake::{ALIAS, Lake, column_definitions};
@@ -163,7 +163,10 @@ impl Attempt {
             return Ok((outcome, String::new()));
         }
         if let Some(basis) = &request.basis {
-            basis.check(request.table, ledger::newest_key(session, request.table)?.as_ref())?;
+            basis.check(
+                request.table,
+                ledger::newest_key(session, request.table)?.as_ref(),
+            )?;
         }
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(

@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pintail_model::checksum::bytes_word;
-use pintail_model::{
-    Checksum, ErrorKind, LeafChecksums, LogicalType, PartitionKey, RunId, TableName,
-};
+use pintail_model::{Checksum, ErrorKind, LeafChecksums, LogicalType, PartitionKey, RunId, TableName};
 
 use super::{Brought, Database, Incoming, ledger};
 use crate::commit::{

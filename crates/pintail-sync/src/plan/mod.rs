@@ -583,7 +583,8 @@ impl Draft<'_> {
                 spec: spec.deletes.clone(),
                 allowed_for_once: asked.allow_deletes,
                 hidden: facts.hidden.clone(),
-                carries: spec.deletes.mark().is_some() && facts.found.as_ref().is_some_and(|table| table.fits),
+                carries: spec.deletes.mark().is_some()
+                    && facts.found.as_ref().is_some_and(|table| table.fits),
             },
             keys_named: match asked.task {
                 Task::Verify { keys_named } => keys_named,

@@ -80,7 +80,11 @@ pub fn mark(kept: &str, shape: &Shape, mark: &str, now: CursorValue) -> String {
         .names()
         .into_iter()
         .map(|name| match name == mark {
-            true => format!("coalesce(kept.{0}, {1}) as {0}", quote::identifier(name), cursor_literal(now)),
+            true => format!(
+                "coalesce(kept.{0}, {1}) as {0}",
+                quote::identifier(name),
+                cursor_literal(now)
+            ),
             false => format!("kept.{}", quote::identifier(name)),
         })
         .collect();

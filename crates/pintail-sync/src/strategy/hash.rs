@@ -271,10 +271,9 @@ impl Course<'_> {
             (Some(compared), None) if plan.kind == PlanKind::Hash => {
                 tally.parity.add_equal(&sides.source, &sides.kept);
                 let (noun, living) = (work.place.noun(), compared.table.without(&marked.leaves));
-                let agrees =
-                    tally
-                        .parity
-                        .add_leaves("the rows that differed", &staged.leaves, noun, &living);
+                let agrees = tally
+                    .parity
+                    .add_leaves("the rows that differed", &staged.leaves, noun, &living);
                 if !agrees {
                     parity::differs(work, &tally.parity)?;
                 }

@@ -65,11 +65,16 @@ fn every_row_is_there_as_often_as_in_the_source() {
         assert_eq!(report.rows_updated, 0, "{kind:?}");
         let (inserted, deleted) = (report.rows_inserted, report.rows_deleted);
         assert_eq!(inserted - deleted, 2, "{kind:?}: {inserted} new, {deleted} gone");
-        assert!(inserted <= 5 && deleted <= 3, "{kind:?}: {inserted} new, {deleted} gone");
+        assert!(
+            inserted <= 5 && deleted <= 3,
+            "{kind:?}: {inserted} new, {deleted} gone"
+        );
         assert_eq!(counts(&copied.run(&request)), (0, 0, 0), "{kind:?}");
 
         // All copies of a row.
-        copied.source.execute("delete from orders where n = 2 and item = 'item 0'");
+        copied
+            .source
+            .execute("delete from orders where n = 2 and item = 'item 0'");
         copied.run(&request);
         assert_equal(&copied);
     }
@@ -161,9 +166,8 @@ fn values_that_look_alike_are_told_apart() {
 
 #[test]
 fn verify_counts_what_differs() {
-    let mut shop = shop_of(
-        "create table orders (n integer); insert into orders select i % 3 from range(9) as r (i)",
-    );
+    let mut shop =
+        shop_of("create table orders (n integer); insert into orders select i % 3 from range(9) as r (i)");
     shop.change("insert into orders values (1); delete from orders where n = 2");
     shop.task = Task::Verify { keys_named: 5 };
     let report = shop.run(None);

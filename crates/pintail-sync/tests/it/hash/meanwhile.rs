@@ -58,7 +58,13 @@ fn overtake(copied: &Copied, change: &str) {
 /// What the other brought in is newer than what was staged, and stays.
 #[test]
 fn a_comparison_that_was_overtaken_is_made_again() {
-    for kind in [Kind::Lake, Kind::Files, Kind::Postgres, Kind::MariaDb, Kind::Sqlite] {
+    for kind in [
+        Kind::Lake,
+        Kind::Files,
+        Kind::Postgres,
+        Kind::MariaDb,
+        Kind::Sqlite,
+    ] {
         let copied = Copied::new(kind, ORDERS);
         copied.run(&copied.request(None));
         copied
@@ -70,12 +76,17 @@ fn a_comparison_that_was_overtaken_is_made_again() {
                 "update orders set item = 'new' where id = 3; insert into orders values (9, 'back'); \
                  delete from orders where id = 5",
             );
-            copied.source.execute("update orders set item = 'newest' where id = 4");
+            copied
+                .source
+                .execute("update orders set item = 'newest' where id = 4");
         });
         let report = copied.watched(&copied.request(Some("compare")), &other);
         assert_eq!(counts(&report), (0, 1, 0), "{kind:?}");
         assert!(
-            report.notes.iter().any(|note| note.starts_with("another run committed to the table")),
+            report
+                .notes
+                .iter()
+                .any(|note| note.starts_with("another run committed to the table")),
             "{:?}",
             report.notes
         );
@@ -84,7 +95,11 @@ fn a_comparison_that_was_overtaken_is_made_again() {
         let wanted = [
             "1 item 1", "2 item 2", "3 new", "4 newest", "6 item 6", "7 item 7", "8 item 8", "9 back",
         ];
-        assert_eq!((rows.len(), some.as_slice()), (199, wanted.as_slice()), "{kind:?}");
+        assert_eq!(
+            (rows.len(), some.as_slice()),
+            (199, wanted.as_slice()),
+            "{kind:?}"
+        );
     }
 }
 
@@ -92,11 +107,16 @@ fn a_comparison_that_was_overtaken_is_made_again() {
 fn a_comparison_that_is_overtaken_again_and_again_gives_up() {
     let copied = Copied::new(Kind::Postgres, ORDERS);
     copied.run(&copied.request(None));
-    copied.source.execute("update orders set item = 'old' where id = 3");
+    copied
+        .source
+        .execute("update orders set item = 'old' where id = 3");
     let times = AtomicU32::new(0);
     let others = Meanwhile::new(u32::MAX, || {
         let time = times.fetch_add(1, Ordering::SeqCst);
-        overtake(&copied, &format!("update orders set item = 'by another {time}' where id = 4"));
+        overtake(
+            &copied,
+            &format!("update orders set item = 'by another {time}' where id = 4"),
+        );
         copied
             .source
             .execute(&format!("update orders set item = 'mine {time}' where id = 3"));
@@ -107,7 +127,10 @@ fn a_comparison_that_is_overtaken_again_and_again_gives_up() {
     assert_eq!(times.load(Ordering::SeqCst), 4);
     assert_snapshot!(crate::served::described(&error), @r"");
     let rows = copied.rows(COLUMNS);
-    assert!(rows.contains(&"4 by another 3".to_owned()), "what others brought in stays");
+    assert!(
+        rows.contains(&"4 by another 3".to_owned()),
+        "what others brought in stays"
+    );
     // Left alone, it goes through.
     assert_eq!(counts(&copied.run(&request)), (0, 1, 0));
 }
@@ -117,7 +140,9 @@ fn a_comparison_that_is_overtaken_again_and_again_gives_up() {
 fn two_runs_of_one_state_do_not_meet() {
     let copied = Copied::new(Kind::Lake, ORDERS);
     copied.run(&copied.request(None));
-    copied.source.execute("update orders set item = 'old' where id = 3");
+    copied
+        .source
+        .execute("update orders set item = 'old' where id = 3");
     let other = Meanwhile::new(1, || {
         let error = copied.try_run(&copied.request(Some("compare")));
         assert!(matches!(error, Err(Error::AlreadyRunning { .. })), "{error:?}");

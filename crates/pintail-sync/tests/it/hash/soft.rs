@@ -70,7 +70,11 @@ fn rows_that_are_gone_are_marked_once_and_live_again() {
         assert_eq!(counts(&run(&copied, Some("compare"))), (0, 0, 1), "{kind:?}");
         let second = marks(&copied);
         assert_eq!(ids(&second), [7, 8, 9], "{kind:?}");
-        assert_eq!((&second[&7], second[&9] > second[&7]), (&first[&7], true), "{kind:?}");
+        assert_eq!(
+            (&second[&7], second[&9] > second[&7]),
+            (&first[&7], true),
+            "{kind:?}"
+        );
         assert_eq!(counts(&run(&copied, Some("compare"))), (0, 0, 0), "{kind:?}");
 
         copied.source.execute("insert into orders values (7, 'back')");
@@ -91,7 +95,11 @@ fn a_full_load_carries_marked_rows_over_and_marks_what_it_misses() {
             .source
             .execute("delete from orders where id = 8; insert into orders values (101, 'new')");
         let report = run(&copied, Some("full"));
-        assert_eq!((report.kind.as_str(), report.rows_inserted), ("full", 99), "{kind:?}");
+        assert_eq!(
+            (report.kind.as_str(), report.rows_inserted),
+            ("full", 99),
+            "{kind:?}"
+        );
         assert_eq!(report.parity.rows_committed, 99, "only living rows are compared");
         let second = marks(&copied);
         assert_eq!(ids(&second), [7, 8], "{kind:?}");
@@ -109,7 +117,11 @@ fn a_pass_by_keys_marks_and_a_comparison_leaves_marked_rows_alone() {
         let mut request = softly(copied.request(None));
         request.task = Task::Deletes;
         let report = copied.run(&request);
-        assert_eq!((report.kind.as_str(), counts(&report)), ("deletes", (0, 0, 2)), "{kind:?}");
+        assert_eq!(
+            (report.kind.as_str(), counts(&report)),
+            ("deletes", (0, 0, 2)),
+            "{kind:?}"
+        );
         assert_eq!(ids(&marks(&copied)), [7, 8], "{kind:?}");
         assert_eq!(counts(&copied.run(&request)), (0, 0, 0), "{kind:?}");
         request.task = Task::Verify { keys_named: 5 };
@@ -127,8 +139,9 @@ fn verify_does_not_add_the_column() {
     copied.run(&request);
     let plan = pintail_sync::plan(&softly(copied.request(Some("compare")))).expect("a plan");
     assert!(
-        plan.notes
-            .contains(&"column `deleted_at` is added to the database's table, which does not have it yet".to_owned()),
+        plan.notes.contains(
+            &"column `deleted_at` is added to the database's table, which does not have it yet".to_owned()
+        ),
         "{:?}",
         plan.notes
     );
@@ -149,14 +162,16 @@ fn rows_are_marked_however_both_sides_are_compared() {
             };
             compared();
             for id in [7, 90] {
-                copied.source.execute(&format!("delete from orders where id = {id}"));
+                copied
+                    .source
+                    .execute(&format!("delete from orders where id = {id}"));
                 assert_eq!(counts(&compared()), (0, 0, 1), "{kind:?} {compare:?}");
             }
             let first = marks(&copied);
             assert_eq!(ids(&first), [7, 90], "{kind:?} {compare:?}");
-            copied
-                .source
-                .execute("insert into orders values (7, 'item 7'); update orders set item = 'x' where id = 1");
+            copied.source.execute(
+                "insert into orders values (7, 'item 7'); update orders set item = 'x' where id = 1",
+            );
             assert_eq!(counts(&compared()), (0, 2, 0), "{kind:?} {compare:?}");
             assert_eq!(ids(&marks(&copied)), [90], "{kind:?} {compare:?}");
             assert_eq!(counts(&compared()), (0, 0, 0), "{kind:?} {compare:?}");

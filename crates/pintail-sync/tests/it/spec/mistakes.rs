@@ -327,7 +327,10 @@ fn what_becomes_of_deleted_rows_is_told_in_full() {
 fn a_pass_that_looks_for_deleted_rows_has_something_to_follow() {
     let delta = "strategies: [{name: d, type: delta, column: id}]\n";
     for told in ["true", "false", "'0 3 * * *'"] {
-        assert_eq!(check(&minimal(&format!("detect_deletes: {told}\n{delta}"))), "loads");
+        assert_eq!(
+            check(&minimal(&format!("detect_deletes: {told}\n{delta}"))),
+            "loads"
+        );
     }
     assert_snapshot!(check(&minimal(&format!("detect_deletes: daily\n{delta}"))), @r"");
     assert_snapshot!(check(&minimal(&format!("detect_deletes: true\n{FULL}"))), @r"");
