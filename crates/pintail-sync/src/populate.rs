@@ -55,8 +55,15 @@ pub(crate) struct Repair {
     pub(crate) basis: Basis,
 }
 
-/// What the ledger says before the destination is looked at.
-pub(crate) fn basis(work: &Work<'_>) -> Result<Basis> {
+/// What the ledger said when the plan was made. What was committed from then on is seen by the commit, if not by a comparison.
+pub(crate) fn basis(work: &Work<'_>) -> Basis {
+    Basis {
+        newest: work.newest_key.cloned(),
+    }
+}
+
+/// What the ledger says now.
+pub(crate) fn basis_of_now(work: &Work<'_>) -> Result<Basis> {
     let session = work.destination.session()?;
     match work.destination.newest(&session, &work.plan.table) {
         Ok(newest) => Ok(Basis {

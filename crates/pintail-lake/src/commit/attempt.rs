@@ -303,7 +303,7 @@ impl Attempt {
             Change::Exchange => Ok(Counts {
                 inserted: brought(files),
                 updated: 0,
-                deleted: self.remove_copies(lake, session, request)?,
+                deleted: remove_copies(lake, session, request)?,
             }),
             Change::Upsert { .. } if files.is_empty() && request.gone.is_empty() => Ok(Counts::default()),
             Change::Upsert { key, newer } => {
@@ -357,31 +357,31 @@ impl Attempt {
             }
         }
     }
+}
 
-    /// Deletes copies of rows that go: as many as are to, of those that are equal.
-    fn remove_copies(&self, lake: &Lake, session: &Session, request: &CommitRequest<'_>) -> Result<u64> {
-        if request.gone.is_empty() {
-            return Ok(0);
-        }
-        let table = lake.qualified(request.table);
-        let sql = format!(
-            "delete from {table}
-             where rowid in (
-                 select place
-                 from (
-                     select kept.rowid as place, staged.{COPIES} as copies,
-                         row_number() over (partition by staged.pintail_row) as nth
-                     from {table} as kept
-                     join (select *, row_number() over () as pintail_row from {}) as staged on {}
-                 )
-                 where nth <= copies
-             )",
-            read_staged(&request.gone),
-            same_row(request.columns)
-        );
-        let label = format!("remove rows of table \"{}\" in the lake", request.table);
-        let deleted = session.execute(Call::new(&label), &sql)?;
-        check_copies(request.table, copies(session, &request.gone)?, deleted)?;
-        Ok(deleted)
+/// Deletes copies of rows that go: as many as are to, of those that are equal.
+fn remove_copies(lake: &Lake, session: &Session, request: &CommitRequest<'_>) -> Result<u64> {
+    if request.gone.is_empty() {
+        return Ok(0);
     }
+    let table = lake.qualified(request.table);
+    let sql = format!(
+        "delete from {table}
+         where rowid in (
+             select place
+             from (
+                 select kept.rowid as place, staged.{COPIES} as copies,
+                     row_number() over (partition by staged.pintail_row) as nth
+                 from {table} as kept
+                 join (select *, row_number() over () as pintail_row from {}) as staged on {}
+             )
+             where nth <= copies
+         )",
+        read_staged(&request.gone),
+        same_row(request.columns)
+    );
+    let label = format!("remove rows of table \"{}\" in the lake", request.table);
+    let deleted = session.execute(Call::new(&label), &sql)?;
+    check_copies(request.table, copies(session, &request.gone)?, deleted)?;
+    Ok(deleted)
 }

@@ -95,7 +95,11 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged], members: Opti
     memberships::add(work, members)?;
     keys::check_joined(work, &reuse::files(staged).collect::<Vec<_>>())?;
     // Of a table in which nothing is marked, nobody needs to know what it held.
-    let basis = plan.deletes.carries.then(|| populate::basis(work)).transpose()?;
+    let basis = plan
+        .deletes
+        .carries
+        .then(|| populate::basis_of_now(work))
+        .transpose()?;
     let carried = marking::carried(work, &reuse::files(staged).collect::<Vec<_>>())?;
     let mut parts: Vec<CommitPart> = staged
         .iter()

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use pintail_lake::{Basis, Call, Session, StagedFile, quote};
+use pintail_lake::{Call, Session, StagedFile, quote};
 use pintail_model::{CursorType, CursorValue, ErrorKind, LeafChecksums, LogicalType, Range};
 
 use super::delta;
@@ -49,7 +49,6 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
         return Ok(());
     };
     work.progress.phase(Phase::Reading);
-    let basis = populate::basis(work)?;
     let version = work.destination.version(&work.destination.session()?)?;
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1)?;
     if let Some(sql) = &plan.null_count {
@@ -78,7 +77,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
             memberships::settle(work, Some(&written), Outcome::Added, After::Nothing)?;
             None
         }
-        Some(computed) => bring_in(work, tally, &written, computed, basis)?,
+        Some(computed) => bring_in(work, tally, &written, computed)?,
     };
     tally.partition_times.push(PartitionTime {
         partition_id: plan.partitions[POSITION].id.clone(),
@@ -305,7 +304,6 @@ fn bring_in(
     tally: &mut Tally,
     written: &Written,
     computed: Computed,
-    basis: Basis,
 ) -> Result<Option<f64>> {
     let plan = work.plan;
     let Computed { staged, gone } = computed;
@@ -335,7 +333,7 @@ fn bring_in(
         gone,
         marked: 0,
         again: 0,
-        basis,
+        basis: populate::basis(work),
     };
     let (outcome, seconds) = populate::repair(work, tally, WHAT, repair)?;
     record(work, tally, staged.file.rows, true)?;

@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use pintail_lake::{Basis, Call, Session, StagedFile};
+use pintail_lake::{Call, Session, StagedFile};
 use pintail_model::{ErrorKind, LeafChecksums, Range};
 
 use crate::bag;
@@ -38,8 +38,6 @@ const WHOLE: &str = "the whole table";
 
 pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let began = Instant::now();
-    // The ledger first: what is committed from here on is seen by the commit, if not by the comparison.
-    let basis = populate::basis(work)?;
     let version = work.destination.version(&work.destination.session()?)?;
     work.progress.phase(Phase::Reading);
     let mut snapshot = Snapshot::open(work.destination.engine(), work.connector, 1)?;
@@ -89,7 +87,6 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let repair = Course {
         found: &found,
         members: members.as_ref(),
-        basis,
         version,
         began,
     };
@@ -197,8 +194,6 @@ fn take_up(
 struct Course<'a> {
     found: &'a Found,
     members: Option<&'a Written>,
-    /// What the ledger said before.
-    basis: Basis,
     /// The version of the destination that was compared.
     version: Option<i64>,
     began: Instant,
@@ -210,7 +205,6 @@ impl Course<'_> {
         let Self {
             found,
             members,
-            basis,
             version,
             began,
         } = self;
@@ -246,7 +240,7 @@ impl Course<'_> {
             gone: going,
             marked: marked.file.rows,
             again,
-            basis,
+            basis: populate::basis(work),
         };
         let (outcome, seconds) = populate::repair(work, tally, WHOLE, repair)?;
         tally.partition_times.push(PartitionTime {
