@@ -90,10 +90,6 @@ pub(crate) fn survey(
         Some(destination) => there(destination.as_ref(), request, &shape, access, &history)?,
         None => There::default(),
     };
-    if found.lacks_mark && matches!(asked.task, Task::Verify { .. }) {
-        // None of its rows is marked, and nothing is to be written.
-        shape = shape.unmarked();
-    }
     let compares = candidates.comparison().is_some() || relation.grouped();
     if let (Some(destination), true, Some(true)) = (
         &destination,
@@ -118,6 +114,11 @@ pub(crate) fn survey(
     let read_point = first
         .zip(second)
         .map(|(first, second)| watermark::join(first, second));
+    let shape = match asked.task {
+        // None of its rows is marked, and nothing is to be written.
+        Task::Verify { .. } if found.lacks_mark => shape.unmarked(),
+        _ => shape,
+    };
     let facts = Facts {
         now: request.clock.now(),
         source_identity,

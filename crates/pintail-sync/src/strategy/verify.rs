@@ -17,7 +17,7 @@ use crate::work::{Tally, Work};
 const WHOLE: &str = "the whole table";
 
 pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
-    let (plan, began) = (work.plan, Instant::now());
+    let began = Instant::now();
     let scope = Scope::whole(work);
     let version = work.destination.version(&work.destination.session()?)?;
     work.progress.phase(Phase::Reading);

@@ -68,12 +68,13 @@ impl Merge<'_> {
             [] => "false".to_owned(),
             _ => gone_too.clone(),
         };
+        // Not as a condition: what an outer row is looked up by takes -0.0 for 0.0.
+        let staying = format!("(select kept.* from {old} as kept anti join {gone} as staged on {gone_too})");
         // Rows of which the table has a later version are not brought in, and what they would replace stays.
         let merged = format!(
             "select {kept}
-             from {old} as kept
+             from {staying} as kept
              where not exists (select 1 from {staged} as staged where {same} and not {later})
-               and not exists (select 1 from {gone} as staged where {gone_too})
              union all
              select {new}
              from {staged} as staged

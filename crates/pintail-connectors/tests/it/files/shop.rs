@@ -112,6 +112,7 @@ impl Shop {
     pub(crate) fn commit_without(&self, gone: Vec<StagedFile>, parts: Vec<CommitPart>) -> CommitOutcome {
         let request = CommitRequest {
             gone,
+            basis: None,
             table: &orders(),
             columns: &columns(),
             change: upsert(),

@@ -135,9 +135,9 @@ fn a_delta_may_be_followed_by_a_pass_by_keys() {
     let mut shop = loaded(1_000);
     let change = |shop: &crate::shop::Shop, id: u32| {
         shop.later(60);
-        let now = shop.clock.now();
+        let now = shop.clock.now() - jiff::SignedDuration::from_secs(30);
         shop.change(&format!(
-            "delete from orders where id = {id}; update orders set price = 0, updated_at = '{now}'::timestamptz - interval 30 second where id = 1"
+            "delete from orders where id = {id}; update orders set price = 0, updated_at = '{now}' where id = 1"
         ));
     };
     // It is only stored: who runs pipelines at their times starts the pass, too.

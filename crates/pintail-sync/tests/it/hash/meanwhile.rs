@@ -125,7 +125,7 @@ fn a_comparison_that_is_overtaken_again_and_again_gives_up() {
     let run = pintail_sync::run(&request, &others, &pintail_sync::StopSignal::new());
     let error = run.expect_err("nobody lets it through");
     assert_eq!(times.load(Ordering::SeqCst), 4);
-    assert_snapshot!(crate::served::described(&error), @r"");
+    assert_snapshot!(crate::served::described(&error), @r#"both sides of table "public.orders" were compared 4 times, and each time another run committed to it meanwhile: nothing was committed"#);
     let rows = copied.rows(COLUMNS);
     assert!(
         rows.contains(&"4 by another 3".to_owned()),

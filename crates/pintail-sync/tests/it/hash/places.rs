@@ -160,10 +160,10 @@ impl Copied {
         let place = place.unwrap_or_else(|error| panic!("{error:?}"));
         let session = place.session().expect("a session");
         let table: &TableName = &request.spec.destination.table;
-        session.begin().expect("a transaction");
         place
             .table(&session, table, &columns)
             .unwrap_or_else(|error| panic!("{error:?}"));
+        session.begin().expect("a transaction");
         let rows = request.destination.rows(table, &columns, None);
         let found = session.table(Call::new("read the copy"), &format!("from {rows} order by all"));
         let found = found.unwrap_or_else(|error| panic!("{:?}: {error:?}", self.kind));

@@ -198,7 +198,7 @@ fn rows_without_a_key_cannot_be_marked() {
     let error = copied
         .try_run(&softly(copied.request(None)))
         .expect_err("nobody can find them again");
-    assert_snapshot!(crate::served::described(&error), @r"");
+    assert_snapshot!(crate::served::described(&error), @r#"`policy: soft` in `deletes` marks the rows of table "public.orders" that are gone from the source, and its rows have no key"#);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn the_source_has_no_column_of_that_name() {
     let error = copied
         .try_run(&softly(copied.request(None)))
         .expect_err("it would be two");
-    assert_snapshot!(crate::served::described(&error), @r"");
+    assert_snapshot!(crate::served::described(&error), @r#"cannot read table "public.orders" as asked: column `deleted_at` is to tell which rows are gone, and the source has a column of this name"#);
 }
 
 /// What would take marked rows away has to be asked for.
@@ -223,7 +223,7 @@ fn a_full_load_into_other_columns_is_asked_for() {
     let error = copied
         .try_run(&softly(copied.request(None)))
         .expect_err("marked rows would go");
-    assert_snapshot!(crate::served::described(&error), @r"");
+    assert_snapshot!(crate::served::described(&error), @r#"a full load would replace table "orders", and `policy: soft` in `deletes` says that rows which are gone from the source stay; a full load would run because the table has no NOT NULL timestamp with a name like `updated_at` that a delta could follow"#);
     assert_eq!(ids(&marks(&copied)), [7]);
     run(&copied, Some("full"));
     assert_eq!(copied.rows(COLUMNS).len(), 99);
