@@ -4,7 +4,7 @@
 //! the end. So a full load replaces the rows of a table that is there, or a side table takes its place; a delta deletes
 //! rows by key and adds the staged ones.
 
-use pintail_lake::commit::{Change, StagedFile};
+use pintail_lake::commit::{Change, StagedFile, same_row};
 use pintail_lake::database::{Brought, Incoming};
 use pintail_lake::quote::{self, identifier, identifiers};
 use pintail_lake::{Call, Result};
@@ -23,14 +23,26 @@ pub(crate) fn bring_in(
             insert(incoming, schema, incoming.table, incoming.files)?;
             Ok(brought(incoming, incoming.files, 0))
         }
+        Change::Exchange => {
+            let deleted = delete_equal(incoming, schema)?;
+            insert(incoming, schema, incoming.table, incoming.files)?;
+            Ok(Brought {
+                deleted,
+                ..brought(incoming, incoming.files, 0)
+            })
+        }
         Change::Upsert { newer, .. } => {
+            let deleted = delete_by_key(incoming, schema, incoming.gone)?;
             let files = match newer {
                 Some(newer) => incoming.without_stale(newer)?,
                 None => incoming.files.to_vec(),
             };
             let updated = delete_by_key(incoming, schema, &files)?;
             insert(incoming, schema, incoming.table, &files)?;
-            Ok(brought(incoming, &files, updated))
+            Ok(Brought {
+                deleted,
+                ..brought(incoming, &files, updated)
+            })
         }
     }
 }
@@ -38,6 +50,7 @@ pub(crate) fn bring_in(
 fn brought(incoming: &Incoming<'_>, files: &[StagedFile], updated: u64) -> Brought {
     let rows: u64 = files.iter().map(|file| file.rows).sum();
     let from = match files {
+        _ if incoming.key.is_empty() => String::new(),
         // There may be no staged file at all, and the engine reads no list of none.
         [] => format!(
             "(select {} from {} as kept where false)",
@@ -56,7 +69,7 @@ fn brought(incoming: &Incoming<'_>, files: &[StagedFile], updated: u64) -> Broug
         deleted: 0,
         superseded: incoming.rows().saturating_sub(rows),
         kept: incoming.table.clone(),
-        under_keys: true,
+        under_keys: !incoming.key.is_empty(),
         keys: from,
     }
 }
@@ -96,6 +109,7 @@ fn replace(incoming: &Incoming<'_>, schema: &str, prepared: Option<&TableName>) 
     })
 }
 
+/// Deletes the rows of the table that have a key of `files`.
 fn delete_by_key(incoming: &Incoming<'_>, schema: &str, files: &[StagedFile]) -> Result<u64> {
     if files.is_empty() {
         return Ok(0);
@@ -109,6 +123,29 @@ fn delete_by_key(incoming: &Incoming<'_>, schema: &str, files: &[StagedFile]) ->
             &quote::parquet(files.iter().map(|file| file.path.as_path())),
         ),
     )
+}
+
+/// Deletes all rows that are equal to one that goes.
+fn delete_equal(incoming: &Incoming<'_>, schema: &str) -> Result<u64> {
+    if incoming.gone.is_empty() {
+        return Ok(0);
+    }
+    let names: Vec<&str> = incoming
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    let sql = format!(
+        "delete from {} as kept using (select {} from {}) as staged where {}",
+        quote::table(incoming.alias, incoming.table, schema),
+        identifiers(&names),
+        quote::parquet(incoming.gone.iter().map(|file| file.path.as_path())),
+        same_row(incoming.columns)
+    );
+    let label = format!("remove rows of table \"{}\"", incoming.table);
+    let deleted = incoming.session.execute(Call::new(&label), &sql)?;
+    incoming.check_copies(deleted)?;
+    Ok(deleted)
 }
 
 fn insert(incoming: &Incoming<'_>, schema: &str, table: &TableName, files: &[StagedFile]) -> Result<()> {
@@ -156,6 +193,7 @@ pub(crate) fn shown(
     let away = match change {
         Change::Append => None,
         Change::ReplaceAll => Some(format!("delete from {table}")),
+        Change::Exchange => Some(format!("delete from {table} where <equal to a row that is gone>")),
         Change::Upsert { key, .. } => Some(delete(table, key, &staged)),
     };
     std::iter::once("begin transaction".to_owned())

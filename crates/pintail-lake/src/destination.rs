@@ -17,12 +17,12 @@
 
 use std::path::{Path, PathBuf};
 
-use pintail_model::{Column, LeafChecksums, NativeType, PartitionKey, RunId, TableName};
+use pintail_model::{Column, ErrorKind, LeafChecksums, NativeType, PartitionKey, RunId, TableName};
 
 use crate::commit::{Change, CommitOutcome, CommitRequest};
 use crate::depot::Depot;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extension::Extension;
 use crate::lake::{Access, StageFolder};
 use crate::ledger::LedgerEntry;
@@ -98,6 +98,16 @@ pub trait DestinationPlace: Send + Sync {
         false
     }
 
+    /// Whether a column can be added to a table that is there: see [`Destination::add_column`].
+    fn adds_columns(&self) -> bool {
+        false
+    }
+
+    /// Whether some copies of a row can go while others, which are equal to them, stay. If not, all of them go.
+    fn tells_copies_apart(&self) -> bool {
+        false
+    }
+
     /// The rows of a table as a relation of the engine, in parentheses, with columns named and typed as `columns`.
     /// `version` is a snapshot's number; places without versions have but one state.
     fn rows(&self, table: &TableName, columns: &[Column], version: Option<&str>) -> String;
@@ -128,6 +138,19 @@ pub trait Destination: Send + Sync {
 
     /// Looks a table up, for rows of `columns`.
     fn table(&self, session: &Session, name: &TableName, columns: &[Column]) -> Result<Option<FoundTable>>;
+
+    /// Adds a column, which may be NULL, as the last one of a table that does not have it. It is NULL in every row that is
+    /// there. Only where [the place can](DestinationPlace::adds_columns).
+    ///
+    /// # Errors
+    /// `Invalid` where the place cannot.
+    fn add_column(&self, _session: &Session, table: &TableName, column: &Column) -> Result<()> {
+        Err(Error::refused(
+            ErrorKind::Invalid,
+            format!("cannot add column `{}` to table \"{table}\"", column.name),
+            "Run a full load: it makes the table anew.",
+        ))
+    }
 
     /// What tells the table from another one of its name that was made later, as in [`FoundTable`].
     fn table_id(&self, session: &Session, name: &TableName) -> Result<Option<i64>>;

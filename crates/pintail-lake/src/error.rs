@@ -75,6 +75,12 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
+    /// Somebody else committed after what a change was worked out from. Nothing was committed.
+    #[error("another run committed to table \"{table}\" meanwhile: nothing was committed")]
+    Overtaken {
+        /// The table.
+        table: String,
+    },
     /// A request that can be refused without trying.
     #[error("{message}")]
     Refused {
@@ -115,6 +121,7 @@ impl Error {
             Self::Storage(error) => error.kind(),
             Self::Undecided { source, .. } if source.kind() == ErrorKind::Cancelled => ErrorKind::Cancelled,
             Self::Undecided { .. } => ErrorKind::Unavailable,
+            Self::Overtaken { .. } => ErrorKind::Conflict,
             Self::Refused { kind, .. } => *kind,
         }
     }
@@ -147,6 +154,7 @@ impl Error {
                     None => again.to_owned(),
                 })
             }
+            Self::Overtaken { .. } => Some("Run it again.".to_owned()),
             Self::Refused { hint, .. } => hint.clone(),
             Self::Storage(error) => error.hint().map(str::to_owned),
             Self::Statement { source, .. } if source.class == FaultClass::Ended => Some(

@@ -9,12 +9,12 @@ use crate::destination::{Destination, DestinationPlace, FoundTable};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::extension::Extension;
-use crate::lake::{ALIAS, Access, Lake, StageFolder};
+use crate::lake::{ALIAS, Access, Lake, StageFolder, column_definitions};
 use crate::ledger::LedgerEntry;
 use crate::location::LakeLocation;
 use crate::metadata;
 use crate::quote;
-use crate::session::Session;
+use crate::session::{Call, Session};
 use crate::sweep::{SweepPolicy, Swept};
 
 impl DestinationPlace for LakeLocation {
@@ -28,6 +28,14 @@ impl DestinationPlace for LakeLocation {
 
     fn extensions(&self) -> Vec<Extension> {
         Self::extensions(self)
+    }
+
+    fn adds_columns(&self) -> bool {
+        true
+    }
+
+    fn tells_copies_apart(&self) -> bool {
+        true
     }
 
     fn rows(&self, table: &TableName, columns: &[Column], version: Option<&str>) -> String {
@@ -51,6 +59,9 @@ impl DestinationPlace for LakeLocation {
         let delete = match change {
             Change::Append => None,
             Change::ReplaceAll => Some(format!("delete from {qualified}")),
+            Change::Exchange => Some(format!(
+                "delete from {qualified} where rowid in (<rows that are gone>)"
+            )),
             Change::Upsert { key, .. } => Some(format!(
                 "delete from {qualified} as kept\nusing (select {} from {}) as staged\nwhere {}",
                 quote::identifiers(key),
@@ -92,6 +103,16 @@ impl Destination for Lake {
             rows: table.rows,
             fits: table.matches(columns),
         }))
+    }
+
+    fn add_column(&self, session: &Session, table: &TableName, column: &Column) -> Result<()> {
+        let label = format!("add column `{}` to table \"{table}\" of the lake", column.name);
+        let sql = format!(
+            "alter table {} add column {}",
+            self.qualified(table),
+            column_definitions(std::slice::from_ref(column))
+        );
+        session.batch(Call::new(&label).protected(), &sql)
     }
 
     fn table_id(&self, session: &Session, name: &TableName) -> Result<Option<i64>> {

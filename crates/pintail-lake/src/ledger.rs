@@ -83,6 +83,21 @@ pub(crate) fn known(session: &Session, keys: &[PartitionKey]) -> Result<Vec<Part
     Ok(rows.iter().filter_map(key).collect())
 }
 
+/// The key of the newest entry for `table`, also while the engine is told to stop.
+pub(crate) fn newest_key(session: &Session, table: &TableName) -> Result<Option<PartitionKey>> {
+    let sql = format!(
+        "select partition_key
+         from {ALIAS}.pintail.ledger
+         where target = ?
+         order by fence desc, position desc
+         limit 1"
+    );
+    let call = Call::new("read the newest entry of the ledger").protected();
+    let rows = session.query_with(call, &sql, &[&target(table)])?;
+    let key = rows.first().and_then(|row| row.text(0));
+    Ok(key.map(PartitionKey::from_stored))
+}
+
 const LOOK_UP: &str = "look partitions up in the ledger";
 
 fn look_up(session: &Session, call: Call<'_>, columns: &str, keys: &[PartitionKey]) -> Result<Vec<Row>> {

@@ -48,7 +48,7 @@ pub mod tap;
 mod unreachable;
 mod watchdog;
 
-pub use commit::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile};
+pub use commit::{Basis, Change, CommitOutcome, CommitPart, CommitRequest, StagedFile};
 pub use database::DatabasePlace;
 pub use database_file::DatabaseFile;
 pub use destination::{Compare, Compared, Destination, DestinationPlace, FoundTable};

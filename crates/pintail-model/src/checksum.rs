@@ -143,6 +143,13 @@ impl Checksum {
         self.mixed = self.mixed.wrapping_add(other.mixed);
     }
 
+    /// Takes all rows of another set away, which are rows of this one.
+    pub fn remove(&mut self, other: Self) {
+        self.rows = self.rows.wrapping_sub(other.rows);
+        self.sum = self.sum.wrapping_sub(other.sum);
+        self.mixed = self.mixed.wrapping_sub(other.mixed);
+    }
+
     /// The version of this module and both sums as 32 hexadecimal digits, for people and for rows of the ledger:
     /// `1:…`. Digests of different versions say nothing about each other.
     #[must_use]
@@ -175,6 +182,17 @@ impl LeafChecksums {
         for (leaf, checksum) in &other.0 {
             self.0.entry(*leaf).or_default().merge(*checksum);
         }
+    }
+
+    /// The same without the rows of `other`, which are rows of this one.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut left = self.clone();
+        for (leaf, checksum) in &other.0 {
+            left.0.entry(*leaf).or_default().remove(*checksum);
+        }
+        left.0.retain(|_, checksum| *checksum != Checksum::default());
+        left
     }
 
     /// All leaves in one.
@@ -268,5 +286,7 @@ mod tests {
         let left = LeafChecksums([(1, once), (2, twice)].into());
         let right = LeafChecksums([(2, twice), (3, once)].into());
         assert_eq!(left.mismatches(&right), [1, 3]);
+        let taken = LeafChecksums([(1, once), (2, once)].into());
+        assert_eq!(left.without(&taken), LeafChecksums([(2, once)].into()));
     }
 }

@@ -57,6 +57,12 @@ pub fn resolve(
             .iter()
             .for_each(|asked| take(as_asked(asked, layout, connector, place)));
     }
+    if let Some(name) = spec.deletes.mark() {
+        match taken(&columns, name) {
+            Some(problem) => problems.push(problem),
+            None => columns.push(mark(name)),
+        }
+    }
     if !place.tells_case_apart() {
         problems.extend(equal_names(&columns, place.noun()));
     }
@@ -65,7 +71,10 @@ pub fn resolve(
     if problems.is_empty() {
         problems.extend(missing(&columns, place));
     }
-    if columns.is_empty() && problems.is_empty() {
+    let read = columns
+        .iter()
+        .any(|read| Some(read.column.name.as_str()) != spec.deletes.mark());
+    if !read && problems.is_empty() {
         problems.push(ColumnProblem {
             column: String::new(),
             message: "it has no columns".to_owned(),
@@ -229,6 +238,46 @@ fn row_hash(asked: &ColumnSpec) -> ColumnRead {
             origin: None,
         },
     }
+}
+
+/// A column that only the destination has: see [`Shape::mark`](crate::shape::Shape::mark).
+fn mark(name: &str) -> ColumnRead {
+    let logical_type = LogicalType::TimestampTz;
+    ColumnRead {
+        source: SourceColumn {
+            name: name.to_owned(),
+            source_type: "time at which the row was found to be gone".to_owned(),
+            logical_type: Some(logical_type),
+            carrier: None,
+            origin: None,
+            nullable: true,
+            identity: None,
+            histogram: Vec::new(),
+        },
+        column: Column {
+            name: name.to_owned(),
+            logical_type,
+            nullable: true,
+            origin: None,
+        },
+    }
+}
+
+/// Whether the name of such a column is another one's, too.
+fn taken(columns: &[ColumnRead], mark: &str) -> Option<ColumnProblem> {
+    let folded = mark.to_lowercase();
+    let other = columns
+        .iter()
+        .find(|read| read.column.name.to_lowercase() == folded)?;
+    Some(ColumnProblem {
+        column: other.source.name.clone(),
+        message: format!("column `{mark}` is to tell which rows are gone, and the source has a column of this name"),
+        hint: Some(
+            "Name another `column` in `deletes`, or give the source's another name with `dest` in `column_map`."
+                .to_owned(),
+        ),
+        unknown: false,
+    })
 }
 
 /// What a word of the configuration means for a column. Words that do not name a width keep the source's own.

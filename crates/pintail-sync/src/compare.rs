@@ -17,6 +17,7 @@ use pintail_lake::{Call, Row, Session, quote};
 use pintail_model::sketch::{Difference, Item};
 use pintail_model::{ErrorKind, LeafChecksums, Range, TableName};
 
+use crate::bag;
 use crate::doubt;
 use crate::error::{Error, Result};
 use crate::narrow::Scope;
@@ -54,6 +55,8 @@ pub(crate) struct Differing {
     pub(crate) changed: u64,
     /// Keys that are in the destination alone.
     pub(crate) deleted: u64,
+    /// Copies of rows without a key that go and come in again: see [`crate::bag`].
+    pub(crate) again: u64,
     /// The integer keys that the source has, if they are few enough to be named to it.
     pub(crate) named: Option<Vec<i64>>,
 }
@@ -67,6 +70,15 @@ impl Sides {
             difference: None,
             elsewhere: 0,
         }
+    }
+
+    /// The hashes of rows that only one side has, if they could be told.
+    pub(crate) fn hashes(&self) -> Option<Vec<u64>> {
+        let Difference { ours, theirs } = self.difference.as_ref()?;
+        let mut hashes: Vec<u64> = ours.iter().chain(theirs).map(|item| item.hash).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        Some(hashes)
     }
 
     pub(crate) fn equal(&self) -> bool {
@@ -199,6 +211,9 @@ pub(crate) fn locate(
     sides: &Sides,
 ) -> Result<Differing> {
     let key = &work.plan.shape.key;
+    if key.is_empty() {
+        return bag::locate(work, session, scope, version, sides);
+    }
     let keyed = work.plan.shape.integer_key().is_some();
     let differing = match &sides.difference {
         Some(difference) if keyed => from_keys(work, difference),
@@ -238,6 +253,7 @@ pub(crate) fn locate(
         inserted,
         changed,
         deleted,
+        again: 0,
         named,
     })
 }

@@ -244,6 +244,18 @@ impl Error {
         }
     }
 
+    /// Whether somebody else committed after what a change was worked out from: it is to be worked out again.
+    pub(crate) fn overtaken(&self) -> bool {
+        matches!(
+            self,
+            Self::Lake(LakeError::Overtaken { .. })
+                | Self::Partition {
+                    source: LakeError::Overtaken { .. },
+                    ..
+                }
+        )
+    }
+
     /// Whether this is a value that a scan could not carry.
     pub(crate) fn value_fault(error: &LakeError) -> bool {
         matches!(error, LakeError::Statement { source, .. } if source.class == FaultClass::Value)

@@ -14,6 +14,7 @@
 //! Time and randomness are passed in. This crate knows connectors by their contract and no system by its name.
 
 mod attempt;
+mod bag;
 pub mod cleanup;
 pub mod columns;
 mod compare;
@@ -27,6 +28,7 @@ mod guard;
 mod keys;
 pub mod lock;
 pub mod log;
+mod marking;
 pub mod memberships;
 mod narrow;
 pub mod origin;

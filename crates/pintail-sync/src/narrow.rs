@@ -20,7 +20,7 @@ use pintail_model::{Checksum, ErrorKind, LeafChecksums, Range};
 use crate::compare::{self, Sides};
 use crate::error::{Error, Result};
 use crate::parity;
-use crate::plan::{PartitionPlan, SOURCE, Sums, Way};
+use crate::plan::{PartitionPlan, SOURCE, Sums, Way, statement};
 use crate::progress::Phase;
 use crate::shape::Shape;
 use crate::work::{Tally, Work};
@@ -62,7 +62,7 @@ impl Scope {
 
     /// Its rows of the destination, as a relation.
     pub(crate) fn rows(&self, work: &Work<'_>, version: Option<i64>) -> String {
-        let rows = parity::rows(work, version);
+        let rows = parity::living(work, version);
         match &self.leaves {
             None => rows,
             Some((leaves, wanted)) => leaves.rows_of(&rows, wanted),
@@ -77,12 +77,15 @@ impl Scope {
         if let Some((leaves, wanted)) = &self.leaves {
             let request = ScanRequest {
                 relation: plan.relation.clone(),
-                columns: shape.columns.clone(),
+                columns: shape.read_columns().cloned().collect(),
                 range: Range::Whole,
             };
             partition.scan = connector
                 .scan_leaves(SOURCE, &request, leaves, wanted)
                 .expect("a source that sums leaves up reads leaves, too");
+            if let Some(mark) = shape.marked() {
+                partition.scan.sql = statement::with_mark(&partition.scan.sql, mark);
+            }
         }
         partition
     }
@@ -237,7 +240,7 @@ fn both(
             );
             let sql = sums
                 .leaves
-                .sums(&parity::rows(work, version), &work.plan.compared);
+                .sums(&parity::living(work, version), &work.plan.compared);
             let rows = parity::reading(&reader, || Ok(reader.query(Call::new(&label), &sql)?))?;
             decode(work, &work.plan.table.to_string(), &rows)
         });

@@ -110,7 +110,7 @@ fn union(one: &LeafChecksums, other: &LeafChecksums) -> u64 {
 
 /// The leaves of the whole table of the lake at a snapshot.
 pub(crate) fn table_leaves(work: &Work<'_>, snapshot: Option<i64>) -> Result<LeafChecksums> {
-    leaves(work, |filter| statement::all_of(&rows(work, snapshot), filter))
+    leaves(work, |filter| statement::all_of(&living(work, snapshot), filter))
 }
 
 /// The leaves of rows of the destination over the columns that are compared, but for those that have a staged key of
@@ -138,6 +138,11 @@ pub(crate) fn rows(work: &Work<'_>, snapshot: Option<i64>) -> String {
     let version = snapshot.map(|snapshot| snapshot.to_string());
     let columns = work.plan.shape.destination();
     work.place.rows(&work.plan.table, &columns, version.as_deref())
+}
+
+/// Those of them that were not found to be gone from the source.
+pub(crate) fn living(work: &Work<'_>, snapshot: Option<i64>) -> String {
+    statement::living(&rows(work, snapshot), &work.plan.shape)
 }
 
 /// The leaves of those rows of the lake at a snapshot that have a key of a staged file.

@@ -4,7 +4,7 @@ use pintail_lake::{Access, Callers, Destination, Engine, SweepPolicy};
 use pintail_model::{ErrorKind, RunId};
 
 use crate::error::Result;
-use crate::plan::{self, Candidates, Facts, PipelinePlan, Task};
+use crate::plan::{self, Asked, Candidates, Facts, PipelinePlan, Task};
 use crate::run::SyncRequest;
 use crate::state::{RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
@@ -27,8 +27,13 @@ pub(crate) struct Prepared {
 }
 
 /// Looks at both sides, on a fresh engine, and makes the plan of a run.
-pub(crate) fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSignal) -> Result<Prepared> {
-    let (asked, pipeline) = (request.asked(), &request.spec.name);
+pub(crate) fn prepare(
+    request: &SyncRequest,
+    asked: &Asked,
+    state: &mut State,
+    stop: &StopSignal,
+) -> Result<Prepared> {
+    let pipeline = &request.spec.name;
     let history = state.history(pipeline)?;
     let engine = Engine::open_own(&request.engine)?;
     stop.reaches(engine.stopper());
@@ -40,7 +45,7 @@ pub(crate) fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSigna
     } else {
         Access::ReadWrite
     };
-    let survey = survey(request, &asked, &engine, access, history)?;
+    let survey = survey(request, asked, &engine, access, history)?;
     let mut facts = survey.facts;
     let destination = match survey.destination {
         Some(destination) => destination,
@@ -64,10 +69,10 @@ pub(crate) fn prepare(request: &SyncRequest, state: &mut State, stop: &StopSigna
             survey.repaired
         ));
     }
-    let candidates = Candidates::of(&request.spec, &asked)?;
+    let candidates = Candidates::of(&request.spec, asked)?;
     let plan = plan::make(
         &request.spec,
-        &asked,
+        asked,
         &candidates,
         &facts,
         request.source.as_ref(),

@@ -92,6 +92,9 @@ pub struct SyncReport {
     pub partition_times: Vec<PartitionTime>,
     /// What one should know about it.
     pub notes: Vec<String>,
+    /// The pass that looked for deleted rows after it: see [`DetectDeletes`](crate::spec::DetectDeletes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_pass: Option<Box<SyncReport>>,
     /// The error that ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,

@@ -102,9 +102,9 @@ impl<'a> Retries<'a> {
     }
 
     /// Another number for every attempt, beginning with `first`. Neighbours of `first` belong to other runs: a caller
-    /// may count them.
-    pub(crate) fn number(&self, first: u32) -> u32 {
-        match self.retried().count {
+    /// may count them. `again` counts the attempts that no retry led to.
+    pub(crate) fn number(&self, first: u32, again: u64) -> u32 {
+        match self.retried().count + again {
             0 => first,
             attempt => fastrand::Rng::with_seed(u64::from(first) << 32 | attempt).u32(..),
         }

@@ -28,11 +28,14 @@ use crate::progress::{Phase, Progress, Watched};
 use crate::report::{Commits, Endpoint, Failure, Parity, ParityStatus, Retried, SyncReport};
 use crate::resources::Resources;
 use crate::retry::Retries;
-use crate::spec::PipelineSpec;
+use crate::spec::{DetectDeletes, PipelineSpec};
 use crate::state::{History, Reset, RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
 use crate::survey::survey;
 use crate::work::Tally;
+
+/// How often both sides are compared by one run, where others commit to the table meanwhile.
+const COMPARISONS_MAX: u64 = 4;
 
 /// One run, as asked for.
 pub struct SyncRequest {
@@ -105,6 +108,7 @@ impl SyncRequest {
             drift: None,
             partition_times: Vec::new(),
             notes: Vec::new(),
+            delete_pass: None,
             error: None,
         }
     }
@@ -160,14 +164,53 @@ pub fn plan(request: &SyncRequest) -> Result<PipelinePlan> {
 /// partitions only, and the next run goes on from there. A difference between the two sides is not an error: see
 /// [`SyncReport::parity`].
 pub fn run(request: &SyncRequest, progress: &dyn Progress, stop: &StopSignal) -> Result<SyncReport> {
+    let pipeline = &request.spec.name;
+    let _lock = PipelineLock::take(&request.data.state, pipeline, request.clock.now())?;
+    let asked = request.asked();
+    let report = run_once(request, &asked, request.random, progress, stop)?;
+    if !delete_pass_follows(request, &report) {
+        return Ok(report);
+    }
+    let asked = Asked {
+        strategy: None,
+        partitions: None,
+        task: Task::Deletes,
+        ..asked
+    };
+    let random = fastrand::Rng::with_seed(request.random.into()).u32(..);
+    let pass = run_once(request, &asked, random, progress, stop)?;
+    Ok(SyncReport {
+        delete_pass: Some(Box::new(pass)),
+        ..report
+    })
+}
+
+/// Whether rows that are gone from the source are looked for after a run, because a delta does not see them.
+fn delete_pass_follows(request: &SyncRequest, report: &SyncReport) -> bool {
+    let followed = [PlanKind::Delta, PlanKind::Groups];
+    request.spec.detect_deletes == DetectDeletes::AfterDeltas
+        && request.task == Task::Sync
+        && report.status == RunStatus::Completed
+        && followed.iter().any(|kind| kind.as_str() == report.kind)
+}
+
+/// One run, under the pipeline's lock.
+fn run_once(
+    request: &SyncRequest,
+    asked: &Asked,
+    random: u32,
+    progress: &dyn Progress,
+    stop: &StopSignal,
+) -> Result<SyncReport> {
     let (started_at, before) = (request.clock.now(), Resources::now());
     let pipeline = &request.spec.name;
-    let _lock = PipelineLock::take(&request.data.state, pipeline, started_at)?;
     let state = Mutex::new(State::open(&request.data.state)?);
     let progress = Watched::new(progress);
-    let retries = Retries::new(pipeline, &request.spec.retries, request.random, &progress, stop);
+    let retries = Retries::new(pipeline, &request.spec.retries, random, &progress, stop);
     let course = Course {
         request,
+        asked,
+        random,
         progress: &progress,
         stop,
         retries: &retries,
@@ -213,6 +256,9 @@ struct Ended {
 /// A run with all its attempts.
 struct Course<'a> {
     request: &'a SyncRequest,
+    asked: &'a Asked,
+    /// A random number, for the run's id.
+    random: u32,
     progress: &'a Watched<'a>,
     stop: &'a StopSignal,
     retries: &'a Retries<'a>,
@@ -229,8 +275,8 @@ impl Course<'_> {
             .as_ref()
             .ok()
             .and_then(|prepared| prepared.plan.resumes.clone());
-        let goes_on = resumed.is_some();
-        let mut run = resumed.unwrap_or_else(|| RunId::new(self.started_at, request.random));
+        let resumes = resumed.is_some();
+        let mut run = resumed.unwrap_or_else(|| RunId::new(self.started_at, self.random));
         let mut report = request.blank_report(&run, self.started_at);
         let ended = |report, result| Ended { report, result };
         let opened = self.open_log(&run).map(|opened| *log = Some(opened));
@@ -239,6 +285,7 @@ impl Course<'_> {
             Err(error) => return ended(report, Err(error)),
         };
         let (mut carried, mut waits, mut durable) = (Tally::default(), self.retries.waits(), 0);
+        let mut overtaken = 0;
         loop {
             let kept = kept(&prepared.plan);
             if kept > durable {
@@ -249,7 +296,7 @@ impl Course<'_> {
             let log_of_run = log.as_ref().expect("the log was opened with the run");
             let (attempted, tally, result) = self.attempt(&prepared, &run, log_of_run, carried);
             report = SyncReport {
-                resumed: goes_on,
+                resumed: resumes,
                 ..attempted
             };
             let error = match result.map_err(|error| self.stopped(error)) {
@@ -259,7 +306,13 @@ impl Course<'_> {
             };
             // The engine goes before the next one comes, and with it every connection.
             drop(prepared);
-            if let Err(error) = self.retries.wait_after(error, &mut waits) {
+            let was_overtaken = error.overtaken();
+            overtaken += u64::from(was_overtaken);
+            let goes_on = match was_overtaken {
+                true => self.look_again(overtaken),
+                false => self.retries.wait_after(error, &mut waits).map(drop),
+            };
+            if let Err(error) = goes_on {
                 return ended(report, Err(error));
             }
             carried = tally.carried(kind);
@@ -271,8 +324,12 @@ impl Course<'_> {
                 return ended(settled(report, over, &prepared.notes), Ok(()));
             }
             if prepared.plan.resumes.as_ref() != Some(&run) {
-                let again = RunId::new(request.clock.now(), self.retries.number(request.random));
-                carried.notes.push(started_again(&run, &again));
+                let number = self.retries.number(self.random, overtaken);
+                let again = RunId::new(request.clock.now(), number);
+                carried.notes.push(match was_overtaken {
+                    true => looked_again(&run, &again),
+                    false => started_again(&run, &again),
+                });
                 prepared
                     .plan
                     .notes
@@ -286,11 +343,33 @@ impl Course<'_> {
         }
     }
 
+    /// Whether a comparison that another run's commit made worthless is to be made again, for the `times`th time.
+    fn look_again(&self, times: u64) -> Result<()> {
+        let spec = &self.request.spec;
+        if self.stop.stopped() {
+            return Err(Error::Stopped {
+                pipeline: spec.name.clone(),
+            });
+        }
+        if times < COMPARISONS_MAX {
+            return Ok(());
+        }
+        Err(Error::refused(
+            ErrorKind::Conflict,
+            format!(
+                "both sides of table \"{}\" were compared {times} times, and each time another run committed to it meanwhile: \
+                 nothing was committed",
+                spec.destination.table
+            ),
+            "Run it when the pipelines that write to this table are at rest, or give each of them a table of its own.",
+        ))
+    }
+
     fn prepare(&self) -> Result<Prepared> {
         self.progress.phase(Phase::Planning);
         let prepared = self.retries.run(|| {
             let mut state = self.state.lock().expect("no holder of the state panics");
-            prepare(self.request, &mut state, self.stop)
+            prepare(self.request, self.asked, &mut state, self.stop)
         });
         prepared.map_err(|error| self.stopped(error))
     }
@@ -409,6 +488,12 @@ fn settled(report: SyncReport, over: &UnfinishedRun, notes: &[String]) -> SyncRe
         notes: report.notes.into_iter().chain(notes.iter().cloned()).collect(),
         ..report
     }
+}
+
+fn looked_again(run: &RunId, again: &RunId) -> String {
+    format!(
+        "another run committed to the table while run {run} compared both sides: they were compared again, as run {again}"
+    )
 }
 
 fn started_again(run: &RunId, again: &RunId) -> String {

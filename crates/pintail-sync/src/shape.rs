@@ -20,6 +20,9 @@ pub struct Shape {
     pub compared: Vec<String>,
     /// The column that holds the hash of the row, if there is one.
     pub row_hash: Option<RowHash>,
+    /// The column that says when a row was found to be gone from the source, if there is one. Only the destination has it: it
+    /// is NULL in every row that is read, and is never compared.
+    pub mark: Option<String>,
     /// The cursor, or why there is none.
     pub cursor: Result<Cursor, String>,
     /// How rows are grouped for comparison; `None` groups them by their own hash.
@@ -95,7 +98,11 @@ impl Shape {
             Some(DeltaSpec { column: None, .. }) => chosen_cursor(&key, &columns),
         };
         let leaf = leaf(&key, &columns);
+        let mark = spec.deletes.mark().map(str::to_owned);
         let counts = |name: &String| {
+            if mark.as_ref() == Some(name) {
+                return false;
+            }
             let told = spec.columns.iter().find(|column| column.dest == *name);
             key.contains(name) || told.is_none_or(|column| column.hash_column)
         };
@@ -117,6 +124,7 @@ impl Shape {
             columns,
             compared,
             row_hash,
+            mark,
             key,
             cursor,
             leaf,
@@ -136,9 +144,30 @@ impl Shape {
     /// The columns that the source has.
     pub fn read_columns(&self) -> impl Iterator<Item = &ColumnRead> {
         let computed = self.row_hash.as_ref().map(|hash| hash.column.as_str());
-        self.columns
-            .iter()
-            .filter(move |read| Some(read.column.name.as_str()) != computed)
+        let mark = self.mark.as_deref();
+        self.columns.iter().filter(move |read| {
+            let name = Some(read.column.name.as_str());
+            name != computed && name != mark
+        })
+    }
+
+    /// The column that says when a row was found to be gone, if it is one of the columns.
+    #[must_use]
+    pub fn marked(&self) -> Option<&str> {
+        let there = |mark: &&str| self.columns.iter().any(|read| read.column.name == *mark);
+        self.mark.as_deref().filter(there)
+    }
+
+    /// The same without that column, for a destination that does not have it.
+    #[must_use]
+    pub fn unmarked(&self) -> Self {
+        let mark = self.mark.as_deref();
+        let other = |read: &&ColumnRead| Some(read.column.name.as_str()) != mark;
+        Self {
+            columns: self.columns.iter().filter(other).cloned().collect(),
+            mark: None,
+            ..self.clone()
+        }
     }
 
     /// The hash of the row, if it is one of the columns.

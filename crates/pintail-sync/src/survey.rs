@@ -14,7 +14,7 @@ use crate::file_name::file_name;
 use crate::grouping;
 use crate::memberships::Kept;
 use crate::parity;
-use crate::plan::{Asked, Bounds, Candidate, Candidates, Facts, SOURCE, Versions, Wish};
+use crate::plan::{Asked, Bounds, Candidate, Candidates, Facts, SOURCE, Task, Versions, Wish};
 use crate::relation::Layout;
 use crate::run::SyncRequest;
 use crate::shape::Shape;
@@ -114,6 +114,11 @@ pub(crate) fn survey(
     let read_point = first
         .zip(second)
         .map(|(first, second)| watermark::join(first, second));
+    let shape = match asked.task {
+        // None of its rows is marked, and nothing is to be written.
+        Task::Verify { .. } if found.lacks_mark => shape.unmarked(),
+        _ => shape,
+    };
     let facts = Facts {
         now: request.clock.now(),
         source_identity,
@@ -131,6 +136,7 @@ pub(crate) fn survey(
         destination_address: request.destination.address(),
         found: found.table,
         found_empty: found.empty,
+        adds_mark: found.lacks_mark,
         ledger: found.ledger,
         versions,
         history,
@@ -267,6 +273,8 @@ fn attach(engine: &Engine, request: &SyncRequest, access: Access) -> Result<Opti
 struct There {
     table: Option<FoundTable>,
     empty: bool,
+    /// The table has all columns but that in which rows are marked, which can be added to it.
+    lacks_mark: bool,
     ledger: Option<LedgerEntry>,
     committed: Vec<PartitionKey>,
     repaired: u32,
@@ -286,7 +294,7 @@ fn there(
         Access::ReadWrite => destination.repair(&session, name)?,
         Access::ReadOnly => 0,
     };
-    let table = destination.table(&session, name, &shape.destination())?;
+    let (table, lacks_mark) = look_up(destination, request, &session, shape, access)?;
     let unfinished = history.unfinished.as_ref();
     let keys: Vec<PartitionKey> = unfinished
         .iter()
@@ -308,10 +316,42 @@ fn there(
     Ok(There {
         table,
         empty: false,
+        lacks_mark,
         ledger,
         committed: committed.into_iter().map(|entry| entry.key).collect(),
         repaired,
     })
+}
+
+/// Looks the table up, and whether it lacks the column in which rows are marked. Whoever is about to write adds that.
+fn look_up(
+    destination: &dyn Destination,
+    request: &SyncRequest,
+    session: &Session,
+    shape: &Shape,
+    access: Access,
+) -> Result<(Option<FoundTable>, bool)> {
+    let name = &request.spec.destination.table;
+    let found = destination.table(session, name, &shape.destination())?;
+    let mark = shape
+        .columns
+        .iter()
+        .find(|read| Some(read.column.name.as_str()) == shape.marked());
+    let (Some(table), Some(mark)) = (&found, mark) else {
+        return Ok((found, false));
+    };
+    if table.fits || !request.destination.adds_columns() {
+        return Ok((found, false));
+    }
+    let without = destination.table(session, name, &shape.unmarked().destination())?;
+    let Some(without) = without.filter(|table| table.fits) else {
+        return Ok((found, false));
+    };
+    if access == Access::ReadOnly {
+        return Ok((Some(without), true));
+    }
+    destination.add_column(session, name, &mark.column)?;
+    Ok((destination.table(session, name, &shape.destination())?, true))
 }
 
 /// Whether the table of the destination has no rows. What a catalogue says of that may be an estimate.
@@ -321,7 +361,7 @@ fn has_no_rows(destination: &dyn Destination, request: &SyncRequest, shape: &Sha
     let table = &request.spec.destination.table;
     let rows = request
         .destination
-        .rows(table, &shape.destination(), version.as_deref());
+        .rows(table, &shape.unmarked().destination(), version.as_deref());
     let sql = format!("select count(*) from (select 1 from {rows} as kept limit 1)");
     let found = parity::reading(&session, || {
         Ok(session.query(Call::new("look whether the table has rows"), &sql)?)

@@ -172,7 +172,9 @@ pub(crate) fn carry_out(
 pub(crate) fn exit_code(report: &SyncReport) -> ExitCode {
     match report.parity.status {
         ParityStatus::Mismatch => ExitCode::from(EXIT_PARITY_MISMATCH),
-        ParityStatus::Ok | ParityStatus::Unchanged | ParityStatus::Unproven => ExitCode::SUCCESS,
+        ParityStatus::Ok | ParityStatus::Unchanged | ParityStatus::Unproven => {
+            report.delete_pass.as_deref().map_or(ExitCode::SUCCESS, exit_code)
+        }
     }
 }
 
@@ -187,6 +189,20 @@ fn show_plan(request: &SyncRequest, json: bool) -> Outcome {
 }
 
 fn show_report(report: &SyncReport, label: &str, json: bool) -> Result<(), Diagnostic> {
+    explain(report);
+    if json {
+        report.delete_pass.iter().for_each(|pass| explain(pass));
+        return terminal::json(report);
+    }
+    terminal::data(summary::line(report, label, Palette::stdout()))?;
+    match &report.delete_pass {
+        Some(pass) => show_report(pass, label, json),
+        None => Ok(()),
+    }
+}
+
+/// Says what one should know about a run.
+fn explain(report: &SyncReport) {
     let palette = Palette::stderr();
     if report.reason != ASKED_FOR {
         let SyncReport {
@@ -233,11 +249,6 @@ fn show_report(report: &SyncReport, label: &str, json: bool) -> Result<(), Diagn
             }
             _ => format!("{hint} The next run is a full load, which makes both sides equal."),
         });
-    }
-    if json {
-        terminal::json(report)
-    } else {
-        terminal::data(summary::line(report, label, Palette::stdout()))
     }
 }
 

@@ -12,7 +12,7 @@ use pintail_config::Datastore;
 use pintail_lake::commit::Change;
 use pintail_lake::connector::{Attachment, Connector, SourceColumn};
 use pintail_lake::database::{Brought, DatabaseWriter, Incoming};
-use pintail_lake::quote::{self, identifier, literal};
+use pintail_lake::quote::{self, identifier, identifiers, literal};
 use pintail_lake::{Call, Result, Session};
 use pintail_model::{Column, NativeType, Secret, TableName};
 
@@ -119,6 +119,17 @@ impl DatabaseWriter for DuckDbDestination {
             || types::home(&found.source_type) == Some(wanted.logical_type)
     }
 
+    fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()> {
+        let label = format!("add column `{}` to table \"{table}\"", column.name);
+        let sql = format!(
+            "alter table {} add column if not exists {} {}",
+            quote::table(alias, table, SCHEMA),
+            identifier(&column.name),
+            self.column_type(column)
+        );
+        session.batch(Call::new(&label), &sql)
+    }
+
     fn ledger(&self) -> TableName {
         TableName::new(OWN_SCHEMA, "ledger")
     }
@@ -154,6 +165,8 @@ impl DatabaseWriter for DuckDbDestination {
         let new = !incoming.fits && *incoming.change == Change::ReplaceAll;
         if new {
             self.make(incoming)?;
+        } else {
+            wake_indexes(incoming)?;
         }
         let side = side(incoming);
         engine_tables::bring_in(incoming, SCHEMA, new.then_some(&side))
@@ -171,6 +184,21 @@ impl DatabaseWriter for DuckDbDestination {
         let table = quote::table(alias, table, SCHEMA);
         engine_tables::shown(&table, &ledger, columns, change, file)
     }
+}
+
+/// Lets the transaction know of the table's indexes. One that was read from the file stays asleep until somebody asks for it,
+/// and a row that is deleted meanwhile still has its unique value for those that are added later. An insert of no rows asks.
+fn wake_indexes(incoming: &Incoming<'_>) -> Result<()> {
+    let names: Vec<&str> = incoming
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    let names = identifiers(&names);
+    let table = quote::table(incoming.alias, incoming.table, SCHEMA);
+    let sql = format!("insert into {table} ({names}) select {names} from {table} limit 0");
+    let label = format!("look at the indexes of table \"{}\"", incoming.table);
+    incoming.session.execute(Call::new(&label), &sql).map(drop)
 }
 
 /// The table that takes the place of one that does not fit, in the same schema.

@@ -173,6 +173,11 @@ impl Manifest {
         Ok(followed)
     }
 
+    /// The newest entry of the ledger.
+    pub(super) fn newest_key(&self) -> Option<&PartitionKey> {
+        self.committed.last().map(|entry| &entry.key)
+    }
+
     pub(super) fn has(&self, key: &PartitionKey) -> bool {
         self.committed.iter().any(|entry| entry.key == *key)
     }

@@ -165,6 +165,17 @@ impl DatabaseWriter for SqliteDestination {
                 && holds(&found.source_type, wanted.logical_type)
     }
 
+    fn add_column(&self, _session: &Session, _alias: &str, table: &TableName, column: &Column) -> Result<()> {
+        let what = format!("add column `{}` to table \"{table}\"", column.name);
+        let sql = format!(
+            "alter table {} add column {} {}",
+            identifier(&table.table),
+            identifier(&column.name),
+            self.column_type(column)
+        );
+        self.define(&what, &sql)
+    }
+
     fn ledger(&self) -> TableName {
         TableName::bare(LEDGER)
     }

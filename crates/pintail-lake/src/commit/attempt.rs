@@ -5,7 +5,10 @@ use pintail_model::{Column, ErrorKind, PartitionKey};
 use super::inlining::Target;
 use super::kept::{Kept, check_present};
 use super::staged::{add_files, check_keys, drop_stale, read_staged};
-use super::{Change, CommitOutcome, CommitPart, CommitRequest, StagedFile, fence, guard, lease};
+use super::{
+    COPIES, Change, CommitOutcome, CommitPart, CommitRequest, StagedFile, check_copies, copies, fence, guard,
+    lease, same_row,
+};
 use crate::error::{Error, Result};
 use crate::lake::{ALIAS, Lake, column_definitions};
 use crate::ledger::{self, LedgerEntry};
@@ -159,6 +162,12 @@ impl Attempt {
         if parts.is_empty() {
             return Ok((outcome, String::new()));
         }
+        if let Some(basis) = &request.basis {
+            basis.check(
+                request.table,
+                ledger::newest_key(session, request.table)?.as_ref(),
+            )?;
+        }
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(
                 ErrorKind::Conflict,
@@ -178,7 +187,7 @@ impl Attempt {
         }
 
         // Large tables are searched for keys by all threads of the engine.
-        let _callers = matches!(request.change, Change::Upsert { .. })
+        let _callers = matches!(request.change, Change::Upsert { .. } | Change::Exchange)
             .then(|| lake.engine().callers(1))
             .transpose()?;
         let counts = match self.prepare_table(lake, session, request, place)? {
@@ -291,6 +300,11 @@ impl Attempt {
                     deleted,
                 })
             }
+            Change::Exchange => Ok(Counts {
+                inserted: brought(files),
+                updated: 0,
+                deleted: remove_copies(lake, session, request)?,
+            }),
             Change::Upsert { .. } if files.is_empty() && request.gone.is_empty() => Ok(Counts::default()),
             Change::Upsert { key, newer } => {
                 let same_key = |left: &str, right: &str| {
@@ -343,4 +357,31 @@ impl Attempt {
             }
         }
     }
+}
+
+/// Deletes copies of rows that go: as many as are to, of those that are equal.
+fn remove_copies(lake: &Lake, session: &Session, request: &CommitRequest<'_>) -> Result<u64> {
+    if request.gone.is_empty() {
+        return Ok(0);
+    }
+    let table = lake.qualified(request.table);
+    let sql = format!(
+        "delete from {table}
+         where rowid in (
+             select place
+             from (
+                 select kept.rowid as place, staged.{COPIES} as copies,
+                     row_number() over (partition by staged.pintail_row) as nth
+                 from {table} as kept
+                 join (select *, row_number() over () as pintail_row from {}) as staged on {}
+             )
+             where nth <= copies
+         )",
+        read_staged(&request.gone),
+        same_row(request.columns)
+    );
+    let label = format!("remove rows of table \"{}\" in the lake", request.table);
+    let deleted = session.execute(Call::new(&label), &sql)?;
+    check_copies(request.table, copies(session, &request.gone)?, deleted)?;
+    Ok(deleted)
 }

@@ -37,6 +37,7 @@
 
 mod attempt;
 pub(crate) mod durable;
+mod exchange;
 pub(crate) mod fence;
 pub(crate) mod guard;
 mod inlining;
@@ -50,6 +51,7 @@ use std::time::{Duration, Instant};
 use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 
 use self::attempt::Attempt;
+pub use self::exchange::{COPIES, check_copies, copies, same_row};
 pub(crate) use self::staged::drop_stale;
 pub use self::staged::{StagedFile, check_keys};
 use crate::destination::{Compare, Compared};
@@ -83,6 +85,30 @@ pub enum Change {
         /// is dropped.
         newer: Option<String>,
     },
+    /// Rows that are equal to one that is [gone](CommitRequest::gone) go, as many as [`COPIES`] says; all others stay.
+    Exchange,
+}
+
+/// What a change was worked out from. Nothing of it comes in once somebody else has committed to the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basis {
+    /// The newest entry of the ledger for the table, as it was before the table was looked at; `None` without any.
+    pub newest: Option<PartitionKey>,
+}
+
+impl Basis {
+    /// Ends a commit whose basis is not the newest entry any more.
+    ///
+    /// # Errors
+    /// [`Error::Overtaken`] if it is not.
+    pub fn check(&self, table: &TableName, newest: Option<&PartitionKey>) -> Result<()> {
+        if self.newest.as_ref() == newest {
+            return Ok(());
+        }
+        Err(Error::Overtaken {
+            table: table.to_string(),
+        })
+    }
 }
 
 /// A change of one table.
@@ -98,9 +124,11 @@ pub struct CommitRequest<'a> {
     pub change: Change,
     /// The partitions, in order.
     pub parts: Vec<CommitPart>,
-    /// Staged keys, in columns named as those of `key`: rows of the table that have one of them go without replacement.
-    /// Only beside an upsert, and never a key that a staged row has too.
+    /// Beside an upsert, staged keys, in columns named as those of `key`: rows of the table that have one of them go without
+    /// replacement. Never a key that a staged row has too. Of an exchange, staged rows, each once, with [`COPIES`].
     pub gone: Vec<StagedFile>,
+    /// What the change was worked out from, where it holds for that alone.
+    pub basis: Option<Basis>,
     /// Who commits, for the lake's history.
     pub author: &'a str,
     /// Why, for the lake's history. No cell values.
@@ -147,7 +175,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// `Conflict` if the table's columns differ from the request's and the change is not `ReplaceAll`, or if others
-/// kept winning; `Data` for staged rows without a key or with a key twice; `Invalid` for a partition or a file that
+/// kept winning; [`Error::Overtaken`] if somebody committed after the request's basis; `Data` for staged rows without a key or with a key twice; `Invalid` for a partition or a file that
 /// is named twice; `Unavailable` if the lease or the catalogue cannot be had; `Cancelled` if the engine is told to
 /// stop. After an error nothing of the request is in the lake, unless it is [`Error::Undecided`]: then the ledger
 /// knows, as soon as it can be read.

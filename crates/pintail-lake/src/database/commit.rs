@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pintail_model::checksum::bytes_word;
-use pintail_model::{
-    Checksum, Column, ErrorKind, LeafChecksums, LogicalType, PartitionKey, RunId, TableName,
-};
+use pintail_model::{Checksum, ErrorKind, LeafChecksums, LogicalType, PartitionKey, RunId, TableName};
 
 use super::{Brought, Database, Incoming, ledger};
 use crate::commit::{
@@ -158,6 +156,7 @@ impl Attempt<'_> {
             key: request.key,
             change: &request.change,
             files: &files,
+            gone: &request.gone,
             rows: &rows,
             run: self.run,
             attempt: &word,
@@ -238,6 +237,10 @@ impl Attempt<'_> {
                 ..CommitOutcome::default()
             });
         }
+        if let Some(basis) = &request.basis {
+            let newest = ledger::newest(database, session, self.table)?.map(|entry| entry.key);
+            basis.check(request.table, newest.as_ref())?;
+        }
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(
                 ErrorKind::Conflict,
@@ -256,10 +259,7 @@ impl Attempt<'_> {
             rows: incoming.rows,
             ..*incoming
         };
-        let mut brought = writer.bring_in(&incoming)?;
-        if !request.gone.is_empty() {
-            brought.deleted += self.remove(&incoming)?;
-        }
+        let brought = writer.bring_in(&incoming)?;
         let compared = request
             .compare
             .as_ref()
@@ -371,22 +371,6 @@ impl Attempt<'_> {
             ),
             false => format!("({scan})"),
         }
-    }
-
-    /// Takes the rows away that go without replacement.
-    fn remove(&self, incoming: &Incoming<'_>) -> Result<u64> {
-        let request = self.request;
-        let is_key = |column: &&Column| request.key.contains(&column.name);
-        let columns: Vec<Column> = request.columns.iter().filter(is_key).cloned().collect();
-        let word = format!("{}_gone", self.word);
-        self.database.writer().remove(&Incoming {
-            columns: &columns,
-            files: &request.gone,
-            attempt: &word,
-            session: incoming.session,
-            rows: incoming.rows,
-            ..*incoming
-        })
     }
 
     /// Whether the table that is there takes the rows as it is. One of others is not replaced.

@@ -136,6 +136,14 @@ impl DestinationPlace for DatabasePlace {
         self.writer.tells_case_apart()
     }
 
+    fn adds_columns(&self) -> bool {
+        true
+    }
+
+    fn tells_copies_apart(&self) -> bool {
+        self.writer.tells_copies_apart()
+    }
+
     fn rows(&self, table: &TableName, columns: &[Column], _version: Option<&str>) -> String {
         format!("({})", self.scan(&self.writer.resolve(table), columns, None))
     }
@@ -234,6 +242,11 @@ impl Destination for Database {
             rows: found.rows.unwrap_or(0),
             fits: self.fits(&found, columns),
         }))
+    }
+
+    fn add_column(&self, session: &Session, table: &TableName, column: &Column) -> Result<()> {
+        self.writer()
+            .add_column(session, ALIAS, &self.writer().resolve(table), column)
     }
 
     fn table_id(&self, session: &Session, name: &TableName) -> Result<Option<i64>> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use pintail_model::{Column, LogicalType, NativeType, RunId, TableName};
 
-use crate::commit::{Change, StagedFile, drop_stale};
+use crate::commit::{Change, StagedFile, check_copies, copies, drop_stale};
 use crate::connector::{Attachment, Connector, SourceColumn, TableDescription};
 use crate::depot::Depot;
 use crate::engine::Engine;
@@ -42,6 +42,9 @@ pub struct Incoming<'a> {
     pub change: &'a Change,
     /// The staged rows. Never empty files; may be none at all.
     pub files: &'a [StagedFile],
+    /// Staged keys, in columns named as those of `key`: rows of the table that have one go, before any other row comes in. Of
+    /// an exchange, staged rows with the number of their copies that go.
+    pub gone: &'a [StagedFile],
     /// The table as a relation of the engine, in parentheses, typed as the staged rows.
     pub rows: &'a str,
     /// The run that staged them.
@@ -85,6 +88,38 @@ impl Incoming<'_> {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// The columns of the key, in their order in the table.
+    #[must_use]
+    pub fn key_columns(&self) -> Vec<Column> {
+        let columns = self.columns.iter();
+        columns
+            .filter(|column| self.key.contains(&column.name))
+            .cloned()
+            .collect()
+    }
+
+    /// Ends the transaction if it took away another number of rows than is to go in an exchange.
+    ///
+    /// # Errors
+    /// `Data` if it did.
+    pub fn check_copies(&self, found: u64) -> Result<()> {
+        check_copies(self.table, copies(self.session, self.gone)?, found)
+    }
+
+    /// The keys of rows that go, on their way as if they were rows. `columns` are those of the key.
+    #[must_use]
+    pub fn going<'b>(&'b self, columns: &'b [Column], attempt: &'b str) -> Incoming<'b> {
+        Incoming {
+            columns,
+            files: self.gone,
+            gone: &[],
+            session: self.session,
+            rows: self.rows,
+            attempt,
+            ..*self
+        }
     }
 }
 
@@ -136,6 +171,11 @@ pub trait DatabaseWriter: Send + Sync {
         false
     }
 
+    /// Whether some copies of a row can go while others, which are equal to them, stay.
+    fn tells_copies_apart(&self) -> bool {
+        false
+    }
+
     /// The type that a new column gets, in the words of the system.
     fn column_type(&self, column: &Column) -> String;
 
@@ -157,6 +197,9 @@ pub trait DatabaseWriter: Send + Sync {
     fn read_as(&self, logical_type: LogicalType) -> LogicalType {
         logical_type
     }
+
+    /// Adds a column that may be NULL to a table that is there and does not have it.
+    fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()>;
 
     /// The table that holds the ledger.
     fn ledger(&self) -> TableName;
@@ -180,33 +223,12 @@ pub trait DatabaseWriter: Send + Sync {
         Ok(())
     }
 
-    /// Brings the rows in, up to where they can be read again.
+    /// Brings the rows in, up to where they can be read again. Rows that go without replacement go first: one that comes may
+    /// need a unique value that one of them has.
     ///
     /// # Errors
     /// `Data` for staged rows without a key or with a key twice.
     fn bring_in(&self, incoming: &Incoming<'_>) -> Result<Brought>;
-
-    /// Takes away the rows of the table that have one of the staged keys: `incoming` has the columns of the key and no
-    /// others. Called after `bring_in`, in the same transaction. Returns how many rows went.
-    ///
-    /// As it stands here, the engine does it, where its scanner deletes rows by itself.
-    fn remove(&self, incoming: &Incoming<'_>) -> Result<u64> {
-        let same: Vec<String> = incoming
-            .key
-            .iter()
-            .map(|name| crate::quote::identifier(name))
-            .map(|name| format!("kept.{name} = staged.{name}"))
-            .collect();
-        let sql = format!(
-            "delete from {} as kept using (select {} from {}) as staged where {}",
-            crate::quote::table(incoming.alias, incoming.table, "main"),
-            crate::quote::identifiers(incoming.key),
-            incoming.staged(),
-            same.join(" and ")
-        );
-        let label = format!("remove rows of table \"{}\"", incoming.table);
-        incoming.session.execute(Call::new(&label), &sql)
-    }
 
     /// Makes them the table's rows, if `bring_in` did not yet, and takes helping tables away.
     fn finish(&self, _incoming: &Incoming<'_>, _brought: &Brought) -> Result<()> {

@@ -235,6 +235,7 @@ pub(crate) fn key(run: &str, partition: &str) -> PartitionKey {
 pub(crate) fn try_commit(lake: &Lake, change: Change, parts: Vec<CommitPart>) -> Result<CommitOutcome> {
     lake.commit(&CommitRequest {
         gone: Vec::new(),
+        basis: None,
         table: &numbers(),
         columns: &columns(),
         change,

@@ -55,6 +55,7 @@ impl<'a> Loads<'a> {
     pub(crate) fn try_commit(&self, change: Change, part: CommitPart) -> Result<CommitOutcome> {
         self.lake.commit(&CommitRequest {
             gone: Vec::new(),
+            basis: None,
             table: &self.table,
             columns: &self.columns,
             change,

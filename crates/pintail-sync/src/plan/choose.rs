@@ -491,9 +491,6 @@ fn nothing_to_compare(facts: &Facts) -> Option<String> {
         None => Some(format!("the table is not in the {noun} yet")),
         Some(table) if !table.fits => Some(format!("the columns differ from those of the {noun}'s table")),
         Some(_) if facts.found_empty => Some(format!("the {noun}'s table is empty")),
-        Some(_) if facts.shape.key.is_empty() => {
-            Some("the rows have no key by which they could be told apart".to_owned())
-        }
         Some(_) => None,
     }
 }

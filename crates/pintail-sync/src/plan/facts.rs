@@ -77,6 +77,8 @@ pub struct Facts {
     pub found: Option<FoundTable>,
     /// Whether the table of the destination has no rows; only known where a comparison was asked for.
     pub found_empty: bool,
+    /// Whether the table of the destination does not have the column yet that tells which rows are gone, and gets it.
+    pub adds_mark: bool,
     /// The newest entry of the destination's ledger for the table, of whatever pipeline.
     pub ledger: Option<LedgerEntry>,
     /// What sums of versions would hold for; only known where a comparison may use them.

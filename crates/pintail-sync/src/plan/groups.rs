@@ -47,6 +47,9 @@ pub(super) fn memberships(draft: &Draft<'_>) -> Option<Memberships> {
 /// Why the groups of changed rows cannot be told, as the end of a sentence.
 pub(super) fn obstacle(draft: &Draft<'_>) -> Option<String> {
     let check = || {
+        if draft.spec.deletes.mark().is_some() {
+            return Err("with `policy: soft`, groups that are gone are marked".to_owned());
+        }
         if let Err(obstacle) = &draft.facts.shape.cursor {
             return Err(obstacle.clone());
         }

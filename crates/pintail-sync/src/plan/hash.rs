@@ -15,9 +15,13 @@ pub(super) fn plan(
 ) -> Result<PipelinePlan> {
     let hash = draft.hash(PlanKind::Hash, &choice.strategy, None);
     let mut plan = draft.plan(choice, PlanKind::Hash, hash);
+    if plan.shape.key.is_empty() {
+        // A row is all of its columns: none can be left out.
+        plan.compared = plan.shape.names().into_iter().map(str::to_owned).collect();
+    }
     draft.compare(&mut plan);
     plan.comparison = way::choose(draft, &plan, settings)?;
-    if plan.compared.len() == plan.shape.columns.len() {
+    if plan.compared.len() == plan.shape.unmarked().columns.len() {
         mark::set(draft, &mut plan, delta);
     } else {
         // A change in a column that is not compared is for a delta to bring, so the watermark stays.

@@ -46,7 +46,7 @@ use crate::memberships::Memberships;
 use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
-use crate::spec::{DeletePolicy, DeletesSpec, DeltaSpec, LimitsSpec, PipelineSpec};
+use crate::spec::{DeletePolicy, DeletesSpec, DeltaSpec, DetectDeletes, LimitsSpec, PipelineSpec};
 use crate::state::{StagedRecord, UnfinishedRun};
 
 /// The name under which a source is attached.
@@ -191,6 +191,8 @@ pub struct Deletes {
     pub allowed_for_once: bool,
     /// Why the source may not show all of its rows to this user.
     pub hidden: Option<String>,
+    /// Whether a full load carries rows over that are gone from the source.
+    pub carries: bool,
 }
 
 /// What a plan shows of its destination.
@@ -315,6 +317,11 @@ impl PartitionPlan {
                 scan.sql = statement::with_row_hash(&scan.sql, shape, hash);
             }
         }
+        if let Some(mark) = shape.marked() {
+            for scan in [Some(&mut scan), shown_scan.as_mut()].into_iter().flatten() {
+                scan.sql = statement::with_mark(&scan.sql, mark);
+            }
+        }
         Self {
             id: partition::id(&request.range),
             range: request.range,
@@ -359,6 +366,7 @@ pub fn make(
     connector: &dyn Connector,
     place: &dyn DestinationPlace,
 ) -> Result<PipelinePlan> {
+    refuse_marking(spec, facts)?;
     let mut choice = choose(spec, candidates, facts)?;
     let draft = Draft {
         spec,
@@ -371,6 +379,9 @@ pub fn make(
         && let Some(obstacle) = groups::obstacle(&draft)
     {
         choice = choose::all_groups(&choice.strategy, format!("all groups are compared: {obstacle}"));
+    }
+    if matches!(choice.kind, Chosen::Hash(_)) {
+        refuse_ignoring(spec, facts)?;
     }
     if let (Chosen::Full(_), Some(false)) = (&choice.kind, spec.destination.supports_update) {
         refuse_replacing(spec, facts, &choice)?;
@@ -389,6 +400,17 @@ pub fn make(
     if matches!(plan.kind, PlanKind::Delta | PlanKind::Groups) && facts.history.start_fresh.is_some() {
         let note = "the last comparison found a difference, which only a full load settles";
         plan.notes.push(note.to_owned());
+    }
+    let follows = matches!(plan.kind, PlanKind::Delta | PlanKind::Groups) && asked.task == Task::Sync;
+    if follows && spec.detect_deletes == DetectDeletes::AfterDeltas {
+        let note = "a pass by keys follows, which looks for rows that are gone from the source";
+        plan.notes.push(note.to_owned());
+    }
+    if let (Some(mark), true) = (plan.shape.marked(), facts.adds_mark) {
+        plan.notes.push(format!(
+            "column `{mark}` is added to the {}'s table, which does not have it yet",
+            facts.noun
+        ));
     }
     if let Some(left) = facts
         .history
@@ -418,18 +440,56 @@ fn refuse_replacing(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Resu
     ))
 }
 
+/// A row that is gone can only be found again by its key.
+fn refuse_marking(spec: &PipelineSpec, facts: &Facts) -> Result<()> {
+    if spec.deletes.mark().is_none() || !facts.shape.key.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        ErrorKind::Invalid,
+        format!(
+            "`policy: soft` in `deletes` marks the rows of table \"{}\" that are gone from the source, and its rows have no key",
+            facts.table.name
+        ),
+        "Name the key with `roles: [unique_column]` in `column_map`, or take `policy: hard`.",
+    ))
+}
+
+/// Of rows without a key nobody can say which one of them changed and which one is gone.
+fn refuse_ignoring(spec: &PipelineSpec, facts: &Facts) -> Result<()> {
+    if spec.deletes.policy != DeletePolicy::Ignore || !facts.shape.key.is_empty() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        ErrorKind::Invalid,
+        format!(
+            "table \"{}\" cannot be compared with `policy: ignore` in `deletes`: its rows have no key, so nobody can tell one \
+             that is gone from one that changed",
+            facts.table.name
+        ),
+        "Name the key with `roles: [unique_column]` in `column_map`, or take `policy: hard`.",
+    ))
+}
+
 /// A full load that nobody asked for must not take away what is to stay.
 fn refuse_forgetting(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Result<()> {
-    let filled = facts.found.as_ref().is_some_and(|found| found.rows > 0);
-    if spec.deletes.policy != DeletePolicy::Ignore || !filled {
+    let Some(found) = facts.found.as_ref().filter(|found| found.rows > 0) else {
         return Ok(());
+    };
+    match spec.deletes.policy {
+        DeletePolicy::Hard => return Ok(()),
+        // They are carried over.
+        DeletePolicy::Soft { .. } if found.fits => return Ok(()),
+        DeletePolicy::Soft { .. } | DeletePolicy::Ignore => {}
     }
     Err(Error::refused(
         ErrorKind::Conflict,
         format!(
-            "a full load would replace table \"{}\", and `policy: ignore` in `deletes` says that rows which are gone from the \
+            "a full load would replace table \"{}\", and `policy: {}` in `deletes` says that rows which are gone from the \
              source stay; a full load would run because {}",
-            spec.destination.table, choice.reason
+            spec.destination.table,
+            spec.deletes.policy.word(),
+            choice.reason
         ),
         "If they may go, ask for it with `--strategy full`.",
     ))
@@ -523,6 +583,8 @@ impl Draft<'_> {
                 spec: spec.deletes.clone(),
                 allowed_for_once: asked.allow_deletes,
                 hidden: facts.hidden.clone(),
+                carries: spec.deletes.mark().is_some()
+                    && facts.found.as_ref().is_some_and(|table| table.fits),
             },
             keys_named: match asked.task {
                 Task::Verify { keys_named } => keys_named,

@@ -210,7 +210,7 @@ impl PipelinePlan {
             let names = self.shape.names();
             let sql = match self.kind {
                 PlanKind::Full | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => {
-                    statement::all_of(&self.shown.rows_after, &filter)
+                    statement::all_of(&statement::living(&self.shown.rows_after, &self.shape), &filter)
                 }
                 PlanKind::Delta | PlanKind::Groups => {
                     statement::keys_of(&self.shown.rows_after, &names, &self.shape.key, &file, &filter)
@@ -245,6 +245,7 @@ impl PipelinePlan {
                 key: self.shape.key.clone(),
                 newer: self.shape.followed().map(|cursor| cursor.dest.clone()),
             },
+            _ if self.shape.key.is_empty() => Change::Exchange,
             PlanKind::Groups | PlanKind::Hash | PlanKind::Deletes | PlanKind::Verify => Change::Upsert {
                 key: self.shape.key.clone(),
                 newer: None,
@@ -491,13 +492,17 @@ impl Deletes {
             0 => String::new(),
             rows => format!(" and {} rows", grouped(rows)),
         };
-        match (&self.spec.policy, self.allowed_for_once) {
-            (DeletePolicy::Ignore, _) => "none: rows that are gone from the source stay".to_owned(),
-            (DeletePolicy::Hard, true) => {
-                "rows that are gone from the source go, however many they are".to_owned()
+        let what = match &self.spec.policy {
+            DeletePolicy::Ignore => return "none: rows that are gone from the source stay".to_owned(),
+            DeletePolicy::Hard => "rows that are gone from the source go".to_owned(),
+            DeletePolicy::Soft { column } => {
+                format!("rows that are gone from the source are marked in `{column}`")
             }
-            (DeletePolicy::Hard, false) => format!(
-                "rows that are gone from the source go; more than {} %{rows} of them stop the run before it writes",
+        };
+        match self.allowed_for_once {
+            true => format!("{what}, however many they are"),
+            false => format!(
+                "{what}; more than {} %{rows} of them stop the run before it writes",
                 guard.share_percent
             ),
         }

@@ -49,6 +49,48 @@ pub fn with_row_hash(scan: &str, shape: &Shape, hash: &RowHash) -> String {
     )
 }
 
+/// The rows of a scan, none of which is gone.
+#[must_use]
+pub fn with_mark(scan: &str, mark: &str) -> String {
+    format!(
+        "select *, null::{} as {}\nfrom (\n{}\n) as read",
+        LogicalType::TimestampTz,
+        quote::identifier(mark),
+        indent(scan, 2)
+    )
+}
+
+/// Those rows of the destination that were not found to be gone. `rows` is a relation in parentheses.
+#[must_use]
+pub fn living(rows: &str, shape: &Shape) -> String {
+    match shape.marked() {
+        None => rows.to_owned(),
+        Some(mark) => format!(
+            "(select * from {rows} as kept where {} is null)",
+            quote::identifier(mark)
+        ),
+    }
+}
+
+/// Rows of the destination with the time at which they were found to be gone: that of now, if they have none yet. `kept` is
+/// a FROM clause over `kept`.
+#[must_use]
+pub fn mark(kept: &str, shape: &Shape, mark: &str, now: CursorValue) -> String {
+    let columns: Vec<String> = shape
+        .names()
+        .into_iter()
+        .map(|name| match name == mark {
+            true => format!(
+                "coalesce(kept.{0}, {1}) as {0}",
+                quote::identifier(name),
+                cursor_literal(now)
+            ),
+            false => format!("kept.{}", quote::identifier(name)),
+        })
+        .collect();
+    format!("select {}\nfrom {kept}", columns.join(", "))
+}
+
 /// Sums the rows of a scan up, and says what `columns` say of them. `filter` is a tap's condition.
 #[must_use]
 pub fn sum(scan: &str, columns: &[String], filter: &str) -> String {

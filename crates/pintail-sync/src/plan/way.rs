@@ -111,6 +111,7 @@ impl PipelinePlan {
             purpose: "sum up the rows that are there",
             sql,
         };
+        let living = statement::living(&self.shown.rows, &self.shape);
         match &self.comparison.way {
             Way::Stream => vec![
                 Statement {
@@ -118,10 +119,7 @@ impl PipelinePlan {
                     purpose: "sum up the rows of the source",
                     sql: statement::sum(scan, &[], &self.shown_sketching_filter()),
                 },
-                there(statement::all_of(
-                    &self.shown.rows,
-                    &self.shown_sketching_filter(),
-                )),
+                there(statement::all_of(&living, &self.shown_sketching_filter())),
             ],
             Way::Pushdown(sums) => vec![
                 Statement {
@@ -129,7 +127,7 @@ impl PipelinePlan {
                     purpose: "sum up the rows of the source, leaf by leaf",
                     sql: sums.digest.pushed_down.clone(),
                 },
-                there(sums.leaves.sums(&self.shown.rows, &self.compared)),
+                there(sums.leaves.sums(&living, &self.compared)),
                 self.one_by_one(scan, "if leaves differ, compare their rows one by one; if many do, all rows"),
             ],
             Way::Stored(sums) => vec![

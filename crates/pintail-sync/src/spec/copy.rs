@@ -4,7 +4,7 @@ use pintail_config::{Datastore, Location};
 use pintail_model::{TableName, checksum};
 
 use super::backend::BackendSpec;
-use super::deletes::DeletesSpec;
+use super::deletes::{DeletesSpec, DetectDeletes};
 use super::pipeline::{LimitsSpec, PipelineSpec, SyncType};
 use super::retries::RetrySpec;
 use super::strategy::{DeltaSpec, FullSpec, StrategyKind, StrategySpec};
@@ -57,6 +57,7 @@ pub fn copy_spec(from: &Location, table: &TableName, to: &Location) -> PipelineS
         enrichment: None,
         hash_algorithm: None,
         deletes: DeletesSpec::default(),
+        detect_deletes: DetectDeletes::default(),
         limits: LimitsSpec::default(),
         retries: RetrySpec::default(),
         parity: true,

@@ -14,7 +14,7 @@ use super::backend::{self, BackendSpec, Side};
 use super::choice::ColumnChoice;
 use super::column::{self, ColumnSpec, Role};
 use super::column_map::Columns;
-use super::deletes::{self, DeletesSpec};
+use super::deletes::{self, DeletesSpec, DetectDeletes};
 use super::enrichment::{self, EnrichmentSpec};
 use super::retries::{self, RetrySpec};
 use super::staged::{self, Sides};
@@ -60,6 +60,8 @@ pub struct PipelineSpec {
     pub hash_algorithm: Option<HashAlgorithm>,
     /// `deletes`: what becomes of rows that are no longer in the source.
     pub deletes: DeletesSpec,
+    /// `detect_deletes`: when such rows are looked for beside deltas. Default: by hand.
+    pub detect_deletes: DetectDeletes,
     /// `limits`: what a run may use.
     pub limits: LimitsSpec,
     /// `retries`: what becomes of broken connections.
@@ -228,7 +230,21 @@ pub(super) fn read(
     });
     let hash_algorithm = fields.optional("hash_algo", one_of("a hash algorithm", HASH_ALGORITHMS));
     let deletes = fields.with_default("deletes", DeletesSpec::default(), |node, decoder| {
-        deletes::read(node, decoder, &columns)
+        let deletes = deletes::read(node, decoder, &columns)?;
+        if deletes.mark().is_some()
+            && destination
+                .as_ref()
+                .is_some_and(|side| side.supports_update == Some(false))
+        {
+            decoder.problem(
+                node.position,
+                "the policy `soft` changes rows of the destination, and `supports_update: false` says that none may be changed",
+            );
+        }
+        Some(deletes)
+    });
+    let detect_deletes = fields.with_default("detect_deletes", DetectDeletes::default(), |node, decoder| {
+        deletes::read_detection(node, decoder, &deletes, strategies.as_deref())
     });
     let limits = fields.with_default("limits", LimitsSpec::default(), limits);
     let retries = fields.with_default("retries", RetrySpec::default(), retries::read);
@@ -250,6 +266,7 @@ pub(super) fn read(
         enrichment,
         hash_algorithm,
         deletes,
+        detect_deletes,
         limits,
         retries,
         parity,

@@ -1,11 +1,11 @@
 //! Reading `strategies`.
 
-use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 use pintail_config::Node;
-use pintail_config::decode::{Decoder, Fields, boolean, duration, list, one_of, scalar, text, whole_number};
+use pintail_config::decode::{Decoder, Fields, boolean, duration, list, one_of, text, whole_number};
 
 use super::column_map::Columns;
+use super::cron;
 use super::partition::{self, PartitionSpec};
 use super::pipeline::identifier;
 use super::strategy::{
@@ -69,7 +69,7 @@ pub(super) fn read(
         })
     });
     let enabled = fields.with_default("enabled", true, boolean);
-    let cron = fields.optional("cron", cron);
+    let cron = fields.optional("cron", cron::read);
     let partitions = |key, fields: &mut Fields<'_, '_>| {
         let read = |node: &Node, decoder: &mut Decoder| partition::read(node, decoder, columns);
         fields.optional(key, list(read)).unwrap_or_default()
@@ -223,19 +223,6 @@ fn data_fetch(node: &Node, decoder: &mut Decoder) -> Option<()> {
     fields.optional("page_size", whole_number(1_u32..));
     fields.finish();
     Some(())
-}
-
-fn cron(node: &Node, decoder: &mut Decoder) -> Option<String> {
-    let expression = scalar(node, decoder)?;
-    let parser = CronParser::builder()
-        .seconds(Seconds::Disallowed)
-        .year(Year::Disallowed)
-        .build();
-    if parser.parse(&expression).is_err() {
-        decoder.expected("a cron expression of five fields like `*/15 * * * *`", node);
-        return None;
-    }
-    Some(expression)
 }
 
 fn time_zone(node: &Node, decoder: &mut Decoder) -> Option<String> {

@@ -1,12 +1,13 @@
 //! A full load: every row of one snapshot of the source, staged in partitions, committed as one replacement.
 
-use pintail_lake::{Change, CommitPart};
+use pintail_lake::CommitPart;
 use pintail_model::LeafChecksums;
 
 use super::reuse::{self, Gathered};
 use crate::error::Result;
 use crate::fetch::{self, Pauses, Staged};
 use crate::keys;
+use crate::marking;
 use crate::memberships::{self, After, Outcome, Written};
 use crate::parity;
 use crate::populate;
@@ -93,7 +94,14 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged], members: Opti
     let plan = work.plan;
     memberships::add(work, members)?;
     keys::check_joined(work, &reuse::files(staged).collect::<Vec<_>>())?;
-    let parts: Vec<CommitPart> = staged
+    // Of a table in which nothing is marked, nobody needs to know what it held.
+    let basis = plan
+        .deletes
+        .carries
+        .then(|| populate::basis_of_now(work))
+        .transpose()?;
+    let carried = marking::carried(work, &reuse::files(staged).collect::<Vec<_>>())?;
+    let mut parts: Vec<CommitPart> = staged
         .iter()
         .map(|staged| {
             let files = if staged.file.rows > 0 {
@@ -104,7 +112,20 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged], members: Opti
             populate::part(work, staged, files, staged.leaves.total(), plan.watermark)
         })
         .collect();
-    let (outcome, _) = populate::commit(work, tally, "all", Change::ReplaceAll, parts)?;
+    if let (Some(carried), Some(last)) = (&carried, parts.last_mut()) {
+        last.entry.rows += carried.file.rows;
+        last.entry.checksum.merge(carried.leaves.total());
+        last.files.push(carried.file.clone());
+        tally.bytes_staged += carried.file.bytes;
+        tally.notes.push(format!(
+            "{} rows that are gone from the source stay in the {}, and say so",
+            carried.file.rows,
+            work.place.noun()
+        ));
+    }
+    let rows = carried.as_ref().map_or(0, |carried| carried.file.rows);
+    let basis = basis.map(|basis| (rows, basis));
+    let (outcome, _) = populate::replace(work, tally, "all", parts, basis)?;
     record(work, tally, staged)?;
     memberships::settle(work, members, Outcome::Replaced, After::Commit)?;
 
@@ -116,7 +137,7 @@ fn bring_in(work: &Work<'_>, tally: &mut Tally, staged: &[Staged], members: Opti
         staged.iter().for_each(|staged| read.merge(&staged.leaves));
         tally.parity.set_checksum(read.total());
         let kept = match &outcome.compared {
-            Some(compared) => compared.table.clone(),
+            Some(compared) => compared.table.without(&carried.unwrap_or_default().leaves),
             None => parity::table_leaves(work, Some(snapshot))?,
         };
         if !tally.parity.add_leaves(WHOLE, &read, work.place.noun(), &kept) {

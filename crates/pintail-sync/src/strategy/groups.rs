@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use pintail_lake::{Call, Change, Session, StagedFile, quote};
+use pintail_lake::{Call, Session, StagedFile, quote};
 use pintail_model::{CursorType, CursorValue, ErrorKind, LeafChecksums, LogicalType, Range};
 
 use super::delta;
@@ -18,7 +18,7 @@ use crate::keys;
 use crate::memberships::{self, After, Memberships, Outcome, Written};
 use crate::parity;
 use crate::plan::{Changed, PartitionPlan, statement};
-use crate::populate;
+use crate::populate::{self, Repair};
 use crate::progress::Phase;
 use crate::report::PartitionTime;
 use crate::snapshot::Snapshot;
@@ -206,7 +206,8 @@ fn compute(work: &Work<'_>, tally: &mut Tally, session: &Session, version: Optio
     check_gone(work, session, version, rows, staged.file.rows)?;
     let gone = match plan.deletes.spec.policy {
         DeletePolicy::Hard => files,
-        DeletePolicy::Ignore => Vec::new(),
+        // Where groups are marked, all of them are compared: see `plan::groups`.
+        DeletePolicy::Soft { .. } | DeletePolicy::Ignore => Vec::new(),
     };
     Ok(Computed { staged, gone })
 }
@@ -324,14 +325,17 @@ fn bring_in(
         work,
         &files.iter().map(|file| file.path.as_path()).collect::<Vec<_>>(),
     )?;
-    let change = Change::Upsert {
-        key: plan.shape.key.clone(),
-        newer: None,
-    };
     // The newest entry of the ledger says how far the source was read, also one that does not move that.
     let standing = tally.watermark.as_ref().map(|watermark| watermark.value);
     let part = populate::part(work, &staged, files, checksum, plan.watermark.or(standing));
-    let (outcome, seconds) = populate::commit_without(work, tally, WHAT, change, vec![part], gone)?;
+    let repair = Repair {
+        parts: vec![part],
+        gone,
+        marked: 0,
+        again: 0,
+        basis: populate::basis(work),
+    };
+    let (outcome, seconds) = populate::repair(work, tally, WHAT, repair)?;
     record(work, tally, staged.file.rows, true)?;
     memberships::settle(work, Some(written), Outcome::Added, After::Commit)?;
     if outcome.snapshot.is_some() {

@@ -7,20 +7,22 @@
 
 use std::time::Instant;
 
-use pintail_lake::{Call, Change, Session, StagedFile};
+use pintail_lake::{Call, Session, StagedFile};
 use pintail_model::{ErrorKind, LeafChecksums, Range};
 
+use crate::bag;
 use crate::compare::{self, Differing, Sides};
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
 use crate::guard::{self, Intent};
 use crate::keys;
+use crate::marking::{self, Marked};
 use crate::memberships::Outcome::Replaced;
 use crate::memberships::{self, After, Written};
 use crate::narrow::{self, Committed, Found, Scope};
 use crate::parity;
 use crate::plan::{PartitionPlan, PlanKind, Way, statement};
-use crate::populate;
+use crate::populate::{self, Repair};
 use crate::progress::Phase;
 use crate::report::PartitionTime;
 use crate::snapshot::Snapshot;
@@ -64,10 +66,10 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     let differing = compare::locate(work, session, scope, version, sides)?;
     let number = differing.inserted + differing.changed + differing.deleted;
     measured(work, sides, number, began)?;
-    let change = take_up(work, tally, session, scope, sides, differing)?;
+    let change = take_up(work, tally, session, (scope, version), sides, differing)?;
     snapshot.check(tally)?;
     drop(snapshot);
-    if change.staged.file.rows == 0 && change.going.is_empty() {
+    if change.staged.file.rows == 0 && change.going.is_empty() && change.marked.is_none() {
         time(work, tally, began, None);
         let kept = parity::compared_leaves(work, &scope.rows(work, version), change.staying.first())?;
         record(work, tally, sides, Outcome::Equal)?;
@@ -82,7 +84,13 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
         );
     }
     memberships::add(work, members.as_ref())?;
-    bring_in(work, tally, &found, change, members.as_ref(), version, began)
+    let repair = Course {
+        found: &found,
+        members: members.as_ref(),
+        version,
+        began,
+    };
+    repair.bring_in(work, tally, change)
 }
 
 /// Remembers what it took to find so many rows that differ.
@@ -115,8 +123,12 @@ struct Taken {
     staged: Staged,
     /// Rows of the source that are missing and are left to another run.
     left: u64,
+    /// Rows that go and come in again.
+    again: u64,
     /// Keys of rows that go.
     going: Vec<StagedFile>,
+    /// Rows that stay, and get the time of now.
+    marked: Option<Marked>,
     /// Keys of rows that stay although the source does not have them.
     staying: Vec<StagedFile>,
 }
@@ -126,15 +138,13 @@ fn take_up(
     work: &Work<'_>,
     tally: &mut Tally,
     session: &Session,
-    scope: &Scope,
+    (scope, version): (&Scope, Option<i64>),
     sides: &Sides,
     differing: Differing,
 ) -> Result<Taken> {
     let plan = work.plan;
-    let deletes = match plan.deletes.spec.policy {
-        DeletePolicy::Hard => true,
-        DeletePolicy::Ignore => false,
-    };
+    let policy = &plan.deletes.spec.policy;
+    let deletes = *policy != DeletePolicy::Ignore;
     if deletes {
         guard::check(
             work,
@@ -153,106 +163,131 @@ fn take_up(
         )?;
     }
     let staged = stage(work, session, scope, &differing)?;
-    let gone = stage_gone(work, session, &differing)?;
-    tally.bytes_staged += staged.file.bytes + gone.iter().map(|file| file.bytes).sum::<u64>();
-    let left = match plan.kind {
-        // What came after the last run is for the next one. Rows that should be there already are missing.
-        PlanKind::Deletes => compare::later_rows(work, session, &differing)?.new,
-        _ => 0,
-    };
-    let (going, staying) = if deletes {
-        (gone, Vec::new())
-    } else {
-        (Vec::new(), gone)
-    };
-    Ok(Taken {
+    let mut taken = Taken {
         staged,
-        left,
-        going,
-        staying,
-    })
+        left: 0,
+        again: differing.again,
+        going: Vec::new(),
+        marked: None,
+        staying: Vec::new(),
+    };
+    let rows = scope.rows(work, version);
+    match policy {
+        DeletePolicy::Hard => taken.going = stage_gone(work, session, &rows, &differing)?,
+        DeletePolicy::Ignore => taken.staying = stage_gone(work, session, &rows, &differing)?,
+        DeletePolicy::Soft { .. } if differing.deleted > 0 => {
+            taken.marked = marking::gone(work, session, &rows)?;
+        }
+        DeletePolicy::Soft { .. } => {}
+    }
+    let marked = taken.marked.iter().map(|marked| &marked.file);
+    let others = taken.going.iter().chain(&taken.staying).chain(marked);
+    tally.bytes_staged += taken.staged.file.bytes + others.map(|file| file.bytes).sum::<u64>();
+    if plan.kind == PlanKind::Deletes {
+        // What came after the last run is for the next one. Rows that should be there already are missing.
+        taken.left = compare::later_rows(work, session, &differing)?.new;
+    }
+    Ok(taken)
 }
 
-/// Commits, and compares the whole table once more.
-fn bring_in(
-    work: &Work<'_>,
-    tally: &mut Tally,
-    found: &Found,
-    taken: Taken,
-    members: Option<&Written>,
+/// A comparison whose outcome is to be brought in.
+struct Course<'a> {
+    found: &'a Found,
+    members: Option<&'a Written>,
+    /// The version of the destination that was compared.
     version: Option<i64>,
     began: Instant,
-) -> Result<()> {
-    let (plan, Found { scope, sides, .. }) = (work.plan, found);
-    let Taken {
-        staged,
-        left,
-        going,
-        staying,
-    } = taken;
-    let read_seconds = began.elapsed().as_secs_f64();
-    let files: Vec<StagedFile> = Some(staged.file.clone())
-        .filter(|file| file.rows > 0)
-        .into_iter()
-        .collect();
-    keys::check_joined(
-        work,
-        &files.iter().map(|file| file.path.as_path()).collect::<Vec<_>>(),
-    )?;
-    let change = Change::Upsert {
-        key: plan.shape.key.clone(),
-        newer: None,
-    };
-    // The newest entry of the ledger says how far the source was read, also one that does not move that.
-    let standing = tally.watermark.as_ref().map(|watermark| watermark.value);
-    let watermark = plan.watermark.or(standing);
-    let part = populate::part(work, &staged, files, staged.leaves.total(), watermark);
-    let (outcome, seconds) = populate::commit_without(work, tally, WHOLE, change, vec![part], going)?;
-    tally.partition_times.push(PartitionTime {
-        partition_id: plan.partitions[POSITION].id.clone(),
-        rows: tally.rows_processed,
-        read_seconds,
-        commit_seconds: Some(seconds),
-    });
-    record(work, tally, sides, Outcome::Repaired)?;
-    memberships::settle(work, members, Replaced, After::Commit)?;
-    if !plan.parity {
-        return Ok(());
-    }
-    if outcome.snapshot.is_none() {
-        tally.uncompared += 1;
-        let note = "another process had committed this run, and it was not compared";
-        tally.notes.push(note.to_owned());
-        return Ok(());
-    }
-    let agrees = match (&outcome.compared, version) {
-        // Without versions, only the transaction itself knows what it left: somebody else may have written since.
-        (Some(compared), None) if plan.kind == PlanKind::Hash => {
-            tally.parity.add_equal(&sides.source, &sides.kept);
-            let noun = work.place.noun();
-            let agrees =
-                tally
+}
+
+impl Course<'_> {
+    /// Commits, and compares the whole table once more.
+    fn bring_in(self, work: &Work<'_>, tally: &mut Tally, taken: Taken) -> Result<()> {
+        let Self {
+            found,
+            members,
+            version,
+            began,
+        } = self;
+        let (plan, Found { scope, sides, .. }) = (work.plan, found);
+        let Taken {
+            staged,
+            left,
+            again,
+            going,
+            marked,
+            staying,
+        } = taken;
+        let read_seconds = began.elapsed().as_secs_f64();
+        let files: Vec<StagedFile> = Some(staged.file.clone())
+            .filter(|file| file.rows > 0)
+            .into_iter()
+            .collect();
+        keys::check_joined(
+            work,
+            &files.iter().map(|file| file.path.as_path()).collect::<Vec<_>>(),
+        )?;
+        // The newest entry of the ledger says how far the source was read, also one that does not move that.
+        let standing = tally.watermark.as_ref().map(|watermark| watermark.value);
+        let watermark = plan.watermark.or(standing);
+        let marked = marked.unwrap_or_default();
+        let mut checksum = staged.leaves.total();
+        checksum.merge(marked.leaves.total());
+        let marks = Some(marked.file.clone()).filter(|file| file.rows > 0);
+        let files = files.into_iter().chain(marks).collect();
+        let part = populate::part(work, &staged, files, checksum, watermark);
+        let repair = Repair {
+            parts: vec![part],
+            gone: going,
+            marked: marked.file.rows,
+            again,
+            basis: populate::basis(work),
+        };
+        let (outcome, seconds) = populate::repair(work, tally, WHOLE, repair)?;
+        tally.partition_times.push(PartitionTime {
+            partition_id: plan.partitions[POSITION].id.clone(),
+            rows: tally.rows_processed,
+            read_seconds,
+            commit_seconds: Some(seconds),
+        });
+        record(work, tally, sides, Outcome::Repaired)?;
+        memberships::settle(work, members, Replaced, After::Commit)?;
+        if !plan.parity {
+            return Ok(());
+        }
+        if outcome.snapshot.is_none() {
+            tally.uncompared += 1;
+            let note = "another process had committed this run, and it was not compared";
+            tally.notes.push(note.to_owned());
+            return Ok(());
+        }
+        let agrees = match (&outcome.compared, version) {
+            // Without versions, only the transaction itself knows what it left: somebody else may have written since.
+            (Some(compared), None) if plan.kind == PlanKind::Hash => {
+                tally.parity.add_equal(&sides.source, &sides.kept);
+                let (noun, living) = (work.place.noun(), compared.table.without(&marked.leaves));
+                let agrees = tally
                     .parity
-                    .add_leaves("the rows that differed", &staged.leaves, noun, &compared.table);
-            if !agrees {
-                parity::differs(work, &tally.parity)?;
+                    .add_leaves("the rows that differed", &staged.leaves, noun, &living);
+                if !agrees {
+                    parity::differs(work, &tally.parity)?;
+                }
+                agrees
             }
-            agrees
+            _ => {
+                let version = outcome.snapshot.filter(|_| version.is_some());
+                let kept = parity::compared_leaves(work, &scope.rows(work, version), staying.first())?;
+                settle(work, tally, sides, &kept, left)?
+            }
+        };
+        say_stored(work, tally);
+        if agrees {
+            work.state().compared(&plan.pipeline, work.run, POSITION)?;
+            let proven = left == 0 && staying.is_empty();
+            let versions = found.versions.as_ref().filter(|_| proven);
+            narrow::keep(work, versions, Committed::At(version.and(outcome.snapshot)))?;
         }
-        _ => {
-            let version = outcome.snapshot.filter(|_| version.is_some());
-            let kept = parity::compared_leaves(work, &scope.rows(work, version), staying.first())?;
-            settle(work, tally, sides, &kept, left)?
-        }
-    };
-    say_stored(work, tally);
-    if agrees {
-        work.state().compared(&plan.pipeline, work.run, POSITION)?;
-        let proven = left == 0 && staying.is_empty();
-        let versions = found.versions.as_ref().filter(|_| proven);
-        narrow::keep(work, versions, Committed::At(version.and(outcome.snapshot)))?;
+        Ok(())
     }
-    Ok(())
 }
 
 /// Writes down how both sides compare in the end, where `left` rows of the source are expected to be missing; returns
@@ -331,7 +366,7 @@ fn refuse_changes(work: &Work<'_>, rows: u64) -> Result<()> {
 fn stage(work: &Work<'_>, session: &Session, scope: &Scope, differing: &Differing) -> Result<Staged> {
     work.progress.phase(Phase::Reading);
     let plan = work.plan;
-    let wanted = differing.inserted + differing.changed;
+    let wanted = differing.inserted + differing.changed + differing.again;
     if plan.kind == PlanKind::Deletes || wanted == 0 {
         return Ok(Staged {
             position: POSITION,
@@ -354,7 +389,10 @@ fn stage(work: &Work<'_>, session: &Session, scope: &Scope, differing: &Differin
         }
         _ => {
             let mut all = scope.reading(work, &plan.shape);
-            all.scan.sql = compare::differing_rows(work, &all.scan.sql);
+            all.scan.sql = match plan.shape.key.is_empty() {
+                true => bag::wanted_rows(work, &all.scan.sql),
+                false => compare::differing_rows(work, &all.scan.sql),
+            };
             all
         }
     };
@@ -365,7 +403,7 @@ fn stage(work: &Work<'_>, session: &Session, scope: &Scope, differing: &Differin
         return Err(Error::Refused {
             kind: ErrorKind::Internal,
             message: format!(
-                "{wanted} keys of table \"{}\" differ, and {} rows of them were read",
+                "{wanted} rows of table \"{}\" differ, and {} rows of them were read",
                 plan.source_table, staged.file.rows
             ),
             hint: None,
@@ -374,20 +412,28 @@ fn stage(work: &Work<'_>, session: &Session, scope: &Scope, differing: &Differin
     Ok(staged)
 }
 
-/// Stages the keys of rows that are to go.
-fn stage_gone(work: &Work<'_>, session: &Session, differing: &Differing) -> Result<Vec<StagedFile>> {
+/// Stages the keys of rows that are to go, or the rows themselves where they have none. `rows` are those of the destination.
+fn stage_gone(
+    work: &Work<'_>,
+    session: &Session,
+    rows: &str,
+    differing: &Differing,
+) -> Result<Vec<StagedFile>> {
     if differing.deleted == 0 {
         return Ok(Vec::new());
     }
     let plan = work.plan;
+    let (names, gone): (Vec<&str>, String) = match plan.shape.key.as_slice() {
+        [] => (bag::going_columns(work), bag::going_rows(work, rows)),
+        key => (key.iter().map(String::as_str).collect(), compare::gone_keys(work)),
+    };
     let attempt = work.state().attempt_of(&plan.pipeline, work.run, POSITION)?;
     let path = work
         .stage
         .file(&format!("{}-gone", plan.partitions[POSITION].id), attempt);
     work.loosen(&path);
-    let names: Vec<&str> = plan.shape.key.iter().map(String::as_str).collect();
     let sql = statement::stage(
-        &compare::gone_keys(work),
+        &gone,
         &names,
         None,
         &path.to_string_lossy(),

@@ -17,7 +17,7 @@ use crate::work::{Tally, Work};
 const WHOLE: &str = "the whole table";
 
 pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
-    let (plan, began) = (work.plan, Instant::now());
+    let began = Instant::now();
     let scope = Scope::whole(work);
     let version = work.destination.version(&work.destination.session()?)?;
     work.progress.phase(Phase::Reading);
@@ -30,7 +30,7 @@ pub(crate) fn execute(work: &Work<'_>, tally: &mut Tally) -> Result<()> {
     tally.parity.set_checksum(sides.source.total());
     let mut drift = Drift::default();
     let mut equal = sides.equal();
-    if !equal && !plan.shape.key.is_empty() {
+    if !equal {
         let differing = compare::locate(work, session, &scope, version, &sides)?;
         drift = drifted(work, session, &differing)?;
         equal = drift.missing + drift.changed + drift.extra == 0;
@@ -65,7 +65,7 @@ fn drifted(work: &Work<'_>, session: &Session, differing: &Differing) -> Result<
         pending: later.new + later.changed,
         keys: Vec::new(),
     };
-    if work.plan.keys_named > 0 {
+    if work.plan.keys_named > 0 && !work.plan.shape.key.is_empty() {
         drift.keys = keys(work, session, work.plan.keys_named)?;
     }
     Ok(drift)

@@ -68,6 +68,7 @@ pub(crate) fn spec(delta: DeltaSpec) -> PipelineSpec {
         enrichment: None,
         hash_algorithm: None,
         deletes: pintail_sync::spec::DeletesSpec::default(),
+        detect_deletes: pintail_sync::spec::DetectDeletes::default(),
         limits: LimitsSpec::default(),
         // What breaks is to be seen.
         retries: RetrySpec {

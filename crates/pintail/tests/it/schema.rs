@@ -231,6 +231,6 @@ fn the_keys_of_a_pipeline_are_the_known_ones() {
         let top: Vec<&str> = keys.filter(|key| !key.contains(['.', '['])).collect();
         top.join(" ")
     };
-    assert_snapshot!(top("|0."), @"name description enabled sync_type source_provider destination_provider column_map partition_column partition_step max_concurrent_partitions strategies enrichment hash_algo deletes limits retries parity");
-    assert_snapshot!(top("|1."), @"name description enabled sync_type stages backends partition_column partition_step max_concurrent_partitions strategies enrichment hash_algo deletes limits retries parity");
+    assert_snapshot!(top("|0."), @"name description enabled sync_type source_provider destination_provider column_map partition_column partition_step max_concurrent_partitions strategies enrichment hash_algo deletes detect_deletes limits retries parity");
+    assert_snapshot!(top("|1."), @"name description enabled sync_type stages backends partition_column partition_step max_concurrent_partitions strategies enrichment hash_algo deletes detect_deletes limits retries parity");
 }

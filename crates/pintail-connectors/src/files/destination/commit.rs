@@ -66,6 +66,10 @@ pub(super) fn commit(destination: &FilesDestination, request: &CommitRequest<'_>
                 "Start a new run: a full load is committed as a whole.",
             ));
         }
+        if let Some(basis) = &request.basis {
+            let newest = found.as_ref().and_then(Manifest::newest_key);
+            basis.check(request.table, newest)?;
+        }
         let before = standing(request, &destination.place.layout, found)?;
         let written = write(destination, &session, request, &folder, &before, &parts);
         let change = match written {
@@ -192,14 +196,22 @@ fn write(
         ..CommitOutcome::default()
     };
     let mut files: Vec<DataFile> = Vec::new();
-    let new = match &request.change {
+    let no_key = Vec::new();
+    let merged = match &request.change {
         Change::Upsert { key, newer } if !staged.is_empty() || !request.gone.is_empty() => {
             check_keys(session, request.table, key, &staged)?;
+            Some((key, newer.as_deref()))
+        }
+        Change::Exchange if !request.gone.is_empty() => Some((&no_key, None)),
+        _ => None,
+    };
+    let new = match (&request.change, merged) {
+        (_, Some((key, newer))) => {
             let merge = Merge {
                 placing: &placing,
                 before,
                 key,
-                newer: newer.as_deref(),
+                newer,
                 staged: &staged,
                 gone: &request.gone,
             };
@@ -217,11 +229,11 @@ fn write(
             destination.discard(&file.path);
             new
         }
-        Change::Upsert { .. } | Change::Append => {
+        (Change::Upsert { .. } | Change::Append | Change::Exchange, None) => {
             files.extend(before.files.iter().cloned());
             placing.place(&staged)?
         }
-        Change::ReplaceAll => {
+        (Change::ReplaceAll, None) => {
             outcome.rows_deleted = before.rows();
             placing.place(&staged)?
         }

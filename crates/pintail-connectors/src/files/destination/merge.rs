@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pintail_lake::commit::{check_copies, copies, same_row};
 use pintail_lake::quote::{self, identifier, identifiers};
 use pintail_lake::{Call, Destination, Result, StagedFile};
 
@@ -19,11 +20,12 @@ const SMALL_FILES: usize = 8;
 pub(super) struct Merge<'a> {
     pub(super) placing: &'a Placing<'a>,
     pub(super) before: &'a Manifest,
+    /// Which row takes the place of which: that with the same key. Without a key, none does.
     pub(super) key: &'a [String],
     /// The column that tells which of two rows is later.
     pub(super) newer: Option<&'a str>,
     pub(super) staged: &'a [StagedFile],
-    /// Keys of rows that go.
+    /// Keys of rows that go; without a key, whole rows of which all copies go.
     pub(super) gone: &'a [StagedFile],
 }
 
@@ -61,13 +63,18 @@ impl Merge<'_> {
             let columns = names.iter().map(|name| format!("{of}.{}", identifier(name)));
             columns.collect::<Vec<_>>().join(", ")
         };
-        let (same, later) = (self.same_key(), self.later());
+        let (gone_too, later) = (self.same(), self.later());
+        let same = match self.key {
+            [] => "false".to_owned(),
+            _ => gone_too.clone(),
+        };
+        // Not as a condition: what an outer row is looked up by takes -0.0 for 0.0.
+        let staying = format!("(select kept.* from {old} as kept anti join {gone} as staged on {gone_too})");
         // Rows of which the table has a later version are not brought in, and what they would replace stays.
         let merged = format!(
             "select {kept}
-             from {old} as kept
+             from {staying} as kept
              where not exists (select 1 from {staged} as staged where {same} and not {later})
-               and not exists (select 1 from {gone} as staged where {same})
              union all
              select {new}
              from {staged} as staged
@@ -91,10 +98,13 @@ impl Merge<'_> {
         let (updated, superseded) = (number(0), number(1));
         let going = session.query(
             Call::new(label),
-            &format!("select count(*) from {old} as kept semi join {gone} as staged on {same}"),
+            &format!("select count(*) from {old} as kept semi join {gone} as staged on {gone_too}"),
         )?;
         let deleted = going.first().and_then(|row| row.integer(0));
         let deleted = deleted.and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0);
+        if self.key.is_empty() {
+            check_copies(self.placing.table, copies(session, self.gone)?, deleted)?;
+        }
         let brought: u64 = self.staged.iter().map(|file| file.rows).sum();
         let inserted = brought.saturating_sub(updated + superseded);
         let before: u64 = rewritten.iter().map(|file| file.rows).sum();
@@ -117,14 +127,19 @@ impl Merge<'_> {
             return Ok(BTreeSet::new());
         }
         let rows = self.rows(files);
+        let staged = match self.key {
+            [] => self.gone(),
+            key => format!(
+                "(select {key} from {} union all select {key} from {})",
+                self.staged(),
+                self.gone(),
+                key = identifiers(key)
+            ),
+        };
         let sql = format!(
-            "select distinct kept.{FILE} from {} as kept
-             semi join (select {key} from {} union all select {key} from {}) as staged on {}",
+            "select distinct kept.{FILE} from {} as kept semi join {staged} as staged on {}",
             rows.with_file(),
-            self.staged(),
-            self.gone(),
-            self.same_key(),
-            key = identifiers(self.key),
+            self.same(),
         );
         let found = self
             .placing
@@ -167,7 +182,10 @@ impl Merge<'_> {
         }
     }
 
-    fn same_key(&self) -> String {
+    fn same(&self) -> String {
+        if self.key.is_empty() {
+            return same_row(self.placing.columns);
+        }
         let pair = |column: &String| format!("kept.{0} = staged.{0}", identifier(column));
         self.key.iter().map(pair).collect::<Vec<_>>().join(" and ")
     }

@@ -211,6 +211,13 @@ impl DestinationPlace for FilesPlace {
         let mut statements = Vec::new();
         let new = match change {
             Change::Append | Change::ReplaceAll => file.to_owned(),
+            Change::Exchange => {
+                statements.push(format!(
+                    "copy (\n  <rows of files with rows that are gone, without these>\n  union all\n  select * from {staged}\n) \
+                     to <merged> (format parquet)"
+                ));
+                "<merged>".to_owned()
+            }
             Change::Upsert { key, .. } => {
                 statements.push(format!(
                     "copy (\n  select kept.* from <files with a staged key> as kept\n  anti join {staged} as staged using ({})\n  \

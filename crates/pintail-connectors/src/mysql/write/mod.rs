@@ -27,6 +27,7 @@
 
 mod check;
 mod columns;
+mod exchange;
 mod ledger;
 mod replace;
 mod server;
@@ -131,6 +132,17 @@ impl DatabaseWriter for MySqlDestination {
         names::refused(&column.name)
     }
 
+    fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()> {
+        let label = format!("add column `{}` to table \"{table}\"", column.name);
+        let sql = format!(
+            "alter table {} add column {} {} null",
+            qualified(table),
+            super::quote::identifier(&column.name),
+            self.column_type(column)
+        );
+        server::execute(session, alias, &label, &sql)
+    }
+
     fn ledger(&self) -> TableName {
         TableName::new(&self.database, LEDGER)
     }
@@ -163,22 +175,14 @@ impl DatabaseWriter for MySqlDestination {
         match incoming.change {
             Change::ReplaceAll => replace::bring_in(&helpers, &loads),
             Change::Append => replace::append(&helpers, &loads),
+            Change::Exchange => exchange::bring_in(&helpers, &loads),
             Change::Upsert { newer, .. } => {
-                let keys = Loads::of(&of_keys(incoming, &key_columns(incoming)), self);
-                upsert::bring_in(&helpers, &loads, &keys, newer.as_deref())
+                let key_columns = incoming.key_columns();
+                let going = incoming.going(&key_columns, incoming.attempt);
+                let keys = Loads::of(&going, self);
+                upsert::bring_in(&helpers, &loads, (&going, &keys), newer.as_deref())
             }
         }
-    }
-
-    fn remove(&self, incoming: &Incoming<'_>) -> Result<u64> {
-        // The helping table was made by `bring_in`, under the word of the attempt itself.
-        let attempt = incoming.attempt.trim_end_matches("_gone");
-        let incoming = Incoming {
-            attempt,
-            session: incoming.session,
-            ..*incoming
-        };
-        upsert::remove(&self.helpers(&incoming), &Loads::of(&incoming, self))
     }
 
     fn finish(&self, incoming: &Incoming<'_>, _brought: &Brought) -> Result<()> {
@@ -216,6 +220,14 @@ impl DatabaseWriter for MySqlDestination {
                 statements.push(add(&qualified(table)));
             }
             Change::Append => statements.push(add(&qualified(table))),
+            Change::Exchange => {
+                statements.push(add("`pintail_gone_<n>`"));
+                statements.push(format!(
+                    "delete kept from {} as kept join `pintail_gone_<n>` as staged on …",
+                    qualified(table)
+                ));
+                statements.push(add(&qualified(table)));
+            }
             Change::Upsert { key, newer } => {
                 statements.push(add(&qualified(&stage)));
                 let found = upsert::Found { table, unique: true };
@@ -232,23 +244,5 @@ impl DatabaseWriter for MySqlDestination {
         statements.push(format!("insert into {} …", qualified(&self.ledger())));
         statements.push("commit".to_owned());
         statements
-    }
-}
-
-/// The columns of the key, in their order in the table.
-fn key_columns(incoming: &Incoming<'_>) -> Vec<Column> {
-    let columns = incoming.columns.iter();
-    columns
-        .filter(|column| incoming.key.contains(&column.name))
-        .cloned()
-        .collect()
-}
-
-/// What comes in, but for all columns that are not `columns`.
-fn of_keys<'a>(incoming: &'a Incoming<'a>, columns: &'a [Column]) -> Incoming<'a> {
-    Incoming {
-        columns,
-        session: incoming.session,
-        ..*incoming
     }
 }

@@ -1,6 +1,6 @@
 //! A delta: staged rows in a table of their own, and from there into the table by key.
 
-use pintail_lake::database::Brought;
+use pintail_lake::database::{Brought, Incoming};
 use pintail_lake::{Result, quote};
 use pintail_model::TableName;
 
@@ -30,24 +30,29 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Brings rows in by key. `keys_alone` are the columns of the key, for rows that go without replacement.
+/// Brings rows in by key. `going` are the keys of rows that go without replacement, which do so first.
 pub(super) fn bring_in(
     helpers: &Helpers<'_>,
     loads: &Loads,
-    keys_alone: &Loads,
+    (going, going_loads): (&Incoming<'_>, &Loads),
     newer: Option<&str>,
 ) -> Result<Brought> {
     let incoming = helpers.incoming;
     let (session, alias, table) = (incoming.session, incoming.alias, incoming.table);
     let key = loads.key(incoming.key);
     let stage = make_stage(helpers, loads, Helper::Stage)?;
-    // No table can be made any more when it is filled.
-    make_stage(helpers, keys_alone, Helper::Gone)?;
+    // No table can be made any more once rows move.
+    make_stage(helpers, going_loads, Helper::Gone)?;
     let found = Found::of(helpers);
     let together = joined(&stage, found, &key);
     let kept = kept_view(helpers, loads, &together)?;
     let merges = found.unique && merges(helpers)?;
     begin_anew(session, alias)?;
+    let going = Helpers {
+        incoming: going,
+        ..*helpers
+    };
+    let deleted = remove(&going, going_loads)?;
     load(helpers, loads, &stage)?;
     if let Some(newer) = newer.and_then(|newer| loads.get(newer)) {
         let label = format!("look for newer rows in table \"{table}\"");
@@ -68,7 +73,7 @@ pub(super) fn bring_in(
     Ok(Brought {
         inserted: left.saturating_sub(updated),
         updated,
-        deleted: 0,
+        deleted,
         superseded: incoming.rows().saturating_sub(left),
         kept,
         under_keys: false,
@@ -77,8 +82,11 @@ pub(super) fn bring_in(
 }
 
 /// Deletes the rows that have a staged key. `loads` are the columns of the key.
-pub(super) fn remove(helpers: &Helpers<'_>, loads: &Loads) -> Result<u64> {
+fn remove(helpers: &Helpers<'_>, loads: &Loads) -> Result<u64> {
     let incoming = helpers.incoming;
+    if incoming.files.is_empty() {
+        return Ok(0);
+    }
     let (session, alias, table) = (incoming.session, incoming.alias, incoming.table);
     let gone = helpers.named(Helper::Gone);
     load(helpers, loads, &gone)?;

@@ -12,6 +12,7 @@
 mod array;
 mod columns;
 mod documents;
+mod exchange;
 mod ledger;
 mod replace;
 mod side_by_side;
@@ -91,6 +92,10 @@ impl DatabaseWriter for PostgresDestination {
         })
     }
 
+    fn tells_copies_apart(&self) -> bool {
+        true
+    }
+
     fn column_type(&self, column: &Column) -> String {
         columns::column_type(self.reader.system(), column)
     }
@@ -101,6 +106,17 @@ impl DatabaseWriter for PostgresDestination {
 
     fn read_as(&self, logical_type: LogicalType) -> LogicalType {
         columns::read_as(logical_type)
+    }
+
+    fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()> {
+        let label = format!("add column `{}` to table \"{table}\"", column.name);
+        let sql = format!(
+            "alter table {} add column if not exists {} {}",
+            qualified(table),
+            identifier(&column.name),
+            self.column_type(column)
+        );
+        execute(session, alias, &label, &sql)
     }
 
     fn ledger(&self) -> TableName {
@@ -145,18 +161,23 @@ impl DatabaseWriter for PostgresDestination {
         match incoming.change {
             Change::ReplaceAll => replace::bring_in(incoming, &columns),
             Change::Append => replace::append(incoming, &columns),
-            Change::Upsert { newer, .. } => upsert::bring_in(incoming, &columns, newer.as_deref()),
+            Change::Exchange => {
+                let deleted = exchange::remove(incoming, self)?;
+                let brought = replace::append(incoming, &columns)?;
+                Ok(Brought { deleted, ..brought })
+            }
+            Change::Upsert { newer, .. } => {
+                let deleted = upsert::remove(incoming, self)?;
+                let brought = upsert::bring_in(incoming, &columns, newer.as_deref())?;
+                Ok(Brought { deleted, ..brought })
+            }
         }
-    }
-
-    fn remove(&self, incoming: &Incoming<'_>) -> Result<u64> {
-        upsert::remove(incoming, &columns::Loads::of(incoming, self)?)
     }
 
     fn finish(&self, incoming: &Incoming<'_>, brought: &Brought) -> Result<()> {
         match incoming.change {
             Change::ReplaceAll => replace::finish(incoming, brought),
-            Change::Append => Ok(()),
+            Change::Append | Change::Exchange => replace::finish_append(incoming),
             Change::Upsert { .. } => upsert::finish(incoming),
         }
     }
@@ -195,6 +216,14 @@ impl DatabaseWriter for PostgresDestination {
                 ),
             ]),
             Change::Append => statements.push(copy_into(table)),
+            Change::Exchange => {
+                statements.push(copy("stage_<n>_gone"));
+                statements.push(format!(
+                    "delete from {} where (tableoid, ctid) in (<rows that are gone>)",
+                    qualified(table)
+                ));
+                statements.push(copy_into(table));
+            }
             Change::Upsert { key, newer } => {
                 let stage = TableName::new(OWN_SCHEMA, "stage_<n>");
                 statements.push(copy("stage_<n>"));

@@ -233,3 +233,9 @@ pub(super) fn append(incoming: &Incoming<'_>, loads: &Loads) -> Result<Brought> 
         keys: String::new(),
     })
 }
+
+/// Takes the table of staged rows away.
+pub(super) fn finish_append(incoming: &Incoming<'_>) -> Result<()> {
+    let sql = columns::drop_table(&helper("stage", incoming));
+    execute(incoming.session, incoming.alias, "take helping tables away", &sql)
+}

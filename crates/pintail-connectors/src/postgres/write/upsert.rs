@@ -1,7 +1,7 @@
 //! A delta: staged rows in a table of their own, and from there into the table by key.
 
 use pintail_lake::Result;
-use pintail_lake::database::{Brought, Incoming};
+use pintail_lake::database::{Brought, DatabaseWriter, Incoming};
 use pintail_lake::quote::{self, identifier, identifiers};
 use pintail_model::TableName;
 
@@ -79,11 +79,17 @@ pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads, newer: Option<&st
     })
 }
 
-/// Deletes the rows that have a staged key.
-pub(super) fn remove(incoming: &Incoming<'_>, loads: &Loads) -> Result<u64> {
+/// Deletes the rows that go without replacement. Returns how many.
+pub(super) fn remove(incoming: &Incoming<'_>, writer: &dyn DatabaseWriter) -> Result<u64> {
+    if incoming.gone.is_empty() {
+        return Ok(0);
+    }
     let (session, alias, table) = (incoming.session, incoming.alias, incoming.table);
-    let stage = helper("stage", incoming);
-    columns::stage(incoming, loads, &stage)?;
+    let (key_columns, word) = (incoming.key_columns(), format!("{}_gone", incoming.attempt));
+    let going = incoming.going(&key_columns, &word);
+    let loads = Loads::of(&going, writer)?;
+    let stage = helper("stage", &going);
+    columns::stage(&going, &loads, &stage)?;
     let typed = format!("(select {} from {})", loads.named_values(), qualified(&stage));
     let same = quote::same_key(incoming.key);
     let count = format!(

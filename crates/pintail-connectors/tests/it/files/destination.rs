@@ -247,6 +247,7 @@ fn rows_without_a_key_and_other_columns_are_refused() {
     let (table, narrow) = (orders(), &columns()[..1]);
     let request = |change| CommitRequest {
         gone: Vec::new(),
+        basis: None,
         table: &table,
         columns: narrow,
         change,

@@ -266,6 +266,7 @@ pub(super) fn stage(shop: &Shop, table: &TableName, run: &str, query: &str) -> C
 pub(super) fn load(shop: &Shop, table: &TableName, columns: &[Column], part: &CommitPart) -> Result<()> {
     let request = CommitRequest {
         gone: Vec::new(),
+        basis: None,
         table,
         columns,
         change: Change::ReplaceAll,

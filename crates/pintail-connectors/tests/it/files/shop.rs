@@ -95,6 +95,7 @@ impl Shop {
     pub(crate) fn try_commit(&self, change: Change, parts: Vec<CommitPart>) -> Result<CommitOutcome> {
         self.attached.commit(&CommitRequest {
             gone: Vec::new(),
+            basis: None,
             table: &orders(),
             columns: &columns(),
             change,
@@ -111,6 +112,7 @@ impl Shop {
     pub(crate) fn commit_without(&self, gone: Vec<StagedFile>, parts: Vec<CommitPart>) -> CommitOutcome {
         let request = CommitRequest {
             gone,
+            basis: None,
             table: &orders(),
             columns: &columns(),
             change: upsert(),

@@ -1,9 +1,9 @@
 //! Rows that are gone from the source, and the guard that looks at how many they are.
 
-use pintail_model::ErrorKind;
+use pintail_model::{Clock, ErrorKind};
 use pintail_sync::plan::Task;
 use pintail_sync::report::ParityStatus;
-use pintail_sync::spec::{DeletePolicy, GuardSpec};
+use pintail_sync::spec::{DeletePolicy, DetectDeletes, GuardSpec};
 
 use super::{compare, counts, loaded};
 
@@ -128,6 +128,55 @@ fn a_pass_that_finds_all_keys_proves_them() {
         (report.parity.status, counts(&report)),
         (ParityStatus::Ok, (0, 0, 1))
     );
+}
+
+#[test]
+fn a_delta_may_be_followed_by_a_pass_by_keys() {
+    let mut shop = loaded(1_000);
+    let change = |shop: &crate::shop::Shop, id: u32| {
+        shop.later(60);
+        let now = shop.clock.now() - jiff::SignedDuration::from_secs(30);
+        shop.change(&format!(
+            "delete from orders where id = {id}; update orders set price = 0, updated_at = '{now}' where id = 1"
+        ));
+    };
+    // It is only stored: who runs pipelines at their times starts the pass, too.
+    shop.spec.detect_deletes = DetectDeletes::At("0 3 * * *".to_owned());
+    change(&shop, 500);
+    let report = shop.run(None);
+    assert_eq!((report.kind.as_str(), report.delete_pass), ("delta", None));
+    assert_eq!(shop.ask_one("select count(*) from lake.main.orders"), "1000");
+
+    shop.spec.detect_deletes = DetectDeletes::AfterDeltas;
+    change(&shop, 501);
+    let note = "a pass by keys follows, which looks for rows that are gone from the source";
+    assert!(shop.plan(None).notes.iter().any(|found| found == note));
+    let report = shop.run(None);
+    assert_eq!((report.kind.as_str(), counts(&report)), ("delta", (0, 1, 0)));
+    let pass = report.delete_pass.expect("it follows");
+    assert_eq!((pass.kind.as_str(), counts(&pass)), ("deletes", (0, 0, 2)));
+    assert_ne!(pass.run_id, report.run_id);
+    assert_eq!(shop.differences(), "0");
+
+    // A delta that finds nothing is one, too; a full load sees what is gone by itself.
+    shop.change("delete from orders where id = 502");
+    let report = shop.run(None);
+    let pass = report.delete_pass.expect("it follows");
+    assert_eq!((report.kind.as_str(), counts(&pass)), ("delta", (0, 0, 1)));
+    assert_eq!(shop.run(Some("everything")).delete_pass, None);
+}
+
+#[test]
+fn the_guard_holds_for_a_pass_that_follows() {
+    let mut shop = loaded(100);
+    shop.spec.detect_deletes = DetectDeletes::AfterDeltas;
+    shop.change("delete from orders where id > 50");
+    let error = shop.try_run(Some("changes")).expect_err("the guard stops it");
+    assert!(error.to_string().contains("50 of the 100 rows"), "{error}");
+    assert_eq!(shop.ask_one("select count(*) from lake.main.orders"), "100");
+    shop.allow_deletes = true;
+    shop.run(Some("changes"));
+    assert_eq!(shop.differences(), "0");
 }
 
 #[test]

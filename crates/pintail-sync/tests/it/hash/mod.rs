@@ -1,9 +1,14 @@
 //! Hash runs: what differs is found, whatever it is, and just that is brought in.
 
+mod bag;
 mod deletes;
 mod found;
+mod meanwhile;
+mod moved;
+mod places;
 mod pushdown;
 mod served;
+mod soft;
 mod stored;
 
 use pintail_sync::SyncReport;

@@ -167,6 +167,7 @@ impl Setting {
             kept: None,
             hidden: None,
             found_empty: false,
+            adds_mark: false,
             bounds: self.bounds.clone(),
             table: layout.table,
             read_point: shape.followed().map(|_| ReadPoint {

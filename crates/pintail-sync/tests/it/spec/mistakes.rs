@@ -310,3 +310,40 @@ fn what_belongs_to_aggregates_is_refused_elsewhere() {
       hint: write `sync_type: aggregate`
     ");
 }
+
+#[test]
+fn what_becomes_of_deleted_rows_is_told_in_full() {
+    assert_snapshot!(check(&minimal(&format!("deletes: {{policy: soft}}\n{FULL}"))), @r"
+    pipeline.yaml:6:10: deletes: the policy `soft` needs a `column`
+      hint: name the column of the destination that takes the time, like `deleted_at`
+    ");
+    assert_snapshot!(check(&minimal(&format!("deletes: {{policy: hard, column: deleted_at}}\n{FULL}"))), @"pipeline.yaml:6:25: deletes: key `column` belongs to the policy `soft`");
+    assert_snapshot!(check(&minimal(&format!("deletes: {{policy: gone, column: deleted_at, guard: {{share: most}}}}\n{FULL}"))), @r"
+    found 2 problems in pipeline.yaml
+    pipeline.yaml:6:19: deletes.policy: expected a policy for deletes, found the text `gone`
+      hint: known are `hard`, `soft` and `ignore`
+    pipeline.yaml:6:60: deletes.guard.share: expected a share like `20%`, found the text `most`
+    ");
+    let mapped = "column_map: [{source: id}, {source: seen, dest: deleted_at}]\ndeletes: {policy: soft, column: Deleted_At}\n";
+    assert_snapshot!(check(&minimal(&format!("{mapped}{FULL}"))), @r"
+    pipeline.yaml:7:33: deletes.column: `Deleted_At` is a column of the source, too
+      hint: name one that only the destination has, like `deleted_at`
+    ");
+    let only_added = minimal(&format!("deletes: {{policy: soft, column: deleted_at}}\n{FULL}"))
+        .replace("name: lake,", "name: lake, supports_update: false,");
+    assert_snapshot!(check(&only_added), @"pipeline.yaml:6:10: deletes: the policy `soft` changes rows of the destination, and `supports_update: false` says that none may be changed");
+}
+
+#[test]
+fn a_pass_that_looks_for_deleted_rows_has_something_to_follow() {
+    let delta = "strategies: [{name: d, type: delta, column: id}]\n";
+    for told in ["true", "false", "'0 3 * * *'"] {
+        assert_eq!(
+            check(&minimal(&format!("detect_deletes: {told}\n{delta}"))),
+            "loads"
+        );
+    }
+    assert_snapshot!(check(&minimal(&format!("detect_deletes: daily\n{delta}"))), @"pipeline.yaml:6:17: detect_deletes: expected `true`, `false` or a cron expression of five fields like `0 3 * * *`, found the text `daily`");
+    assert_snapshot!(check(&minimal(&format!("detect_deletes: true\n{FULL}"))), @"pipeline.yaml:6:17: detect_deletes: a pass that looks for deleted rows follows deltas, and the pipeline has no `delta` strategy");
+    assert_snapshot!(check(&minimal(&format!("detect_deletes: '0 3 * * *'\ndeletes: {{policy: ignore}}\n{delta}"))), @"pipeline.yaml:6:17: detect_deletes: the policy `ignore` of `deletes` lets rows stay that are gone");
+}
