@@ -44,13 +44,19 @@ pub(super) fn clean(lake: &Lake, asked: &Maintenance, done: &mut Maintained) -> 
     Ok(())
 }
 
-/// Numbers of the snapshots that are older than `age`, and how many stay. The newest always does.
+/// Numbers of the snapshots that another one took the place of `age` ago or longer, and how many stay. The newest always
+/// does.
+///
+/// Their own age says too little: the newest may be of last week, and a run that reads it goes on after the next commit.
 fn snapshots(lake: &Lake, session: &Session, age: Option<Duration>) -> Result<(Vec<i64>, u64)> {
     let sql = format!(
         "select snapshot_id::bigint, {}
          from {}
          order by snapshot_id desc",
-        age.map_or_else(|| "false".to_owned(), |age| older("snapshot_time", age)),
+        age.map_or_else(
+            || "false".to_owned(),
+            |age| older("(lead(snapshot_time) over (order by snapshot_id))", age)
+        ),
         metadata_table(lake, "ducklake_snapshot")
     );
     let rows = session.query(Call::new("list the snapshots of the lake"), &sql)?;

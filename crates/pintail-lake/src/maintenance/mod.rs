@@ -39,7 +39,7 @@ pub struct Maintenance {
     pub table: Option<TableName>,
     /// Share of deleted rows from which on a file is written anew.
     pub rewrite_from: f64,
-    /// Snapshots that are older are expired; the newest never is. `None` keeps all.
+    /// Snapshots that have not been the newest for so long are expired. `None` keeps all.
     pub expire_older_than: Option<Duration>,
     /// Files that no snapshot has needed for so long are removed. An age of less than what a query or a run may take
     /// pulls their files away from under them.

@@ -311,12 +311,17 @@ pub(crate) struct Reference {
     pub(crate) deletes: bool,
 }
 
-/// Every data and delete file of the table that any snapshot needs.
-pub(crate) fn references(lake: &Lake, session: &Session) -> Vec<Reference> {
+/// A table of the catalogue.
+pub(crate) fn metadata_table(lake: &Lake, name: &str) -> String {
     let schema = match &lake.location().catalogue {
         Catalogue::Postgres { metadata_schema, .. } => metadata_schema,
         Catalogue::Sqlite(_) | Catalogue::DuckDb(_) => "main",
     };
+    format!("__ducklake_metadata_lake.{schema}.ducklake_{name}")
+}
+
+/// Every data and delete file of the table that any snapshot needs.
+pub(crate) fn references(lake: &Lake, session: &Session) -> Vec<Reference> {
     let table = numbers();
     let folder = lake
         .location()
@@ -327,12 +332,14 @@ pub(crate) fn references(lake: &Lake, session: &Session) -> Vec<Reference> {
     for kind in ["data", "delete"] {
         let sql = format!(
             "select f.path, f.end_snapshot is null
-             from __ducklake_metadata_lake.{schema}.ducklake_{kind}_file as f
+             from {} as f
              where table_id in (
                  select table_id
-                 from __ducklake_metadata_lake.{schema}.ducklake_table
+                 from {}
                  where table_name = '{}'
              )",
+            metadata_table(lake, &format!("{kind}_file")),
+            metadata_table(lake, "table"),
             table.table
         );
         let rows = session.query(Call::new("list files"), &sql);

@@ -6,7 +6,8 @@ use pintail_lake::{Call, Change, Compacted, Lake, Maintained, Maintenance};
 use pintail_model::{ErrorKind, TableName};
 
 use crate::lakes::{
-    KINDS, Kind, Place, assert_sound, commit, contents, numbers, parquet_files, shown, stage, upsert,
+    KINDS, Kind, Place, assert_sound, commit, contents, metadata_table, numbers, parquet_files, shown, stage,
+    upsert,
 };
 
 /// Everything that can be done, however young.
@@ -117,6 +118,44 @@ fn what_is_young_stays() {
         let first = "select count(note) from lake.shop.numbers at (version => 4)";
         assert!(session.query(Call::new("look back"), first).is_ok(), "{kind:?}");
         assert_sound(&lake, &format!("{kind:?}"));
+    }
+}
+
+#[test]
+fn what_was_the_newest_until_now_stays_however_old_it_is() {
+    for kind in KINDS {
+        let place = Place::new(kind);
+        let lake = filled(&place);
+        let snapshots = metadata_table(&lake, "snapshot");
+        run(
+            &lake,
+            &format!("update {snapshots} set snapshot_time = '2020-01-01 00:00:00+00'"),
+        );
+        let session = lake.session().expect("a session");
+        let newest = session
+            .query(
+                Call::new("look"),
+                &format!("select max(snapshot_id)::bigint from {snapshots}"),
+            )
+            .unwrap_or_else(|error| shown(&error))[0]
+            .integer(0)
+            .expect("a number");
+        // Somebody begins to read it here.
+        commit(&lake, upsert(), vec![stage(&lake, "r11", "a", 990..1010, 1, 3)]);
+        let asked = Maintenance {
+            expire_older_than: Some(Duration::from_hours(1)),
+            clean_older_than: Duration::from_hours(1),
+            ..Maintenance::default()
+        };
+        let done = maintain(&lake, &asked);
+        assert!(done.snapshots_expired > 10, "{kind:?}: {done:?}");
+        let rows = session
+            .query(
+                Call::new("look back"),
+                &format!("select count(note) from lake.shop.numbers at (version => {newest})"),
+            )
+            .unwrap_or_else(|error| shown(&error));
+        assert_eq!(rows[0].integer(0), Some(1000), "{kind:?}");
     }
 }
 

@@ -108,7 +108,11 @@ pub(super) fn plan(
         };
         [changed].into_iter().chain(null)
     };
-    let united = |scans: Vec<String>| scans.join("\nunion all\n");
+    // In parentheses: a scan may end with a limit.
+    let united = |scans: Vec<String>| match scans.as_slice() {
+        [scan] => scan.clone(),
+        scans => format!("({})", scans.join(")\nunion all\n(")),
+    };
     let rows = united(ranges(CURSOR).map(|range| members.scan(draft, range)).collect());
     let keys = members.partial.then(|| {
         let scan = |range| members.scan_keys(draft, &main, range);

@@ -364,3 +364,39 @@ strategies: [{name: full, type: full}]
     );
     assert_eq!(seen.json()["parity"]["status"], "mismatch");
 }
+
+#[test]
+fn groups_of_rows_without_a_cursor_are_followed() {
+    let project = Project::empty();
+    project.execute(
+        "create table orders (id integer primary key, user_id integer not null, updated_at timestamp);
+         insert into orders values (1, 1, '2026-01-01 10:00:00'), (2, 1, null), (3, 2, null)",
+    );
+    project.write_pipeline(
+        "\
+name: orders
+sync_type: aggregate
+source_provider:
+  data_backend: {type: sqlite, datastore_name: shop, table: orders, group_by: [user_id]}
+destination_provider:
+  data_backend: {type: ducklake, datastore_name: lake, table: orders}
+column_map:
+  - {source: user_id}
+  - {source: count(*), dest: orders, data_type: integer}
+strategies:
+  - {name: changes, type: delta, column: updated_at, null_cursor: include}
+",
+    );
+    let run = ["run", "--config", "pipeline.yaml", "--json"];
+    assert_eq!(project.succeed(&run).json()["kind"], "full");
+    project.execute("update orders set user_id = 2 where id = 2");
+    let report = project.succeed(&run).json();
+    assert_eq!(
+        (&report["kind"], &report["rows_updated"]),
+        (&"groups".into(), &2.into())
+    );
+    assert_eq!(
+        project.ask("select string_agg(user_id || ':' || orders, ' ' order by user_id) from orders"),
+        "1:1 2:2"
+    );
+}

@@ -5,6 +5,7 @@ use pintail_sync::report::{Drift, ParityStatus};
 use pintail_sync::spec::{Compare, HashSpec, StrategyKind, StrategySpec};
 use pintail_sync::{Error, StopSignal, SyncReport, SyncRequest, Unwatched};
 
+use super::counts;
 use crate::postgres::Copy;
 
 /// A table of that many orders; `n` is the number that each had in the beginning.
@@ -54,7 +55,7 @@ pub(super) fn drift(copy: &Copy<'_>) -> Drift {
 }
 
 /// Changes some of the [`orders_by`] a key of that type.
-pub(super) fn change_at_random(copy: &Copy<'_>, random: &mut fastrand::Rng, key: &str) {
+fn change_at_random(copy: &Copy<'_>, random: &mut fastrand::Rng, key: &str) {
     let moved = if key == "text" { "id || '.' || " } else { "id + " };
     for _ in 0..random.usize(1..12) {
         let (from, rows, value) = (random.i32(-50..4_200), random.i32(1..6), random.i32(-3..3));
@@ -74,5 +75,28 @@ pub(super) fn change_at_random(copy: &Copy<'_>, random: &mut fastrand::Rng, key:
                 from + rows
             ),
         });
+    }
+}
+
+/// Fails unless `compare` finds what a comparison of all rows finds, whatever happens to copies that `make` makes.
+#[track_caller]
+pub(super) fn assert_follows(make: fn(&str) -> Copy<'static>, compare: fn(&Copy<'_>) -> SyncReport) {
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for key in ["bigint", "text"] {
+        let copy = make(&orders_by(key));
+        for round in 0..4 {
+            let context = format!("seed {seed}, {key}, round {round}");
+            change_at_random(&copy, &mut random, key);
+            let expected = drift(&copy);
+            let report = compare(&copy);
+            assert_eq!(
+                counts(&report),
+                (expected.missing, expected.changed, expected.extra),
+                "{context}: {:?}",
+                report.notes
+            );
+            assert_eq!(drift(&copy), Drift::default(), "{context}");
+        }
     }
 }

@@ -1,102 +1,20 @@
 //! One history, carried out on a real source and a real destination, and compared with the model after every run.
 
-use pintail_lake::EngineSettings;
 use pintail_model::{CursorType, CursorValue, ErrorKind, PartitionKey, Range};
-use pintail_sync::log::Level;
-use pintail_sync::plan::Task;
-use pintail_sync::report::ParityStatus;
-use pintail_sync::spec::{
-    ColumnSource, ColumnSpec, DeltaSpec, FullSpec, HashSpec, NullCursor, PartitionSpec, PipelineSpec, Role,
-    StrategyKind, StrategySpec,
-};
+use pintail_sync::StopSignal;
+use pintail_sync::spec::NullCursor;
 use pintail_sync::state::{FrozenPartition, History as Memory, State};
-use pintail_sync::{StopSignal, SyncReport, SyncRequest};
 
-use super::history::{History, RunStep, Setting, Step};
-use super::model::{Apply, Counts, LakeModel, Order, Orders, later};
+use super::expected::{Bound, Doing, Expected};
+use super::history::{End, History, RunStep, Setting, Step};
+use super::model::{Apply, Counts, LakeModel, Order, Orders, later, same};
+use super::request::Asked;
+use super::rows;
 use super::source::Source;
+use super::tally::Tally;
 use super::target::Target;
 use super::world::{Watcher, World};
 use crate::served::described;
-use crate::shop::backend;
-
-/// What histories had in them: a test that never met a late commit proves nothing about late commits.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tally {
-    pub(super) runs: u64,
-    pub(super) deltas: u64,
-    pub(super) resumed: u64,
-    pub(super) stopped: u64,
-    pub(super) partitions: u64,
-    pub(super) rows: u64,
-    pub(super) late_commits: u64,
-    /// Comparisons and passes for deleted rows.
-    pub(super) compared: u64,
-    pub(super) kept: u64,
-    /// Rows that only a lookback brought in.
-    pub(super) looked_back: u64,
-}
-
-/// So many cases have everything that histories have in turns, whatever the seed: fewer than the default gives each test.
-const SOME: u64 = 8;
-
-/// So many cases have a late commit and a run with several partitions, whatever the source is.
-const MORE: u64 = 30;
-
-/// So many cases stop some run and go on with it, whatever the seed.
-const MANY: u64 = 500;
-
-impl Tally {
-    /// Whether everything took place that so many cases cannot do without. One case in twenty-five or so goes on
-    /// with what a stopped run had staged, so that only many cases have to: `resume.rs` tests it case by case.
-    pub(super) fn covers(&self, cases: u64) -> bool {
-        let common = self.deltas > 0 && self.compared > 0;
-        let frequent = self.late_commits > 0 && self.partitions > self.runs;
-        (cases < SOME || common)
-            && (cases < MORE || frequent)
-            && (cases < MANY || self.stopped > 0 && self.resumed > 0)
-    }
-}
-
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.runs += other.runs;
-        self.deltas += other.deltas;
-        self.resumed += other.resumed;
-        self.stopped += other.stopped;
-        self.partitions += other.partitions;
-        self.rows += other.rows;
-        self.late_commits += other.late_commits;
-        self.compared += other.compared;
-        self.kept += other.kept;
-        self.looked_back += other.looked_back;
-    }
-}
-
-/// What a run is expected to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doing {
-    Full,
-    Delta,
-    Hash,
-    Deletes,
-}
-
-impl Doing {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Delta => "delta",
-            Self::Hash => "hash",
-            Self::Deletes => "deletes",
-        }
-    }
-
-    /// Whether it reads all rows and brings in all of its work at once.
-    fn whole(self) -> bool {
-        self != Self::Delta
-    }
-}
 
 /// Where the case takes place.
 pub(super) struct Scene<'a> {
@@ -181,7 +99,7 @@ impl Case<'_> {
         // The policy is to stop: somebody corrects the source, or loads it in full.
         let fails = self.setting.nulls == Some(NullCursor::Fail)
             && self.world.model.visible.values().any(Order::unstamped);
-        let full = self.setting.full_at_end || fails;
+        let full = self.setting.end == End::Full || fails;
         let last = RunStep {
             strategy: full.then_some("full"),
             ..RunStep::default()
@@ -193,7 +111,32 @@ impl Case<'_> {
             self.run(&last)?;
         }
         self.compare_sides(full)?;
+        if self.setting.end == End::Passes {
+            self.pass()?;
+        }
         self.scene.target.check(self.scene.name)
+    }
+
+    /// A delta and a pass for deleted rows give what the source has, and a comparison finds no more than what a delta does
+    /// not promise.
+    fn pass(&mut self) -> Result<(), String> {
+        self.run(&RunStep {
+            deletes: true,
+            ..RunStep::default()
+        })?;
+        self.compare_sides(false)?;
+        let source = &self.world.model.visible;
+        let gone = |id: &&i64| !source.contains_key(id);
+        if let Some(id) = self.lake.rows.iter().flat_map(Orders::keys).find(gone) {
+            return Err(format!(
+                "row {id} is not in the source, and a pass for deleted rows left it"
+            ));
+        }
+        self.run(&RunStep {
+            strategy: Some("hash"),
+            ..RunStep::default()
+        })?;
+        self.compare_sides(true)
     }
 
     /// Both sides hold the same, but for what a delta does not promise.
@@ -201,7 +144,7 @@ impl Case<'_> {
         let lake = self.lake.rows.clone().unwrap_or_default();
         let source = &self.world.model.visible;
         if full {
-            return same(source, &lake, "after a last full load, the source");
+            return same(source, &lake, "after a last full load or comparison, the source");
         }
         let left_out = |row: &Order| self.setting.nulls == Some(NullCursor::Skip) && row.unstamped();
         for (id, row) in source {
@@ -222,7 +165,15 @@ impl Case<'_> {
         let left = self.left(&before);
         let planned = self.world.model.visible.clone();
         let busy = self.world.model.busy() && !self.world.source.traits().own_clock;
-        let request = self.request(step);
+        let asked = Asked {
+            scene: self.scene,
+            setting: &self.setting,
+            source: &*self.world.source,
+            step,
+            number: self.runs,
+            there: self.lake.rows.is_some(),
+        };
+        let request = asked.orders();
         let (stop, earlier) = (StopSignal::new(), self.lake.clone());
         let watcher = Watcher::new(&mut self.world, step, &stop);
         let result = pintail_sync::run(&request, &watcher, &stop);
@@ -234,21 +185,11 @@ impl Case<'_> {
                 .lake
                 .watermark
                 .is_some_and(|low| largest.is_none_or(|largest| largest < low - 1));
-        let there = self.lake.rows.is_some();
-        let filled = self.lake.rows.as_ref().is_some_and(|rows| !rows.is_empty());
-        let doing = match step.strategy {
-            _ if step.deletes && there => Doing::Deletes,
-            Some("hash") if filled => Doing::Hash,
-            Some("full" | "hash") => Doing::Full,
-            // A difference that a pass for deleted rows has seen.
-            None if before.start_fresh.is_some() => Doing::Full,
-            _ if self.lake.watermark.is_none() || set_back => Doing::Full,
-            _ => Doing::Delta,
-        };
+        let doing = Doing::of(step, &self.lake, &before, set_back);
         let full = doing.whole();
         self.tally.runs += 1;
         self.tally.deltas += u64::from(!full);
-        self.tally.compared += u64::from(matches!(doing, Doing::Hash | Doing::Deletes));
+        self.tally.compared += u64::from(doing.compares());
         match result {
             Ok(report) => {
                 if report.kind != doing.word() {
@@ -267,7 +208,15 @@ impl Case<'_> {
                     true => self.resume(&snapshot, &left),
                     false => self.advance(doing, &snapshot, &bound),
                 };
-                self.check_report(&report, step, doing, counts, &bound)?;
+                let expected = Expected {
+                    doing,
+                    step,
+                    counts,
+                    bound: &bound,
+                    cursor: self.setting.cursor,
+                    lake: &self.lake,
+                };
+                expected.check(&report)?;
                 self.lake.watermark = watermark(&after);
             }
             Err(error) if stop.stopped() && error.kind() == ErrorKind::Cancelled => {
@@ -354,68 +303,6 @@ impl Case<'_> {
         counts
     }
 
-    fn check_report(
-        &self,
-        report: &SyncReport,
-        step: &RunStep,
-        doing: Doing,
-        counts: Counts,
-        bound: &Bound,
-    ) -> Result<(), String> {
-        let full = doing.whole();
-        // What an attempt without a comparison brought in stays unproven when another one goes on.
-        let unproven = |note: &String| note.contains("was not compared");
-        let nothing_read =
-            !full && report.rows_processed == 0 && report.commits.count == 0 && report.parity.leaves == 0;
-        let compares = matches!(doing, Doing::Hash | Doing::Deletes);
-        let parity = if doing == Doing::Deletes {
-            // Rows that only a later run brings may be missing, and rows below the watermark that came late.
-            match self.lake.rows.as_ref().map(|rows| rows.len() as u64) == Some(counts.read) {
-                true => ParityStatus::Ok,
-                false if report.parity.status == ParityStatus::Mismatch => ParityStatus::Mismatch,
-                false => ParityStatus::Unproven,
-            }
-        } else if compares && report.commits.count == 0 {
-            ParityStatus::Ok
-        } else if step.without_parity || report.notes.iter().any(unproven) {
-            ParityStatus::Unproven
-        } else if report.partitions_total == 0 || nothing_read {
-            ParityStatus::Unchanged
-        } else {
-            ParityStatus::Ok
-        };
-        if report.parity.status != parity {
-            return Err(format!("parity is {:?}: {:?}", report.parity, report.notes));
-        }
-        // A resumed run reports its own part only, and the attempt before it has done the rest.
-        if !report.resumed {
-            let reported = Counts {
-                read: report.rows_processed,
-                inserted: report.rows_inserted,
-                updated: report.rows_updated,
-                deleted: report.rows_deleted,
-                kept: counts.kept,
-            };
-            if reported != counts {
-                return Err(format!(
-                    "the report says {reported:?}, and {counts:?} was expected"
-                ));
-            }
-        }
-        let low = self.lake.watermark;
-        let moved = Some(bound.high).filter(|_| bound.certain).max(low);
-        let reported = report
-            .watermark
-            .as_deref()
-            .and_then(|text| CursorValue::parse(self.setting.cursor, text));
-        if !full && reported.map(CursorValue::number) != moved {
-            return Err(format!(
-                "the report says watermark {reported:?}, and {moved:?} was expected"
-            ));
-        }
-        Ok(())
-    }
-
     /// Finds out how far a stopped run came: whole partitions in order, or a whole table.
     fn stopped(
         &mut self,
@@ -479,7 +366,7 @@ impl Case<'_> {
 
     /// Everything that the destination's table holds; `None` if it is not there.
     fn read_lake(&self) -> Option<Orders> {
-        self.scene.target.read(self.scene.name, self.setting.cursor)
+        rows::orders(self.scene.target, self.scene.name, self.setting.cursor)
     }
 
     /// What the state remembers.
@@ -490,142 +377,11 @@ impl Case<'_> {
             .map(Option::unwrap_or_default)
             .map_err(|error| error.to_string())
     }
-
-    fn request(&self, step: &RunStep) -> SyncRequest {
-        let delta = DeltaSpec {
-            column: Some("updated_at".to_owned()),
-            null_cursor: self.setting.nulls.unwrap_or_default(),
-            lookback: std::time::Duration::from_secs(self.setting.lookback_seconds.into()),
-            lag: Some(std::time::Duration::from_secs(self.setting.lag_seconds.into())),
-            time_zone: match self.world.source.traits().own_clock {
-                true => None,
-                false => Some("Europe/Berlin".to_owned()),
-            },
-            ..DeltaSpec::default()
-        };
-        let mut changes = StrategySpec::new("changes", StrategyKind::Delta(delta));
-        changes
-            .primary_partitions
-            .extend(self.setting.step.map(|(step, step_unit)| PartitionSpec {
-                column: "updated_at".to_owned(),
-                step: Some(step),
-                step_unit,
-                data_type: None,
-                bounded: false,
-            }));
-        let compares = self.world.source.traits().compares;
-        let compare = compares[self.runs as usize % compares.len()];
-        let mut source = backend("source", self.scene.name);
-        source.table = self.world.source.table();
-        SyncRequest {
-            spec: PipelineSpec {
-                name: self.scene.name.to_owned(),
-                source,
-                destination: backend("ducklake", self.scene.name),
-                columns: match self.world.source.has_key() {
-                    true => Vec::new(),
-                    false => keyed_columns(),
-                },
-                strategies: vec![
-                    StrategySpec::new("everything", StrategyKind::Full(FullSpec::default())),
-                    changes,
-                    StrategySpec {
-                        // What runs without a name is a delta, or a full load.
-                        enabled: false,
-                        ..StrategySpec::new("hash", StrategyKind::Hash(HashSpec { compare }))
-                    },
-                ],
-                max_concurrent_partitions: self.setting.concurrency,
-                ..crate::shop::spec(DeltaSpec::default())
-            },
-            source: self.world.source.connector(),
-            destination: self.scene.target.place(),
-            data: pintail_sync::DataFolders::below(self.scene.target.data_dir()),
-            strategy: step.strategy.map(str::to_owned),
-            partitions: step.partitions,
-            parity: !step.without_parity,
-            allow_deletes: true,
-            task: if step.deletes && self.lake.rows.is_some() {
-                Task::Deletes
-            } else {
-                Task::Sync
-            },
-            engine: EngineSettings {
-                threads: 2,
-                ..EngineSettings::default()
-            },
-            log_level: Level::Error,
-            clock: self.world.source.clock(),
-            random: self.runs,
-        }
-    }
-}
-
-/// All columns, with the key that the source does not name.
-fn keyed_columns() -> Vec<ColumnSpec> {
-    let column = |name: &str| ColumnSpec {
-        source: ColumnSource::Column(name.to_owned()),
-        dest: name.to_owned(),
-        roles: (name == "id").then_some(Role::UniqueColumn).into_iter().collect(),
-        data_type: None,
-        length: None,
-        nullable: None,
-        hash_column: true,
-    };
-    ["id", "value", "note", "price", "updated_at"].map(column).into()
 }
 
 impl Order {
     fn unstamped(&self) -> bool {
         self.cursor.is_none()
-    }
-}
-
-/// Where a delta ended.
-struct Bound {
-    high: i64,
-    /// Whether nothing below it can appear any more.
-    certain: bool,
-}
-
-impl Bound {
-    /// For times the run says where it ended: that this was neither too far nor too near is checked by what appears
-    /// later, and by what is in the lake at the end. For numbers it is known.
-    fn of(setting: &Setting, report: &SyncReport, before: &Memory, planned: &Orders, busy: bool) -> Self {
-        let reported = report
-            .watermark
-            .as_deref()
-            .and_then(|text| CursorValue::parse(setting.cursor, text));
-        let reported = reported.map_or(i64::MIN, CursorValue::number);
-        if setting.cursor != CursorType::Integer {
-            return Self {
-                high: reported,
-                certain: true,
-            };
-        }
-        let frozen = before
-            .unfinished
-            .as_ref()
-            .filter(|run| report.resumed && run.run == report.run_id);
-        let of_first_attempt = frozen.and_then(|run| {
-            run.partitions
-                .iter()
-                .rev()
-                .find_map(|partition| match &partition.range {
-                    Range::Cursor { high, .. } => Some((high.number(), !partition.changed_only)),
-                    _ => None,
-                })
-        });
-        let largest = planned.values().filter_map(|row| row.cursor).max();
-        let (high, certain) = match (frozen, of_first_attempt) {
-            (Some(_), Some(found)) => found,
-            (Some(_), None) => (i64::MIN, false),
-            (None, _) => (
-                largest.map_or(i64::MIN, |largest| largest + 1),
-                !busy && largest.is_some(),
-            ),
-        };
-        Self { high, certain }
     }
 }
 
@@ -671,20 +427,6 @@ fn same_table(expected: &Option<Orders>, found: &Option<Orders>, who: &str) -> R
             "{who} has a table: {}, and the lake: {}",
             expected.is_some(),
             found.is_some()
-        )),
-    }
-}
-
-fn same(expected: &Orders, found: &Orders, who: &str) -> Result<(), String> {
-    let ids = expected.keys().chain(found.keys());
-    let mut differences = ids.filter(|id| expected.get(id) != found.get(id));
-    match differences.next() {
-        None => Ok(()),
-        Some(id) => Err(format!(
-            "{who} and the lake differ in {} rows; row {id} is {:?}, and {:?} in the lake",
-            differences.count() + 1,
-            expected.get(id),
-            found.get(id)
         )),
     }
 }

@@ -2,20 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use pintail_config::Location;
-use pintail_connectors::registry;
-use pintail_lake::connector::{Attachment, Connector};
+use pintail_lake::connector::Attachment;
 use pintail_lake::{Call, Engine, EngineSettings, extension, quote};
-use pintail_model::{Clock, CursorType, CursorValue, Secret, TableName};
-use pintail_sync::spec::Compare;
+use pintail_model::{CursorType, CursorValue, Secret};
 use tempfile::TempDir;
 
-use super::history::{Change, Setting, Traits};
+use super::history::Change;
 use super::model::{Order, Orders, Written};
-use super::source::Source;
-use super::stamped::{Applications, Stamped};
+use super::stamped::{Applications, Embedded, Stamped};
 
 /// What holds the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +28,6 @@ pub(super) struct EngineTable {
     folder: TempDir,
     engine: Engine,
     applications: Applications,
-    table: String,
     rows: Orders,
 }
 
@@ -48,38 +42,19 @@ impl EngineTable {
             folder: tempfile::tempdir().expect("a temporary folder"),
             engine: Engine::open(&settings).expect("an engine"),
             applications: Applications::new(),
-            table: String::new(),
             rows: Orders::new(),
         }
     }
 
     fn path(&self, end: &str) -> PathBuf {
-        self.folder.path().join(format!("{}{end}", self.table))
-    }
-
-    /// Makes changes in one transaction.
-    fn apply(&mut self, changes: &[Stamped]) -> Written {
-        let mut written = Written::new();
-        for (at, Change { id, what }) in changes {
-            let row = self.applications.row(*at, what);
-            match &row {
-                Some(row) => self.rows.insert(*id, row.clone()),
-                None => self.rows.remove(id),
-            };
-            written.push((*id, row));
-        }
-        let ids: BTreeSet<i64> = written.iter().map(|(id, _)| *id).collect();
-        match self.holder {
-            _ if ids.is_empty() => {}
-            Holder::Parquet => self.export(),
-            Holder::DuckDb | Holder::Lake => self.change(&ids),
-        }
-        written
+        self.folder
+            .path()
+            .join(format!("{}{end}", self.applications.table()))
     }
 
     /// Brings rows of a database into the state that they are to be in.
     fn change(&self, ids: &BTreeSet<i64>) {
-        let table = format!("d.main.{}", quote::identifier(&self.table));
+        let table = format!("d.main.{}", quote::identifier(self.applications.table()));
         let gone = |id: &&i64| self.holder == Holder::Lake || !self.rows.contains_key(*id);
         let gone: Vec<String> = ids.iter().filter(gone).map(i64::to_string).collect();
         let put: Vec<String> = ids
@@ -115,7 +90,7 @@ impl EngineTable {
             };
             let file = folder.join(format!("{half}.parquet"));
             self.execute(&format!(
-                "copy (select * from ({rows}) as rows (id, value, note, price, updated_at)) to {}",
+                "copy (select * from ({rows}) as rows (id, value, note, price, updated_at, ratio)) to {}",
                 quote::literal(&file.to_string_lossy())
             ));
         }
@@ -123,7 +98,14 @@ impl EngineTable {
 
     /// A row of NULLs that have the types of the columns.
     fn typed_nulls(&self) -> String {
-        let types = ["bigint", "bigint", "varchar", "decimal(12,2)", self.cursor_type()];
+        let types = [
+            "bigint",
+            "bigint",
+            "varchar",
+            "decimal(12,2)",
+            self.cursor_type(),
+            "double",
+        ];
         let nulls = types.map(|name| format!("null::{name}"));
         format!("values ({})", nulls.join(", "))
     }
@@ -145,6 +127,9 @@ impl EngineTable {
             .map_or_else(|| "null".to_owned(), quote::literal);
         let sign = if row.cents < 0 { "-" } else { "" };
         let cents = row.cents.unsigned_abs();
+        let ratio = row
+            .ratio
+            .map_or_else(|| "null".to_owned(), |ratio| format!("'{}'", ratio.text()));
         let cursor_type = self.applications.setting().cursor;
         let zone = if cursor_type == CursorType::TimestampTz {
             "+00"
@@ -159,7 +144,7 @@ impl EngineTable {
             },
         );
         format!(
-            "({id}::bigint, {}::bigint, {note}::varchar, '{sign}{}.{:02}'::decimal(12,2), {cursor}::{})",
+            "({id}::bigint, {}::bigint, {note}::varchar, '{sign}{}.{:02}'::decimal(12,2), {cursor}::{}, {ratio}::double)",
             row.value,
             cents / 100,
             cents % 100,
@@ -203,7 +188,7 @@ impl EngineTable {
     }
 }
 
-impl Source for EngineTable {
+impl Embedded for EngineTable {
     fn name(&self) -> &'static str {
         match self.holder {
             Holder::DuckDb => "a DuckDB file",
@@ -212,34 +197,33 @@ impl Source for EngineTable {
         }
     }
 
-    fn traits(&self) -> Traits {
-        Traits {
-            own_clock: true,
-            changes_during_runs: false,
-            cursors: &[
-                CursorType::Timestamp,
-                CursorType::TimestampTz,
-                CursorType::Integer,
-                CursorType::Date,
-            ],
-            compares: &[Compare::Auto],
-        }
+    fn any_float(&self) -> bool {
+        true
     }
 
-    fn make_table(&mut self, name: &str, setting: &Setting) {
-        self.applications.begin_with(setting);
-        name.clone_into(&mut self.table);
+    fn applications(&self) -> &Applications {
+        &self.applications
+    }
+
+    fn applications_mut(&mut self) -> &mut Applications {
+        &mut self.applications
+    }
+
+    fn make(&mut self) {
         self.rows.clear();
         let key = match self.holder {
             Holder::DuckDb => " primary key",
             Holder::Lake => "",
             Holder::Parquet => return self.export(),
         };
-        let required = if setting.nulls.is_none() { " not null" } else { "" };
+        let required = match self.applications.setting().nulls {
+            None => " not null",
+            Some(_) => "",
+        };
         self.execute(&format!(
             "create table d.main.{} (id bigint{key}, value bigint not null, note varchar, price decimal(12,2), \
-             updated_at {}{required})",
-            quote::identifier(name),
+             updated_at {}{required}, ratio double)",
+            quote::identifier(self.applications.table()),
             self.cursor_type()
         ));
     }
@@ -248,12 +232,8 @@ impl Source for EngineTable {
         self.holder == Holder::DuckDb
     }
 
-    fn table(&self) -> TableName {
-        TableName::bare(&self.table)
-    }
-
-    fn connector(&self) -> Box<dyn Connector> {
-        let address = match self.holder {
+    fn address(&self) -> String {
+        match self.holder {
             Holder::DuckDb => format!("duckdb:{}", self.path(".duckdb").display()),
             Holder::Lake => format!(
                 "ducklake:sqlite:{}?data_path={}",
@@ -261,39 +241,29 @@ impl Source for EngineTable {
                 self.path("_data").display()
             ),
             Holder::Parquet => format!("files:{}/", self.folder.path().display()),
-        };
-        let location = Location::parse(&address, std::path::Path::new("/")).expect("an address");
-        registry::source(&location.datastore).expect("a source of this release")
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.applications.clock) as Arc<dyn Clock>
-    }
-
-    fn wait(&mut self, micros: i64) {
-        self.applications.wait(micros);
-    }
-
-    fn write(&mut self, changes: &[Change]) -> Written {
-        let stamped = self.applications.stamp(changes);
-        self.apply(&stamped)
-    }
-
-    fn begin(&mut self, slot: usize) {
-        self.applications.begin(slot);
-    }
-
-    fn write_open(&mut self, slot: usize, changes: &[Change]) {
-        self.applications.write_open(slot, changes);
-    }
-
-    fn end(&mut self, slot: usize, commits: bool) -> Written {
-        let mut changes = self.applications.end(slot, commits);
-        if self.holder == Holder::DuckDb {
-            // Nobody else can look at the file meanwhile, so that all of it happens at once.
-            let now = self.applications.now();
-            changes.iter_mut().for_each(|(at, _)| *at = now);
         }
-        self.apply(&changes)
+    }
+
+    fn apply(&mut self, changes: &[Stamped]) -> Written {
+        let mut written = Written::new();
+        for (at, Change { id, what }) in changes {
+            let row = self.applications.row(*at, what);
+            match &row {
+                Some(row) => self.rows.insert(*id, row.clone()),
+                None => self.rows.remove(id),
+            };
+            written.push((*id, row));
+        }
+        let ids: BTreeSet<i64> = written.iter().map(|(id, _)| *id).collect();
+        match self.holder {
+            _ if ids.is_empty() => {}
+            Holder::Parquet => self.export(),
+            Holder::DuckDb | Holder::Lake => self.change(&ids),
+        }
+        written
+    }
+
+    fn at_once(&self) -> bool {
+        self.holder == Holder::DuckDb
     }
 }

@@ -5,6 +5,8 @@ use pintail_model::CursorType;
 use pintail_sync::Phase;
 use pintail_sync::spec::{Compare, NullCursor, StepUnit};
 
+use super::model::Ratio;
+
 /// Transactions that may be open at once.
 pub(super) const SLOTS: usize = 2;
 
@@ -18,6 +20,8 @@ pub(super) struct Traits {
     pub(super) cursors: &'static [CursorType],
     /// The ways in which it is compared, one after the other.
     pub(super) compares: &'static [Compare],
+    /// Floats may be no number, or have no end.
+    pub(super) any_float: bool,
 }
 
 /// What stays the same for a whole history.
@@ -36,7 +40,18 @@ pub(super) struct Setting {
     pub(super) concurrency: Option<u32>,
     /// Ids are below it: the fewer there are, the more often they are used again.
     pub(super) ids: i64,
-    pub(super) full_at_end: bool,
+    pub(super) end: End,
+}
+
+/// How the sides are brought together in the end, after all that happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// By a delta.
+    Delta,
+    /// By a delta, then a pass for deleted rows, then a comparison.
+    Passes,
+    /// By a full load.
+    Full,
 }
 
 #[derive(Debug, Clone)]
@@ -86,6 +101,7 @@ pub(super) enum What {
         value: i64,
         note: Option<Note>,
         cents: i64,
+        ratio: Option<Ratio>,
         stamp: Stamp,
     },
     Delete,
@@ -131,13 +147,28 @@ pub(super) enum StopAt {
     Partition(usize),
 }
 
-/// Makes the history of a seed.
-pub(super) fn generate(seed: u64, traits: Traits) -> History {
+/// Floats that every database has.
+pub(super) const PLAIN_FLOATS: &[f64] = &[0.5, -2.25, 0.0, 1e300];
+/// Those of databases that have all of them. Of NaN, a comparison by values would say that it differs from itself.
+pub(super) const ANY_FLOATS: &[f64] = &[
+    0.5,
+    -2.25,
+    0.0,
+    1e300,
+    f64::NAN,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+];
+
+/// Makes the history of a seed, with some of `floats` in it.
+pub(super) fn generate(seed: u64, traits: Traits, floats: &'static [f64]) -> History {
     let mut random = Rng::with_seed(seed);
     let setting = setting(&mut random, traits);
     let mut maker = Maker {
         random,
         traits,
+        floats,
         setting,
         open: [false; SLOTS],
     };
@@ -200,7 +231,10 @@ fn setting(random: &mut Rng, traits: Traits) -> Setting {
         } else {
             random.i64(20..120)
         },
-        full_at_end: random.u8(..4) == 0,
+        end: match random.u8(..4) {
+            0 => End::Full,
+            _ => End::Delta,
+        },
     }
 }
 
@@ -219,6 +253,7 @@ impl Setting {
 struct Maker {
     random: Rng,
     traits: Traits,
+    floats: &'static [f64],
     setting: Setting,
     open: [bool; SLOTS],
 }
@@ -274,12 +309,10 @@ impl Maker {
                 let before = before.map(Step::Event);
                 before.chain([Step::Run(run), Step::Event(after)]).collect()
             }
-            // A comparison.
+            // Passes and comparisons.
             1 => {
-                let changes = self.changes(12);
-                let strategy = Some("hash");
-                let run = RunStep { strategy, ..run };
-                vec![Step::Event(Event::Write(changes)), Step::Run(run)]
+                self.setting.end = End::Passes;
+                Vec::new()
             }
             _ => {
                 let partitions = Some(4);
@@ -337,10 +370,12 @@ impl Maker {
         } else {
             random.i64(-999_999_999_999..=999_999_999_999)
         };
+        let ratio = (random.u8(..4) > 0).then(|| Ratio::of(self.floats[random.usize(..self.floats.len())]));
         What::Put {
             value: random.i64(0..5),
             note,
             cents,
+            ratio,
             stamp,
         }
     }

@@ -10,36 +10,44 @@
 //! reads, stop runs and start them again. A case is one history with several runs. The first seed is printed; a case
 //! that fails is cut down to its shortest prefix that fails.
 //!
+//! The same histories are played for [aggregates](groups), where a row of the destination is a group of rows.
+//!
 //! - `PINTAIL_ORACLE_SEED`: the first seed. The seeds of the cases follow it one by one.
 //! - `PINTAIL_ORACLE_CASES`: number of cases of all tests together, 300 if it is not set.
 
 mod case;
 mod engine;
+mod expected;
+mod groups;
 mod history;
 mod model;
 mod mysql;
 mod postgres;
+mod request;
+mod rows;
 mod source;
 mod sqlite;
 mod stamped;
+mod tally;
 mod target;
 mod world;
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use self::case::{Scene, Tally, play};
+use self::case::Scene;
 use self::engine::{EngineTable, Holder};
-use self::history::{History, generate};
+use self::history::{ANY_FLOATS, History, PLAIN_FLOATS, generate};
 use self::mysql::MySqlTable;
 use self::postgres::PostgresTable;
 use self::source::Source;
 use self::sqlite::SqliteTable;
+use self::tally::Tally;
 use self::target::{DatabaseTarget, FilesTarget, LakeTarget, Target};
 use crate::lakes::Kind;
 
-/// Kinds of source times kinds of destination.
-const TESTS: u64 = 37;
+/// Kinds of source times kinds of destination, and some of them once more with groups.
+const TESTS: u64 = 43;
 
 /// Cases that share a destination: to make one costs more than a run.
 const CASES_OF_A_TARGET: u64 = 10;
@@ -306,6 +314,50 @@ fn histories_of_sqlite_hold_in_a_bucket_of_csv() {
     });
 }
 
+#[test]
+fn histories_of_postgres_hold_as_groups_in_a_lake_on_sqlite() {
+    check_groups(37, &mut PostgresTable::new(), || {
+        Box::new(LakeTarget::new(Kind::Sqlite))
+    });
+}
+
+#[test]
+fn histories_of_sqlite_hold_as_groups_in_a_lake_on_postgres() {
+    check_groups(38, &mut SqliteTable::new(), || {
+        Box::new(LakeTarget::new(Kind::Postgres))
+    });
+}
+
+#[test]
+fn histories_of_mariadb_hold_as_groups_in_postgres() {
+    check_groups(
+        39,
+        &mut MySqlTable::new(),
+        || Box::new(DatabaseTarget::postgres()),
+    );
+}
+
+#[test]
+fn histories_of_a_duckdb_file_hold_as_groups_in_mariadb() {
+    check_groups(40, &mut EngineTable::new(Holder::DuckDb), || {
+        Box::new(DatabaseTarget::mariadb())
+    });
+}
+
+#[test]
+fn histories_of_postgres_hold_as_groups_in_files_of_csv() {
+    check_groups(41, &mut PostgresTable::new(), || {
+        Box::new(FilesTarget::new("format=csv"))
+    });
+}
+
+#[test]
+fn histories_of_a_duckdb_file_hold_as_groups_in_another_duckdb_file() {
+    check_groups(42, &mut EngineTable::new(Holder::DuckDb), || {
+        Box::new(DatabaseTarget::duckdb())
+    });
+}
+
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(
@@ -319,20 +371,43 @@ fn say(line: &str) {
     writeln!(std::io::stdout(), "oracle: {line}").expect("an open output");
 }
 
-/// Plays the share of one test in all cases.
+/// What is kept of the orders of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Orders,
+    Groups,
+}
+
 fn check(test: u64, source: &mut dyn Source, target: fn() -> Box<dyn Target>) {
+    check_all(test, source, Stage::new(Subject::Orders, target));
+}
+
+fn check_groups(test: u64, source: &mut dyn Source, target: fn() -> Box<dyn Target>) {
+    check_all(test, source, Stage::new(Subject::Groups, target));
+}
+
+/// Plays the share of one test in all cases.
+fn check_all(test: u64, source: &mut dyn Source, mut stage: Stage) {
     let first = number("PINTAIL_ORACLE_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
     let cases = number("PINTAIL_ORACLE_CASES").unwrap_or(300);
     let share = cases / TESTS + u64::from(test < cases % TESTS);
-    let mut stage = Stage::new(target);
-    let who = format!("{} to {}", source.name(), stage.target.name());
+    let who = format!(
+        "{:?} of {} to {}",
+        stage.subject,
+        source.name(),
+        stage.target.name()
+    );
+    let floats = match source.traits().any_float && stage.target.any_float() {
+        true => ANY_FLOATS,
+        false => PLAIN_FLOATS,
+    };
     say(&format!(
         "{who}: PINTAIL_ORACLE_SEED={first} PINTAIL_ORACLE_CASES={cases}"
     ));
     let mut total = Tally::default();
     for case in 0..share {
         let seed = first.wrapping_add(test + TESTS * case);
-        let history = generate(seed, source.traits());
+        let history = generate(seed, source.traits(), floats);
         match stage.play(source, &history, usize::MAX) {
             Ok(tally) => total += tally,
             Err(problem) => {
@@ -350,10 +425,11 @@ fn check(test: u64, source: &mut dyn Source, target: fn() -> Box<dyn Target>) {
         }
     }
     say(&format!("{who}: {share} cases, {total:?}"));
-    assert!(
-        total.covers(share),
-        "the histories did not go everywhere: {total:?}"
-    );
+    let covered = match stage.subject {
+        Subject::Orders => total.covers(share),
+        Subject::Groups => total.covers_groups(share),
+    };
+    assert!(covered, "the histories did not go everywhere: {total:?}");
 }
 
 /// The shortest prefix of a history that still fails, and how.
@@ -373,14 +449,16 @@ fn shortest(
 
 /// The destination of some cases.
 struct Stage {
+    subject: Subject,
     make: fn() -> Box<dyn Target>,
     target: Box<dyn Target>,
     played: u64,
 }
 
 impl Stage {
-    fn new(make: fn() -> Box<dyn Target>) -> Self {
+    fn new(subject: Subject, make: fn() -> Box<dyn Target>) -> Self {
         Self {
+            subject,
             make,
             target: make(),
             played: 0,
@@ -397,6 +475,10 @@ impl Stage {
         let scene = Scene {
             target: self.target.as_ref(),
             name: &name,
+        };
+        let play = match self.subject {
+            Subject::Orders => case::play,
+            Subject::Groups => groups::play,
         };
         catch_unwind(AssertUnwindSafe(|| play(&scene, source, history, steps))).unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<String>().map(String::as_str);

@@ -16,11 +16,77 @@ pub(super) struct Order {
     pub(super) value: i64,
     pub(super) note: Option<String>,
     pub(super) cents: i64,
+    pub(super) ratio: Option<Ratio>,
     /// In the unit of its type: microseconds, days, or the number itself.
     pub(super) cursor: Option<i64>,
 }
 
+/// A float. It is equal to those with the same bits, and all that are no number are one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ratio(f64);
+
+impl Ratio {
+    pub(super) fn of(value: f64) -> Self {
+        Self(if value.is_nan() { f64::NAN } else { value })
+    }
+
+    pub(super) fn value(self) -> f64 {
+        self.0
+    }
+
+    /// As databases write it and read it: `0.5`, `1e300`, `NaN`, `-inf`.
+    pub(super) fn text(self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+impl PartialEq for Ratio {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Ratio {}
+
 pub(super) type Orders = BTreeMap<i64, Order>;
+
+/// What is computed of all orders of one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) orders: i64,
+    /// Of those that have one.
+    pub(super) notes: i64,
+    /// Their sum.
+    pub(super) ids: i64,
+    /// The largest price, in cents.
+    pub(super) top: i64,
+    /// The largest ratio; NaN is larger than every number.
+    pub(super) high: Option<Ratio>,
+}
+
+/// Groups, by their value.
+pub(super) type Groups = BTreeMap<i64, Group>;
+
+/// The groups of a table.
+pub(super) fn groups(orders: &Orders) -> Groups {
+    let mut groups = Groups::new();
+    for (id, order) in orders {
+        let group = groups.entry(order.value).or_insert(Group {
+            orders: 0,
+            notes: 0,
+            ids: 0,
+            top: i64::MIN,
+            high: None,
+        });
+        group.orders += 1;
+        group.notes += i64::from(order.note.is_some());
+        group.ids += id;
+        group.top = group.top.max(order.cents);
+        let ratios = group.high.into_iter().chain(order.ratio);
+        group.high = ratios.max_by(|one, other| one.value().total_cmp(&other.value()));
+    }
+    groups
+}
 
 /// Rows that a transaction wrote; `None` is a row that it deleted.
 pub(super) type Written = Vec<(i64, Option<Order>)>;
@@ -192,5 +258,24 @@ impl std::ops::AddAssign for Counts {
         self.updated += other.updated;
         self.deleted += other.deleted;
         self.kept += other.kept;
+    }
+}
+
+/// Fails unless both sides have the same rows or groups.
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(
+    expected: &BTreeMap<i64, T>,
+    found: &BTreeMap<i64, T>,
+    who: &str,
+) -> Result<(), String> {
+    let keys = expected.keys().chain(found.keys());
+    let mut differences = keys.filter(|key| expected.get(key) != found.get(key));
+    match differences.next() {
+        None => Ok(()),
+        Some(key) => Err(format!(
+            "{who} and the lake differ in {} rows; row {key} is {:?}, and {:?} in the lake",
+            differences.count() + 1,
+            expected.get(key),
+            found.get(key)
+        )),
     }
 }

@@ -13,7 +13,7 @@ use pintail_sync::spec::Compare;
 use pintail_testkit::MariaDbServer;
 
 use super::history::{Change, SLOTS, Setting, Stamp, Traits, What};
-use super::model::{Order, Written};
+use super::model::{Order, Ratio, Written};
 use super::source::Source;
 
 /// Statements lock the rows that they change and no gaps beside them: a history knows which rows wait for which.
@@ -83,12 +83,14 @@ impl MySqlTable {
                 value,
                 note,
                 cents,
+                ratio,
                 stamp,
             } => Some(format!(
-                "({}, {value}, {}, {cents} / 100.0, {})",
+                "({}, {value}, {}, {cents} / 100.0, {}, {})",
                 change.id,
                 note.map_or_else(|| "null".to_owned(), |note| text(&note.text())),
-                self.stamp(*stamp)
+                self.stamp(*stamp),
+                ratio.map_or_else(|| "null".to_owned(), Ratio::text)
             )),
         };
         let puts: Vec<String> = changes.iter().filter_map(put).collect();
@@ -106,15 +108,15 @@ impl MySqlTable {
         if !puts.is_empty() {
             statements.push(format!(
                 "insert into {table} values {} on duplicate key update value = values(value), note = values(note), \
-                 price = values(price), updated_at = values(updated_at) \
-                 returning id, 1, value, note, cast(price * 100 as signed), {number}",
+                 price = values(price), updated_at = values(updated_at), ratio = values(ratio) \
+                 returning id, 1, value, note, cast(price * 100 as signed), {number}, ratio",
                 puts.join(", ")
             ));
         }
         if !deletes.is_empty() {
             statements.push(format!(
                 "delete from {table} where id in ({}) \
-                 returning id, 0, value, note, cast(price * 100 as signed), {number}",
+                 returning id, 0, value, note, cast(price * 100 as signed), {number}, ratio",
                 deletes.join(", ")
             ));
         }
@@ -134,6 +136,10 @@ fn written(row: &Row) -> (i64, Option<Order>) {
         note: row.get(3).expect("a note or NULL"),
         cents: row.get(4).expect("a price"),
         cursor: row.get(5).expect("a cursor or NULL"),
+        ratio: row
+            .get::<Option<f64>, _>(6)
+            .expect("a float or NULL")
+            .map(Ratio::of),
     };
     let put: bool = row.get(1).expect("a mark");
     (row.get(0).expect("an id"), put.then_some(order))
@@ -175,6 +181,7 @@ impl Source for MySqlTable {
                 CursorType::Integer,
             ],
             compares: &[Compare::Auto],
+            any_float: false,
         }
     }
 
@@ -209,7 +216,7 @@ impl Source for MySqlTable {
             "create sequence {name}_numbers;
              create table {name} (
                  id bigint primary key, value bigint not null, note text, price decimal(12,2),
-                 updated_at {cursor} {required}{index}
+                 updated_at {cursor} {required}, ratio double{index}
              )"
         ));
         made.expect("a new name makes a table");

@@ -11,7 +11,7 @@ use pintail_testkit::{Database, PostgresServer};
 use postgres::{Client, Row};
 
 use super::history::{Change, SLOTS, Setting, Stamp, Traits, What};
-use super::model::{Order, Written};
+use super::model::{Order, Ratio, Written};
 use super::source::Source;
 
 pub(super) struct PostgresTable {
@@ -67,12 +67,14 @@ impl PostgresTable {
                 value,
                 note,
                 cents,
+                ratio,
                 stamp,
             } => Some(format!(
-                "({}, {value}, {}, {cents} / 100.0, {})",
+                "({}, {value}, {}, {cents} / 100.0, {}, {}::float8)",
                 change.id,
                 note.map_or_else(|| "null".to_owned(), |note| text(note.text())),
-                self.stamp(*stamp)
+                self.stamp(*stamp),
+                ratio.map_or_else(|| "null".to_owned(), |ratio| text(ratio.text()))
             )),
         };
         let puts: Vec<String> = changes.iter().filter_map(put).collect();
@@ -90,14 +92,14 @@ impl PostgresTable {
         if !puts.is_empty() {
             statements.push(format!(
                 "insert into {table} values {} on conflict (id) do update set value = excluded.value, note = \
-                 excluded.note, price = excluded.price, updated_at = excluded.updated_at
-                 returning id, true, value, note, (price * 100)::bigint, {number}",
+                 excluded.note, price = excluded.price, updated_at = excluded.updated_at, ratio = excluded.ratio
+                 returning id, true, value, note, (price * 100)::bigint, {number}, ratio",
                 puts.join(", ")
             ));
         }
         if !deletes.is_empty() {
             statements.push(format!(
-                "delete from {table} where id in ({}) returning id, false, value, note, (price * 100)::bigint, {number}",
+                "delete from {table} where id in ({}) returning id, false, value, note, (price * 100)::bigint, {number}, ratio",
                 deletes.join(", ")
             ));
         }
@@ -111,6 +113,7 @@ fn written(row: &Row) -> (i64, Option<Order>) {
         note: row.get(3),
         cents: row.get(4),
         cursor: row.get(5),
+        ratio: row.get::<_, Option<f64>>(6).map(Ratio::of),
     };
     (row.get(0), row.get::<_, bool>(1).then_some(order))
 }
@@ -142,6 +145,7 @@ impl Source for PostgresTable {
                 CursorType::Integer,
             ],
             compares: &[Compare::Stream, Compare::Stored, Compare::Pushdown],
+            any_float: true,
         }
     }
 
@@ -170,7 +174,7 @@ impl Source for PostgresTable {
                 "create sequence {name}_numbers;
                  create table {name} (
                      id bigint primary key, value bigint not null, note text, price numeric(12,2),
-                     updated_at {cursor}{required}
+                     updated_at {cursor}{required}, ratio double precision
                  ) with (fillfactor = 10);"
             ))
             .expect("a new name makes a table");

@@ -5,19 +5,56 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use pintail_model::{Clock, CursorType, FixedClock};
+use pintail_config::Location;
+use pintail_connectors::registry;
+use pintail_lake::connector::Connector;
+use pintail_model::{Clock, CursorType, FixedClock, TableName};
+use pintail_sync::spec::Compare;
 
-use super::history::{Change, Note, SLOTS, Setting, Stamp, What};
-use super::model::Order;
+use super::history::{Change, Note, SLOTS, Setting, Stamp, Traits, What};
+use super::model::{Order, Written};
+use super::source::Source;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// A change, and when it was stamped, in microseconds.
 pub(super) type Stamped = (i64, Change);
 
+/// An embedded database, for its applications.
+pub(super) trait Embedded: Send {
+    fn name(&self) -> &'static str;
+
+    /// Whether floats may be no number, or have no end.
+    fn any_float(&self) -> bool;
+
+    fn applications(&self) -> &Applications;
+
+    fn applications_mut(&mut self) -> &mut Applications;
+
+    /// Makes the empty table of which the applications know now.
+    fn make(&mut self);
+
+    /// Whether the database itself says what the key of the table is.
+    fn has_key(&self) -> bool {
+        true
+    }
+
+    /// Where a source is, as on a command line.
+    fn address(&self) -> String;
+
+    /// Makes changes in one transaction.
+    fn apply(&mut self, changes: &[Stamped]) -> Written;
+
+    /// Whether nobody can look while an application has the database open, so that its transactions take no time.
+    fn at_once(&self) -> bool {
+        false
+    }
+}
+
 /// What all applications of one table have in common: a clock, and the newest number of an integer cursor.
 pub(super) struct Applications {
-    pub(super) clock: Arc<FixedClock>,
+    table: String,
+    clock: Arc<FixedClock>,
     slots: [Option<Slot>; SLOTS],
     setting: Option<Setting>,
     number: i64,
@@ -32,6 +69,7 @@ impl Applications {
     pub(super) fn new() -> Self {
         let start: Timestamp = "2024-01-15T14:00:00Z".parse().expect("an instant");
         Self {
+            table: String::new(),
             clock: Arc::new(FixedClock::new(start)),
             slots: std::array::from_fn(|_| None),
             setting: None,
@@ -40,37 +78,42 @@ impl Applications {
     }
 
     /// Forgets the table before, and who was about to write to it.
-    pub(super) fn begin_with(&mut self, setting: &Setting) {
+    fn begin_with(&mut self, table: &str, setting: &Setting) {
+        table.clone_into(&mut self.table);
         self.slots = std::array::from_fn(|_| None);
         self.setting = Some(setting.clone());
+    }
+
+    pub(super) fn table(&self) -> &str {
+        &self.table
     }
 
     pub(super) fn setting(&self) -> &Setting {
         self.setting.as_ref().expect("a table was made")
     }
 
-    pub(super) fn now(&self) -> i64 {
+    fn now(&self) -> i64 {
         self.clock.now().as_microsecond()
     }
 
-    pub(super) fn wait(&self, micros: i64) {
+    fn wait(&self, micros: i64) {
         self.clock.advance(SignedDuration::from_micros(micros));
     }
 
     /// Changes that are stamped at this moment.
-    pub(super) fn stamp(&self, changes: &[Change]) -> Vec<Stamped> {
+    fn stamp(&self, changes: &[Change]) -> Vec<Stamped> {
         let now = self.now();
         changes.iter().map(|change| (now, change.clone())).collect()
     }
 
-    pub(super) fn begin(&mut self, slot: usize) {
+    fn begin(&mut self, slot: usize) {
         self.slots[slot] = Some(Slot {
             began_at: self.now(),
             changes: Vec::new(),
         });
     }
 
-    pub(super) fn write_open(&mut self, slot: usize, changes: &[Change]) {
+    fn write_open(&mut self, slot: usize, changes: &[Change]) {
         let now = self.now();
         let slot = self.slots[slot].as_mut().expect("the transaction was begun");
         let stamped = changes.iter().map(|change| match change.what {
@@ -83,7 +126,7 @@ impl Applications {
     }
 
     /// What the application of a slot writes in the end; nothing if it gives up.
-    pub(super) fn end(&mut self, slot: usize, commits: bool) -> Vec<Stamped> {
+    fn end(&mut self, slot: usize, commits: bool) -> Vec<Stamped> {
         let slot = self.slots[slot].take().expect("the transaction was begun");
         let lag = Duration::from_secs(self.setting().lag_seconds.into()).as_micros() as i64;
         // What was declared holds: whoever takes longer gives up.
@@ -99,6 +142,7 @@ impl Applications {
             value,
             note,
             cents,
+            ratio,
             stamp,
         } = what
         else {
@@ -108,6 +152,7 @@ impl Applications {
             value: *value,
             note: note.map(Note::text),
             cents: *cents,
+            ratio: *ratio,
             cursor: (*stamp != Stamp::Null).then(|| self.cursor(at)),
         })
     }
@@ -124,5 +169,74 @@ impl Applications {
             }
             CursorType::Timestamp | CursorType::TimestampTz => at,
         }
+    }
+}
+
+impl<T: Embedded> Source for T {
+    fn name(&self) -> &'static str {
+        Embedded::name(self)
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            own_clock: true,
+            changes_during_runs: false,
+            cursors: &[
+                CursorType::Timestamp,
+                CursorType::TimestampTz,
+                CursorType::Integer,
+                CursorType::Date,
+            ],
+            compares: &[Compare::Auto],
+            any_float: self.any_float(),
+        }
+    }
+
+    fn make_table(&mut self, name: &str, setting: &Setting) {
+        self.applications_mut().begin_with(name, setting);
+        self.make();
+    }
+
+    fn has_key(&self) -> bool {
+        Embedded::has_key(self)
+    }
+
+    fn table(&self) -> TableName {
+        TableName::bare(self.applications().table())
+    }
+
+    fn connector(&self) -> Box<dyn Connector> {
+        let location = Location::parse(&self.address(), std::path::Path::new("/")).expect("an address");
+        registry::source(&location.datastore).expect("a source of this release")
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.applications().clock) as Arc<dyn Clock>
+    }
+
+    fn wait(&mut self, micros: i64) {
+        self.applications().wait(micros);
+    }
+
+    fn write(&mut self, changes: &[Change]) -> Written {
+        let stamped = self.applications().stamp(changes);
+        self.apply(&stamped)
+    }
+
+    fn begin(&mut self, slot: usize) {
+        self.applications_mut().begin(slot);
+    }
+
+    fn write_open(&mut self, slot: usize, changes: &[Change]) {
+        self.applications_mut().write_open(slot, changes);
+    }
+
+    fn end(&mut self, slot: usize, commits: bool) -> Written {
+        let mut changes = self.applications_mut().end(slot, commits);
+        if self.at_once() {
+            let now = self.applications().now();
+            changes.iter_mut().for_each(|(at, _)| *at = now);
+        }
+        self.apply(&changes)
     }
 }

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::{Access, Call, Destination, DestinationPlace, Engine, EngineSettings, Lake, Row, Session};
-use pintail_model::{Column, CursorType, ErrorKind, LogicalType, PartitionKey, TableName};
+use pintail_model::{Column, ErrorKind, PartitionKey, TableName};
 use pintail_testkit::{MariaDbServer, PostgresServer, S3Bucket, S3Server};
 use tempfile::TempDir;
 
-use super::model::{Order, Orders};
 use crate::lakes::{Kind, Place, Reader, query, soundness, strays};
 
 /// A place in which one table after the other is tested.
@@ -26,8 +25,11 @@ pub(super) trait Target {
     /// Those of `keys` that are in the ledger.
     fn committed(&self, keys: &[PartitionKey]) -> Vec<PartitionKey>;
 
-    /// Everything that a table holds; `None` if it is not there.
-    fn read(&self, table: &str, cursor: CursorType) -> Option<Orders>;
+    /// What `select` yields of a table with these columns; `None` if it is not there.
+    fn rows(&self, table: &str, columns: &[Column], select: &str) -> Option<Vec<Row>>;
+
+    /// Whether floats may be no number, or have no end.
+    fn any_float(&self) -> bool;
 
     /// Checks what must be true when nothing is under way.
     fn check(&self, table: &str) -> Result<(), String>;
@@ -85,15 +87,20 @@ impl Target for LakeTarget {
         })
     }
 
-    fn read(&self, table: &str, cursor: CursorType) -> Option<Orders> {
+    fn rows(&self, table: &str, _columns: &[Column], select: &str) -> Option<Vec<Row>> {
         if !self.place.exists() {
             return None;
         }
         let table = TableName::bare(table);
         self.look(|lake, session| {
             lake.table(session, &table).expect("a lake that can be read")?;
-            Some(orders(session, &lake.qualified(&table), cursor))
+            let sql = format!("select {select} from {}", lake.qualified(&table));
+            Some(query(session, &sql))
         })
+    }
+
+    fn any_float(&self) -> bool {
+        true
     }
 
     fn check(&self, table: &str) -> Result<(), String> {
@@ -110,6 +117,7 @@ impl Target for LakeTarget {
 /// A database.
 pub(super) struct DatabaseTarget {
     name: &'static str,
+    any_float: bool,
     folder: TempDir,
     address: String,
     engine: Engine,
@@ -130,13 +138,19 @@ impl DatabaseTarget {
     pub(super) fn mariadb() -> Self {
         let server = MariaDbServer::shared();
         let address = server.fresh_database().url();
-        Self::new("MariaDB", |_| address)
+        Self {
+            any_float: false,
+            ..Self::new("MariaDB", |_| address)
+        }
     }
 
     pub(super) fn sqlite() -> Self {
-        Self::new("a SQLite file", |folder| {
-            format!("sqlite:{}", folder.join("copy.sqlite").display())
-        })
+        Self {
+            any_float: false,
+            ..Self::new("a SQLite file", |folder| {
+                format!("sqlite:{}", folder.join("copy.sqlite").display())
+            })
+        }
     }
 
     pub(super) fn duckdb() -> Self {
@@ -153,6 +167,7 @@ impl DatabaseTarget {
         };
         Self {
             name,
+            any_float: true,
             address: address(folder.path()),
             engine: Engine::open(&settings).expect("an engine"),
             folder,
@@ -201,17 +216,21 @@ impl Target for DatabaseTarget {
         .unwrap_or_default()
     }
 
-    fn read(&self, table: &str, cursor: CursorType) -> Option<Orders> {
-        let (table, columns) = (TableName::bare(table), columns(cursor));
+    fn rows(&self, table: &str, columns: &[Column], select: &str) -> Option<Vec<Row>> {
+        let table = TableName::bare(table);
         self.look(|database, session| {
-            let found = database.table(session, &table, &columns);
+            let found = database.table(session, &table, columns);
             found.expect("a database that can be read")?;
-            let rows = self.place().rows(&table, &columns, None);
+            let rows = self.place().rows(&table, columns, None);
             session.begin().expect("a transaction");
-            let orders = orders(session, &format!("{rows} as kept"), cursor);
+            let rows = query(session, &format!("select {select} from {rows} as kept"));
             session.rollback();
-            Some(orders)
+            Some(rows)
         })?
+    }
+
+    fn any_float(&self) -> bool {
+        self.any_float
     }
 
     fn check(&self, _table: &str) -> Result<(), String> {
@@ -359,13 +378,17 @@ impl Target for FilesTarget {
         .unwrap_or_default()
     }
 
-    fn read(&self, table: &str, cursor: CursorType) -> Option<Orders> {
-        let (table, columns) = (TableName::bare(table), columns(cursor));
+    fn rows(&self, table: &str, columns: &[Column], select: &str) -> Option<Vec<Row>> {
+        let table = TableName::bare(table);
         self.look(|files, session| {
-            files.table(session, &table, &columns).expect("a manifest")?;
-            let rows = self.place().rows(&table, &columns, None);
-            Some(orders(session, &format!("{rows} as kept"), cursor))
+            files.table(session, &table, columns).expect("a manifest")?;
+            let rows = self.place().rows(&table, columns, None);
+            Some(query(session, &format!("select {select} from {rows} as kept")))
         })?
+    }
+
+    fn any_float(&self) -> bool {
+        true
     }
 
     fn check(&self, table: &str) -> Result<(), String> {
@@ -398,56 +421,4 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
             false => vec![path],
         })
         .collect()
-}
-
-/// The columns that all sources of the oracle have.
-fn columns(cursor: CursorType) -> Vec<Column> {
-    let column = |name: &str, logical_type| Column {
-        name: name.to_owned(),
-        logical_type,
-        nullable: true,
-        origin: None,
-    };
-    let price = LogicalType::Decimal {
-        precision: 12,
-        scale: 2,
-    };
-    let updated_at = match cursor {
-        CursorType::Integer => LogicalType::Int64,
-        CursorType::Date => LogicalType::Date,
-        CursorType::Timestamp => LogicalType::Timestamp,
-        CursorType::TimestampTz => LogicalType::TimestampTz,
-    };
-    vec![
-        column("id", LogicalType::Int64),
-        column("value", LogicalType::Int64),
-        column("note", LogicalType::Text),
-        column("price", price),
-        column("updated_at", updated_at),
-    ]
-}
-
-/// The rows of a relation.
-fn orders(session: &Session, relation: &str, cursor: CursorType) -> Orders {
-    let number = match cursor {
-        CursorType::Integer => "updated_at",
-        CursorType::Date => "updated_at - date '1970-01-01'",
-        CursorType::Timestamp | CursorType::TimestampTz => "epoch_us(updated_at)",
-    };
-    let sql = format!("select id, value, note, (price * 100)::bigint, {number} from {relation}");
-    let rows = query(session, &sql);
-    let orders: Orders = rows.iter().map(order).collect();
-    assert_eq!(orders.len(), rows.len(), "an id is there twice");
-    orders
-}
-
-fn order(row: &Row) -> (i64, Order) {
-    let number = |index| row.integer(index).expect("a number");
-    let order = Order {
-        value: number(1),
-        note: row.text(2).map(str::to_owned),
-        cents: number(3),
-        cursor: row.integer(4),
-    };
-    (number(0), order)
 }

@@ -71,8 +71,9 @@ impl Moment {
     /// A moment in the stage that was hit least. `usual` is how long an undisturbed run takes.
     ///
     /// Whoever aims at a stage and hits another one aims at it again, and earlier: in the end as soon as it begins. So
-    /// each stage gets its share of the kills, unless it never begins or is over at once.
-    pub(crate) fn choose(random: &mut Rng, hits: Hits, usual: Duration) -> Self {
+    /// each stage gets its share of the kills, unless it never begins or is over at once. A run with partitions may die
+    /// after so many of them instead.
+    pub(crate) fn choose(random: &mut Rng, hits: Hits, usual: Duration, has_partitions: bool) -> Self {
         let least = STAGES.into_iter().map(|stage| hits.of(stage)).min();
         let stages: Vec<Stage> = STAGES
             .into_iter()
@@ -87,7 +88,8 @@ impl Moment {
         };
         let delay = usual.mul_f64(share * random.f64() * random.f64());
         let again = hits.missed > 0;
-        let partition = (stage != Stage::Planning && !again && random.bool()).then(|| random.u8(1..6));
+        let counts = has_partitions && stage != Stage::Planning && !again;
+        let partition = (counts && random.bool()).then(|| random.u8(1..6));
         Self {
             stage,
             partition,

@@ -63,14 +63,53 @@ impl Orders {
     /// Fails unless every row is that of before or one of the source, and no order is gone.
     #[track_caller]
     pub(crate) fn assert_between(&self, before: &Orders, sources: &[Orders], context: &str) {
+        self.assert_each(before, sources, context);
+        let lost = before.0.keys().find(|id| !self.0.contains_key(id));
+        assert_eq!(lost, None, "{context}: a delta lost an order");
+    }
+
+    /// Fails unless every row is that of before or one of the source, and none is gone that all of them have.
+    #[track_caller]
+    pub(crate) fn assert_each(&self, before: &Orders, sources: &[Orders], context: &str) {
         for (id, order) in &self.0 {
             let known = std::iter::once(before)
                 .chain(sources)
                 .any(|state| state.0.get(id) == Some(order));
             assert!(known, "{context}: order {id} was never {order:?}");
         }
-        let lost = before.0.keys().find(|id| !self.0.contains_key(id));
-        assert_eq!(lost, None, "{context}: a delta lost an order");
+        let everywhere = |id: &&i64| sources.iter().all(|source| source.0.contains_key(id));
+        let lost = before
+            .0
+            .keys()
+            .filter(everywhere)
+            .find(|id| !self.0.contains_key(id));
+        assert_eq!(lost, None, "{context}: an order is gone that is in the source");
+    }
+
+    /// Fails unless a pass for deleted rows left the table of before, or that without the rows that a source does not have.
+    #[track_caller]
+    pub(crate) fn assert_without_deleted(&self, before: &Orders, sources: &[Orders], context: &str) {
+        let cleaned = |source: &Orders| before.only_those_of(source) == *self;
+        let (now, before_len) = (self.len(), before.len());
+        assert!(
+            self == before || sources.iter().any(cleaned),
+            "{context}: half a pass for deleted rows left {now} rows of {before_len}"
+        );
+    }
+
+    /// The rows whose ids another table has.
+    pub(crate) fn only_those_of(&self, other: &Orders) -> Self {
+        let kept = self.0.iter().filter(|(id, _)| other.0.contains_key(id));
+        Self(kept.map(|(id, order)| (*id, order.clone())).collect())
+    }
+
+    /// How many rows have to be inserted, changed and deleted to make this table another one.
+    pub(crate) fn steps_to(&self, other: &Orders) -> [u64; 3] {
+        let inserted = other.0.keys().filter(|id| !self.0.contains_key(id)).count();
+        let changed = |(id, order): &(&i64, &Order)| self.0.get(id).is_some_and(|kept| kept != *order);
+        let changed = other.0.iter().filter(changed).count();
+        let deleted = self.0.keys().filter(|id| !other.0.contains_key(id)).count();
+        [inserted as u64, changed as u64, deleted as u64]
     }
 
     /// Fails unless the changes up to some version are in, and those after it are not; a partition ends there.

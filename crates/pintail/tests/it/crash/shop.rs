@@ -111,16 +111,26 @@ impl Shop {
 
     /// Every order.
     pub(crate) fn orders(&self) -> Orders {
-        let sql = format!("select {COLUMNS} from orders");
+        self.rows(&format!("select {COLUMNS} from orders"))
+    }
+
+    /// Groups of orders, in the shape of orders: what an aggregate of them has to be.
+    pub(crate) fn groups(&self) -> Orders {
+        self.rows(
+            "select id % 24 + 24 * (version % 3), cast(count(*) as text), cast(sum(id) as bigint) from orders group by 1",
+        )
+    }
+
+    fn rows(&self, sql: &str) -> Orders {
         match &self.place {
             Place::Sqlite(project) => {
                 let file = rusqlite::Connection::open(project.path("shop.db")).expect("the shop");
-                let mut statement = file.prepare(&sql).expect("a query");
+                let mut statement = file.prepare(sql).expect("a query");
                 let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
                 Orders::of(rows.expect("rows").map(|row| row.expect("an order")))
             }
             Place::Postgres(_, database) => {
-                let rows = database.client().query(&sql, &[]).expect("rows");
+                let rows = database.client().query(sql, &[]).expect("rows");
                 Orders::of(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))))
             }
         }

@@ -17,6 +17,10 @@ pub(crate) enum Kind {
     LakeOnSqlite,
     LakeOnDuckDb,
     LakeOnPostgres,
+    /// A lake on SQLite whose files lie in a bucket.
+    LakeInBucket,
+    /// The same on Postgres.
+    LakeOnPostgresInBucket,
     Postgres,
     Sqlite,
     DuckDb,
@@ -29,9 +33,19 @@ pub(crate) enum Kind {
 
 impl Kind {
     fn is_lake(self) -> bool {
+        matches!(self, Self::LakeOnSqlite | Self::LakeOnDuckDb)
+            || self.is_lake_on_postgres()
+            || self == Self::LakeInBucket
+    }
+
+    fn is_lake_on_postgres(self) -> bool {
+        matches!(self, Self::LakeOnPostgres | Self::LakeOnPostgresInBucket)
+    }
+
+    fn is_in_bucket(self) -> bool {
         matches!(
             self,
-            Self::LakeOnSqlite | Self::LakeOnDuckDb | Self::LakeOnPostgres
+            Self::Bucket | Self::LakeInBucket | Self::LakeOnPostgresInBucket
         )
     }
 }
@@ -50,12 +64,12 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn new(kind: Kind, project: &Project) -> Self {
-        let on_server = matches!(kind, Kind::LakeOnPostgres | Kind::Postgres);
+        let on_server = kind == Kind::Postgres || kind.is_lake_on_postgres();
         Self {
             kind,
             database: on_server.then(|| PostgresServer::shared().fresh_database()),
             mariadb: (kind == Kind::MariaDb).then(|| MariaDbServer::shared().fresh_database()),
-            bucket: (kind == Kind::Bucket).then(|| S3Server::shared().fresh_bucket()),
+            bucket: kind.is_in_bucket().then(|| S3Server::shared().fresh_bucket()),
             folder: project.path(""),
         }
     }
@@ -63,13 +77,13 @@ impl Target {
     /// Its `type:` in a pipeline.
     pub(crate) fn system(&self) -> &'static str {
         match self.kind {
-            Kind::LakeOnSqlite | Kind::LakeOnDuckDb | Kind::LakeOnPostgres => "ducklake",
+            kind if kind.is_lake() => "ducklake",
             Kind::Postgres => "postgres",
             Kind::Sqlite => "sqlite",
             Kind::DuckDb => "duckdb",
             Kind::MariaDb => "mysql",
             Kind::Folder => "files",
-            Kind::Bucket => "s3",
+            _ => "s3",
         }
     }
 
@@ -90,11 +104,15 @@ impl Target {
             Kind::DuckDb => "path: copy.duckdb".to_owned(),
             Kind::Folder => "path: copy/, format: csv".to_owned(),
             Kind::Bucket => format!(
-                "bucket: {}, prefix: copy/, format: json, endpoint: 'http://{}', access_key_id: {}, secret_access_key: {}",
+                "bucket: {}, prefix: copy/, format: json, {}",
                 self.bucket().name(),
-                S3Server::shared().endpoint(),
-                S3Server::KEY_ID,
-                S3Server::SECRET
+                bucket_options("")
+            ),
+            _ if self.kind.is_in_bucket() => format!(
+                "catalog: '{}', data_path: '{}', {}",
+                self.address(),
+                self.bucket().url("lake/"),
+                bucket_options("s3_")
             ),
             _ => format!("catalog: '{}', data_path: lake", self.address()),
         };
@@ -104,7 +122,7 @@ impl Target {
     /// The database, or the catalogue of the lake, as on a command line.
     fn address(&self) -> String {
         match self.kind {
-            Kind::LakeOnSqlite => "sqlite:lake.sqlite".to_owned(),
+            Kind::LakeOnSqlite | Kind::LakeInBucket => "sqlite:lake.sqlite".to_owned(),
             Kind::LakeOnDuckDb => "duckdb:lake.duckdb".to_owned(),
             Kind::Sqlite => "sqlite:copy.sqlite".to_owned(),
             Kind::DuckDb => "duckdb:copy.duckdb".to_owned(),
@@ -114,7 +132,9 @@ impl Target {
                 format!("{}?format=json&{}", bucket.url("copy/"), bucket.parameters(""))
             }
             Kind::MariaDb => self.mariadb().url(),
-            Kind::LakeOnPostgres | Kind::Postgres => PostgresServer::shared().url(self.server_database()),
+            Kind::LakeOnPostgres | Kind::LakeOnPostgresInBucket | Kind::Postgres => {
+                PostgresServer::shared().url(self.server_database())
+            }
         }
     }
 
@@ -135,9 +155,7 @@ impl Target {
     pub(crate) fn witness(&self, access: Access) -> Option<Box<dyn Witness>> {
         let read = |address: &str| Location::parse(address, &self.folder).expect("an address");
         if self.kind.is_lake() {
-            let location = read(&format!("ducklake:{}?data_path=lake", self.address()));
-            let lake = registry::lake_location(&location.datastore).expect("a lake");
-            return Some(Box::new(LakeWitness::of(&lake, access)?));
+            return Some(Box::new(self.lake(access)?));
         }
         let location = read(&self.address());
         let place = registry::destination(&location.datastore, &self.folder).expect("a destination");
@@ -162,6 +180,19 @@ impl Target {
             names,
             &self.folder,
         )?))
+    }
+
+    /// Somebody who looks at it, if it is a lake; `None` if nobody has made it.
+    #[track_caller]
+    pub(crate) fn lake(&self, access: Access) -> Option<LakeWitness> {
+        let data = match &self.bucket {
+            Some(bucket) => format!("{}&{}", bucket.url("lake/"), bucket.parameters("s3_")),
+            None => "lake".to_owned(),
+        };
+        let address = format!("ducklake:{}?data_path={data}", self.address());
+        let location = Location::parse(&address, &self.folder).expect("an address");
+        let lake = registry::lake_location(&location.datastore).expect("a lake");
+        LakeWitness::of(&lake, access)
     }
 
     /// Waits until no server works for a killed run any more. False if there is no server.
@@ -203,4 +234,14 @@ impl Target {
         );
         true
     }
+}
+
+/// How the bucket is reached; `before` stands before the name of each option.
+fn bucket_options(before: &str) -> String {
+    format!(
+        "{before}endpoint: 'http://{}', {before}access_key_id: {}, {before}secret_access_key: {}",
+        S3Server::shared().endpoint(),
+        S3Server::KEY_ID,
+        S3Server::SECRET
+    )
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pintail_lake::depot::Depot;
 use pintail_lake::{
     Access, Call, Catalogue, Engine, EngineSettings, Lake, LakeLocation, Session, SweepPolicy,
 };
 use pintail_model::{ErrorKind, TableName};
 
-use super::{Witness, files_below};
+use super::Witness;
 use crate::crash::orders::{COLUMNS, Orders};
 
 /// A lake that is attached.
@@ -34,32 +35,86 @@ impl LakeWitness {
         Some(Self { lake, session })
     }
 
-    /// Files to which no snapshot refers. Fails if one to which a snapshot does is missing.
+    /// Files of which the catalogue does not know. Fails if one is missing that a snapshot needs.
     #[track_caller]
     fn strays(&self, context: &str) -> Vec<PathBuf> {
-        let (known, mut found) = (self.references(), files_below(&self.lake.location().data_path));
-        let missing: Vec<_> = known.iter().filter(|file| !found.contains(file)).collect();
-        assert!(
-            missing.is_empty(),
-            "{context}: the catalogue refers to {missing:?}"
-        );
+        let mut found = self.assert_complete(context);
+        let known = [self.references(), self.given_up()].concat();
         found.retain(|file| !known.contains(file));
         found
     }
 
+    /// Fails if a file is missing that a snapshot needs. Returns all that are there.
+    #[track_caller]
+    pub(crate) fn assert_complete(&self, context: &str) -> Vec<PathBuf> {
+        let (needed, found) = (self.references(), self.files());
+        let missing: Vec<_> = needed.iter().filter(|file| !found.contains(file)).collect();
+        assert!(
+            missing.is_empty(),
+            "{context}: the catalogue refers to {missing:?}"
+        );
+        found
+    }
+
+    /// Lets years pass for everything that the lake has done until now.
+    pub(crate) fn age(&self) {
+        let long_ago = |table, column| {
+            let table = self.metadata(table);
+            format!("update {table} set {column} = '2020-01-01 00:00:00+00'")
+        };
+        for sql in [
+            long_ago("snapshot", "snapshot_time"),
+            long_ago("files_scheduled_for_deletion", "schedule_start"),
+        ] {
+            let done = self.session.batch(Call::new("let years pass"), &sql);
+            done.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        }
+    }
+
+    /// Files that no snapshot needs any more, and that are to be removed.
+    pub(crate) fn given_up(&self) -> Vec<PathBuf> {
+        let table = self.metadata("files_scheduled_for_deletion");
+        let paths = self.texts(&format!("select path from {table}"));
+        let data = &self.lake.location().data_path;
+        paths.iter().map(|path| data.join(path)).collect()
+    }
+
+    /// Fails if a partition is in the ledger twice.
+    #[track_caller]
+    pub(crate) fn assert_ledger(&self, context: &str) -> Vec<String> {
+        let keys = self.texts("select partition_key from lake.pintail.ledger");
+        let twice = keys.windows(2).find(|pair| pair[0] == pair[1]);
+        assert_eq!(twice, None, "{context}: a partition came in twice");
+        keys
+    }
+
+    /// Every file of the lake.
+    #[track_caller]
+    fn files(&self) -> Vec<PathBuf> {
+        let location = self.lake.location();
+        let depot = Depot::of(location.bucket.as_ref()).expect("the settings are ours");
+        let found = depot.below(&location.data_path).expect("files can be listed");
+        found.into_iter().map(|file| file.path).collect()
+    }
+
     /// Every file that any snapshot needs.
     fn references(&self) -> Vec<PathBuf> {
-        let schema = match &self.lake.location().catalogue {
-            Catalogue::Postgres { metadata_schema, .. } => metadata_schema,
-            Catalogue::Sqlite(_) | Catalogue::DuckDb(_) => "main",
-        };
-        let of = |kind| format!("select path from __ducklake_metadata_lake.{schema}.ducklake_{kind}_file");
-        let paths = self.texts(&[of("data"), of("delete")].join(" union "));
+        let of = |table| format!("select path from {}", self.metadata(table));
+        let paths = self.texts(&[of("data_file"), of("delete_file")].join(" union "));
         // The only table with files lies in the schema `main`; an absolute path replaces what it is joined to.
         paths
             .iter()
             .map(|path| self.lake.location().data_path.join("main/orders").join(path))
             .collect()
+    }
+
+    /// A table of the catalogue.
+    fn metadata(&self, table: &str) -> String {
+        let schema = match &self.lake.location().catalogue {
+            Catalogue::Postgres { metadata_schema, .. } => metadata_schema,
+            Catalogue::Sqlite(_) | Catalogue::DuckDb(_) => "main",
+        };
+        format!("__ducklake_metadata_lake.{schema}.ducklake_{table}")
     }
 
     /// The texts that a query yields, in order.
@@ -111,7 +166,7 @@ impl Witness for LakeWitness {
 
     #[track_caller]
     fn assert_once(&self, context: &str) {
-        let keys = self.texts("select partition_key from lake.pintail.ledger");
+        let keys = self.assert_ledger(context);
         let committed = self.texts(
             "select unnest((commit_extra_info::json -> 'keys')::varchar[])
              from lake.snapshots()
@@ -121,8 +176,6 @@ impl Witness for LakeWitness {
             committed, keys,
             "{context}: partitions of all commits, partitions of the ledger"
         );
-        let twice = keys.windows(2).find(|pair| pair[0] == pair[1]);
-        assert_eq!(twice, None, "{context}: a partition came in twice");
     }
 
     /// Fails if a file is missing, or if one is there to which nobody refers, beside what a killed commit of DuckLake
