@@ -18,8 +18,7 @@ use crate::file_name;
 use crate::folder::{ProjectFolder, WorkFolder, secure};
 use crate::id::SnapshotId;
 use crate::manifest::{
-    DatabaseObject, EngineInfo, FORMAT_VERSION, Manifest, ObjectKind, Proof, SnapshotType, SourceInfo,
-    TableEntry,
+    DatabaseObject, EngineInfo, FORMAT_VERSION, Manifest, Proof, SnapshotType, SourceInfo, TableEntry, needed,
 };
 use crate::progress::{Progress, Step};
 use crate::registry::Hold;
@@ -221,11 +220,9 @@ impl Capture<'_> {
         if request.tables.is_empty() {
             return Ok((objects, warnings));
         }
-        let needed = |object: &DatabaseObject| {
-            matches!(object.kind, ObjectKind::Sequence | ObjectKind::Macro)
-                && tables.iter().any(|table| table.ddl.contains(&object.name))
-        };
-        Ok((objects.into_iter().filter(needed).collect(), Vec::new()))
+        let statements: Vec<&str> = tables.iter().map(|table| table.ddl.as_str()).collect();
+        let objects = needed(&objects, &statements).into_iter().cloned().collect();
+        Ok((objects, Vec::new()))
     }
 
     fn hold(&self, request: &CreateRequest) -> Option<Hold> {

@@ -248,6 +248,29 @@ pub struct DatabaseObject {
     pub comment: Option<String>,
 }
 
+/// The sequences and macros that statements name, and those that these macros name in turn. A name that stands in a statement
+/// may mean something else there: then one is made that nobody needs.
+pub(crate) fn needed<'a>(objects: &'a [DatabaseObject], statements: &[&str]) -> Vec<&'a DatabaseObject> {
+    let mut texts: Vec<String> = statements
+        .iter()
+        .map(|statement| statement.to_lowercase())
+        .collect();
+    let mut chosen = vec![false; objects.len()];
+    loop {
+        let next = objects.iter().zip(&chosen).position(|(object, chosen)| {
+            // DuckDB compares names without regard to case.
+            let name = object.name.to_lowercase();
+            let kind = matches!(object.kind, ObjectKind::Sequence | ObjectKind::Macro);
+            !chosen && kind && texts.iter().any(|text| text.contains(&name))
+        });
+        let Some(next) = next else { break };
+        chosen[next] = true;
+        texts.push(objects[next].ddl.to_lowercase());
+    }
+    let chosen = objects.iter().zip(chosen).filter(|(_, chosen)| *chosen);
+    chosen.map(|(object, _)| object).collect()
+}
+
 /// What stands between the manifest and its own hash.
 const SEAL: &str = ",\n  \"manifest_sha256\": \"";
 

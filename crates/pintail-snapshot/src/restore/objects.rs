@@ -8,7 +8,7 @@ use super::plan::{Planned, PlannedObject};
 use super::{Restore, RestoreRequest};
 use crate::catalog::{self, Catalog};
 use crate::error::{Error, Result};
-use crate::manifest::{DatabaseObject, Manifest, ObjectKind};
+use crate::manifest::{DatabaseObject, Manifest, ObjectKind, needed};
 
 /// Values that a sequence is moved on by, at most: one by one, at some millions a second.
 const STEPS_MAX: i64 = 100_000_000;
@@ -39,16 +39,17 @@ impl<'a> Objects<'a> {
         planned: &Planned<'_>,
         there: Vec<DatabaseObject>,
     ) -> Self {
-        let needed = |object: &&DatabaseObject| {
-            request.tables.is_empty()
-                || (matches!(object.kind, ObjectKind::Sequence | ObjectKind::Macro)
-                    && planned
-                        .tables
-                        .iter()
-                        .any(|(entry, _)| entry.ddl.contains(&object.name)))
+        let statements: Vec<&str> = planned
+            .tables
+            .iter()
+            .map(|(entry, _)| entry.ddl.as_str())
+            .collect();
+        let wanted = match request.tables.as_slice() {
+            [] => manifest.objects.iter().collect(),
+            _ => needed(&manifest.objects, &statements),
         };
         Self {
-            wanted: manifest.objects.iter().filter(needed).collect(),
+            wanted,
             there,
             waiting: Vec::new(),
         }

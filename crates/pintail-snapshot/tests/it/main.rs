@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod compat;
 mod constraints;
 mod differences;
 mod flips;

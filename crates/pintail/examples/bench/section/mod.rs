@@ -7,6 +7,7 @@ mod lake;
 mod mariadb;
 mod pages;
 mod postgres;
+mod snapshots;
 mod to_postgres;
 
 use std::process::Command;
@@ -39,10 +40,12 @@ pub(crate) enum Section {
     Compare,
     /// Groups of rows, Postgres → lake.
     Aggregates,
+    /// Snapshots of a DuckDB file.
+    Snapshots,
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Lake,
         Self::Pages,
         Self::MariaDb,
@@ -51,6 +54,7 @@ impl Section {
         Self::Hard,
         Self::Compare,
         Self::Aggregates,
+        Self::Snapshots,
     ];
 
     /// What `--only` calls it.
@@ -64,6 +68,7 @@ impl Section {
             Self::Hard => "hard",
             Self::Compare => "compare",
             Self::Aggregates => "aggregates",
+            Self::Snapshots => "snapshots",
         }
     }
 
@@ -77,6 +82,7 @@ impl Section {
             Self::Hard => "Postgres → lake, a table of unbounded numbers, documents, arrays and texts",
             Self::Compare => "comparisons, Postgres against a lake",
             Self::Aggregates => "groups of rows, Postgres → lake",
+            Self::Snapshots => "snapshots of a DuckDB file",
         }
     }
 
@@ -90,6 +96,7 @@ impl Section {
             Self::Hard => hard::run(bench),
             Self::Compare => compare::run(bench),
             Self::Aggregates => aggregates::run(bench),
+            Self::Snapshots => snapshots::run(bench),
         }
     }
 
