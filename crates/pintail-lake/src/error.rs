@@ -241,6 +241,10 @@ impl FaultClass {
             _ => return class,
         };
         let has = |part: &str| reason.contains(part);
+        // An index has to lie in memory, and is made when its transaction commits.
+        if has("failed to pin block of size") || has("could not allocate block of size") {
+            return Self::Memory;
+        }
         if has("No space left on device")
             || has("File too large")
             || has("disk full")
@@ -328,6 +332,7 @@ impl FaultClass {
             Self::Constraint => "a constraint is violated (the values are not shown)",
             Self::Transaction => "the transaction failed (details may hold values and are not shown)",
             Self::Interrupt => "the statement was interrupted",
+            Self::Memory => "memory ran out (details may hold values and are not shown)",
             Self::Ended => {
                 "a fault inside DuckDB ended this engine (details may hold values and are not shown)"
             }

@@ -25,6 +25,9 @@ pub struct RestorePlan {
     pub tables: Vec<PlannedTable>,
     /// What stands beside them.
     pub objects: Vec<PlannedObject>,
+    /// Memory that keys and indexes take while they are made, about: DuckDB keeps them as a whole. An engine needs that much
+    /// beside what it has for everything else.
+    pub index_bytes: u64,
 }
 
 /// A table that is restored.
@@ -129,6 +132,7 @@ impl<'a> Planned<'a> {
             target: database.address.clone(),
             tables: self.tables.iter().map(table).collect(),
             objects: objects.to_vec(),
+            index_bytes: self.tables.iter().map(|(entry, _)| entry.index_bytes()).sum(),
         }
     }
 }

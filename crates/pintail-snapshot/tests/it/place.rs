@@ -67,6 +67,19 @@ impl Place {
         }
     }
 
+    /// The same folder for an engine that may use so many bytes.
+    pub(crate) fn with_memory(other: &Self, bytes: u64) -> Self {
+        let settings = EngineSettings {
+            threads: 1,
+            memory_limit_bytes: bytes,
+            ..EngineSettings::default()
+        };
+        Self {
+            engine: Engine::open(&settings).expect("an engine"),
+            ..Self::sharing(other)
+        }
+    }
+
     /// The folder outlives the test: for a child that somebody else cleans up after.
     pub(crate) fn at(root: &Path) -> Self {
         Self {

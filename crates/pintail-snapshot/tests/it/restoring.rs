@@ -305,3 +305,29 @@ fn a_view_that_cannot_be_made_is_named() {
     );
     assert_eq!(place.value("new.duckdb", "select count(*) from sales"), "100");
 }
+
+#[test]
+fn memory_that_runs_out_is_told_and_the_target_stays() {
+    let place = Place::new();
+    place.execute(
+        "shop.duckdb",
+        "create table t (id bigint primary key, n bigint); insert into t select i, i * 7 from range(2000000) as r (i)",
+    );
+    let taken = place.create("shop.duckdb", "before");
+    assert_eq!(taken.index_bytes(), 2_000_000 * 16);
+    place.execute("target.duckdb", "create table t (id integer)");
+    let small = Place::with_memory(&place, 24 << 20);
+    let request = RestoreRequest {
+        replace: true,
+        ..RestoreRequest::default()
+    };
+    let error = small
+        .restore_with("target.duckdb", "before", &request)
+        .expect_err("an index has to lie in memory");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", told(&error));
+    assert_eq!(place.value("target.duckdb", "select count(*) from t"), "0");
+    place
+        .restore_with("target.duckdb", "before", &request)
+        .expect("restored");
+    assert_eq!(place.value("target.duckdb", "select count(*) from t"), "2000000");
+}

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use pintail_lake::{Engine, EngineSettings};
 use pintail_model::error::EXIT_PARITY_MISMATCH;
 use pintail_model::{Clock, ErrorKind, SystemClock};
 use pintail_snapshot::Drilled;
 use serde_json::json;
 
 use super::place::Place;
+use super::restore::engine_for;
 use crate::commands::Outcome;
 use crate::diagnostics::Diagnostic;
 use crate::interrupt::Interrupt;
@@ -55,7 +55,13 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
             )
             .cause(error.to_string())
         })?;
-    let engine = Engine::open(&EngineSettings::default())?;
+    let mut index_bytes = 0;
+    for id in &ids {
+        // One that cannot be read is what the report says of it.
+        let manifest = folder.manifest(id);
+        index_bytes = index_bytes.max(manifest.map_or(0, |manifest| manifest.index_bytes()));
+    }
+    let engine = engine_for(index_bytes)?;
     let stopper = engine.stopper();
     let _interrupt = Interrupt::listen("stopping", move || stopper.stop())?;
     let mut drilled = Vec::new();

@@ -11,6 +11,7 @@ use pintail_snapshot::{RestorePlan, RestoreRequest, Restored};
 use super::place::{Place, database, snapshot_id, somebody, table_name, table_names};
 use crate::commands::Outcome;
 use crate::confirm::confirmed;
+use crate::diagnostics::Diagnostic;
 use crate::interrupt::Interrupt;
 use crate::numbers;
 use crate::progress::tables::TableBar;
@@ -71,12 +72,12 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     };
     let folder = arguments.place.folder()?;
     let database = database(&arguments.database)?;
-    let engine = Engine::open(&EngineSettings::default())?;
-    let stopper = engine.stopper();
-    let _interrupt = Interrupt::listen("stopping; the database stays as it was", move || {
-        stopper.stop();
-    })?;
-    let plan = folder.plan_restore(&engine, &database, &id, &request)?;
+    let plan = folder.plan_restore(
+        &Engine::open(&EngineSettings::default())?,
+        &database,
+        &id,
+        &request,
+    )?;
     if arguments.dry_run {
         return arguments.show_plan(&plan);
     }
@@ -91,6 +92,11 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         terminal::say("nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }
+    let engine = engine_for(plan.index_bytes)?;
+    let stopper = engine.stopper();
+    let _interrupt = Interrupt::listen("stopping; the database stays as it was", move || {
+        stopper.stop();
+    })?;
     let started_at = Instant::now();
     let bar = TableBar::new(folder.project().as_str());
     let restored = folder.restore(&engine, &database, &id, &request, SystemClock.now(), &bar)?;
@@ -106,6 +112,13 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         terminal::say(format_args!("{careful} could not restore {object}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An engine that has room for indexes that are made as a whole.
+pub(super) fn engine_for(index_bytes: u64) -> Result<Engine, Diagnostic> {
+    let mut settings = EngineSettings::default();
+    settings.memory_limit_bytes += index_bytes;
+    Ok(Engine::open(&settings)?)
 }
 
 impl Arguments {
