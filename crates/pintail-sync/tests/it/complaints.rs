@@ -23,7 +23,7 @@ const HELD: &[(&str, &[&str])] = &[
             "pintail-sync/late_commit a_late_commit_is_picked_up_after_a_full_load_as_well",
             "pintail-sync/late_commit late_numbers_are_picked_up_by_the_next_delta_run",
             "pintail-sync/late_commit prepared_transactions_hold_the_watermark",
-            "pintail-sync/delta rows_that_were_stamped_late_are_read_by_the_lookback",
+            "pintail-sync/delta/reach rows_that_were_stamped_late_are_read_by_the_lookback",
             "pintail-sync/oracle/mod histories_of_postgres_hold_in_a_lake_on_sqlite",
         ],
     ),
@@ -36,12 +36,12 @@ const HELD: &[(&str, &[&str])] = &[
     ),
     (
         "rows without a cursor vanish (D1935)",
-        &["pintail-sync/delta rows_without_a_cursor_follow_the_policy"],
+        &["pintail-sync/delta/reach rows_without_a_cursor_follow_the_policy"],
     ),
     (
         "a cursor that changes its type or loses its zone goes on as if it had not (D3735)",
         &[
-            "pintail-sync/delta a_changed_type_of_the_cursor_leads_to_a_full_load_that_says_so",
+            "pintail-sync/delta/standing a_changed_type_of_the_cursor_leads_to_a_full_load_that_says_so",
             "pintail-sync/watermark the_hour_that_clocks_repeat_is_not_passed_over",
         ],
     ),
@@ -54,7 +54,7 @@ const HELD: &[(&str, &[&str])] = &[
     ),
     (
         "a run that finds nothing fails, or sets the cursor back (A72936, S793)",
-        &["pintail-sync/delta a_run_that_finds_nothing_commits_nothing_and_moves_the_watermark"],
+        &["pintail-sync/delta/mod a_run_that_finds_nothing_commits_nothing_and_moves_the_watermark"],
     ),
     (
         "transaction numbers that wrap around drop most rows, and the run succeeds (P747, A38836, E2651, E2620, E2592)",
@@ -116,7 +116,7 @@ const HELD: &[(&str, &[&str])] = &[
         &[
             "pintail-sync/wire/reading a_load_whose_snapshot_is_lost_starts_again_and_says_so",
             "pintail-sync/wire/reading a_load_with_a_cursor_keeps_what_it_had_staged_when_its_snapshot_is_lost",
-            "pintail-sync/delta a_lost_state_costs_nothing_because_the_ledger_knows",
+            "pintail-sync/delta/standing a_lost_state_costs_nothing_because_the_ledger_knows",
             "pintail-sync/resume a_full_load_goes_on_with_what_it_staged_and_catches_up",
         ],
     ),
@@ -154,7 +154,7 @@ const HELD: &[(&str, &[&str])] = &[
     ),
     (
         "an upsert writes rows anew that did not change (DL1388, DL462)",
-        &["pintail-sync/delta rows_that_were_stamped_late_are_read_by_the_lookback"],
+        &["pintail-sync/delta/reach rows_that_were_stamped_late_are_read_by_the_lookback"],
     ),
     (
         "loads are made of many snapshots, until a lake takes minutes to open (DL1228, DL295)",
