@@ -21,7 +21,7 @@ fn values_of_a_hundred_megabytes_are_copied_with_a_larger_budget_and_refused_wit
     let refused =
         pintail_sync::run(&request, &Unwatched, &StopSignal::new()).expect_err("256 MiB are not enough");
     assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
-    request.engine.memory_limit_bytes = 1 << 30;
+    request.engine.memory_limit_bytes = 3 << 29;
     request.random += 1;
     let report = pintail_sync::run(&request, &Unwatched, &StopSignal::new())
         .unwrap_or_else(|error| panic!("{error}: {error:?}"));

@@ -12,7 +12,7 @@ use pintail_sync::report::{Failure, ParityStatus};
 use pintail_sync::{Error, Phase, StopSignal, SyncReport, Unwatched};
 use pintail_testkit::{Fault, MariaDbDatabase, MariaDbOptions, MariaDbServer, Trap};
 
-use super::line::{AtRetry, Line, orders};
+use super::line::{AtRetry, Line, held_back, orders};
 use crate::lakes::Kind;
 use crate::served::shown;
 
@@ -36,7 +36,13 @@ fn assert_retried(report: &SyncReport, phases: &[Phase]) {
         retries.count > 0 && retries.of.iter().all(as_expected),
         "{retries:?}"
     );
-    assert_eq!((report.parity.status, report.errors), (ParityStatus::Ok, 0));
+    let nothing_yet = held_back(report) && report.parity.status == ParityStatus::Unchanged;
+    assert!(
+        nothing_yet || report.parity.status == ParityStatus::Ok,
+        "{:?}",
+        report.parity
+    );
+    assert_eq!(report.errors, 0);
 }
 
 #[test]
@@ -87,7 +93,13 @@ fn a_delta_goes_on_behind_its_last_commit() {
         let report = line.run(None);
         assert!(line.source.fired(), "{bytes}");
         assert_retried(&report, &[Phase::Planning, Phase::Reading]);
-        assert_eq!((report.kind.as_str(), report.rows_updated), ("delta", 5_000));
+        assert_eq!(report.kind, "delta");
+        let (mut updated, mut held) = (report.rows_updated, held_back(&report));
+        while held {
+            let more = line.run(None);
+            (updated, held) = (updated + more.rows_updated, held_back(&more));
+        }
+        assert_eq!(updated, 5_000);
         line.served.assert_equal();
     }
 }
