@@ -65,12 +65,15 @@ impl DatabaseWitness {
         })
     }
 
-    /// Tables and views of the database, but for those of the system.
+    /// Tables and views of the database, but for those of the system. To MariaDB a database is a schema, so that those of
+    /// other tests show, too.
     fn tables(&self) -> Vec<String> {
+        let own = &self.names.schema;
         let of = |kind| {
             format!(
                 "select concat_ws('.', schema_name, {kind}_name)
-                 from duckdb_{kind}s() where database_name = 'destination' and not internal and schema_name <> 'mysql'"
+                 from duckdb_{kind}s() where database_name = 'destination' and not internal and schema_name <> 'mysql'
+                     and (schema_name = '{own}' or not starts_with(schema_name, 'fresh_'))"
             )
         };
         let rows = self.query(&format!("{} union {} order by 1", of("table"), of("view")));
