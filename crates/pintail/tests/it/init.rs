@@ -171,8 +171,8 @@ fn a_source_that_cannot_be_read_leaves_nothing_behind() {
     assert_snapshot!(project.pintail(&["init", "sqlite:nothing.db"]), @"
     exit code 3
     --- stderr
-    error: cannot open `nothing.db`
-      caused by: No such file or directory (os error 2)
+    error: cannot open sqlite:nothing.db: there is no such file
+    hint: Check the path: Pintail does not make databases that it is to read.
     ");
     project.execute("create table orders (id integer); drop table orders");
     assert_snapshot!(project.pintail(&["init", "sqlite:shop.db", "shop"]), @"

@@ -71,8 +71,8 @@ fn a_missing_file_is_not_found() {
     assert_snapshot!(Project::empty().pintail(&["copy", "sqlite:shop.db", "orders", LAKE]), @"
     exit code 3
     --- stderr
-    error: cannot open `shop.db`
-      caused by: No such file or directory (os error 2)
+    error: cannot open sqlite:shop.db: there is no such file
+    hint: Check the path: Pintail does not make databases that it is to read.
     ");
 }
 
