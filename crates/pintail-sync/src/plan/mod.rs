@@ -16,6 +16,7 @@ mod facts;
 mod full;
 mod groups;
 mod hash;
+mod json;
 mod mark;
 mod pace;
 mod reuse;
