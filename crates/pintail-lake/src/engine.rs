@@ -224,7 +224,7 @@ impl Engine {
         }
         session.batch(call, &load)?;
         if let (Signatures::Always, Some(file)) = (self.shared.signatures, file) {
-            file.checked();
+            file.remember();
         }
         Ok(())
     }

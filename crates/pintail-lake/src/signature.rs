@@ -40,20 +40,20 @@ impl SignedFile {
 
     /// Whether DuckDB has checked it.
     pub(crate) fn is_checked(&self) -> bool {
-        checked(|files| files.contains(self))
+        with_checked(|files| files.contains(self))
     }
 
-    /// DuckDB has checked it.
-    pub(crate) fn checked(self) {
-        checked(|files| files.insert(self));
+    /// Remembers that DuckDB has checked it.
+    pub(crate) fn remember(self) {
+        with_checked(|files| files.insert(self));
     }
 }
 
 /// Whether any file was checked yet.
 pub(crate) fn any() -> bool {
-    checked(|files| !files.is_empty())
+    with_checked(|files| !files.is_empty())
 }
 
-fn checked<T>(work: impl FnOnce(&mut BTreeSet<SignedFile>) -> T) -> T {
+fn with_checked<T>(work: impl FnOnce(&mut BTreeSet<SignedFile>) -> T) -> T {
     work(&mut CHECKED.lock().unwrap_or_else(PoisonError::into_inner))
 }
