@@ -16,7 +16,7 @@ use crate::connector::Attachment;
 use crate::error::{Error, Fault, Result};
 use crate::extension::{Extension, Found};
 use crate::session::{Call, Session};
-use crate::signature::{self, SignedFile};
+use crate::signature::SignedFile;
 use crate::tap::{GivenKey, Tap, TapRegistry};
 use crate::watchdog::Watchdog;
 
@@ -74,13 +74,13 @@ pub(crate) struct EngineShared {
     _spill_folder: SpillFolder,
 }
 
-/// When the signature of an extension is checked.
+/// Who checks the signatures of extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Signatures {
-    /// By DuckDB, with every load.
-    Always,
-    /// Once in this process: see [`crate::signature`].
-    Once,
+    /// DuckDB, with every load.
+    Engine,
+    /// Pintail, once in this process: see [`crate::signature`].
+    Own,
 }
 
 /// The folder to spill to, if the engine chose it.
@@ -114,21 +114,16 @@ impl Engine {
     /// # Errors
     /// `Invalid` if a setting is refused, `Unavailable` or `Unauthorized` if the temporary folder cannot be made.
     pub fn open(settings: &EngineSettings) -> Result<Self> {
-        Self::open_with(settings, Signatures::Always)
+        Self::open_with(settings, Signatures::Engine)
     }
 
-    /// The same for an engine that will run Pintail's statements alone: files that an engine of this process has checked
-    /// are not checked again.
+    /// The same for an engine that will run Pintail's statements alone: Pintail checks the files that it loads, and each
+    /// of them once.
     ///
     /// # Errors
     /// As [`Engine::open`].
     pub fn open_own(settings: &EngineSettings) -> Result<Self> {
-        // The first engine of a process is as any other: there is nothing yet to spare.
-        let signatures = match signature::any() {
-            true => Signatures::Once,
-            false => Signatures::Always,
-        };
-        Self::open_with(settings, signatures)
+        Self::open_with(settings, Signatures::Own)
     }
 
     fn open_with(settings: &EngineSettings, signatures: Signatures) -> Result<Self> {
@@ -149,7 +144,7 @@ impl Engine {
             ("autoinstall_known_extensions", "false".to_owned()),
             (
                 "allow_unsigned_extensions",
-                (signatures == Signatures::Once).to_string(),
+                (signatures == Signatures::Own).to_string(),
             ),
             // Rows of a table have no order of their own; keeping one would cost memory and a thread.
             ("preserve_insertion_order", "false".to_owned()),
@@ -199,8 +194,8 @@ impl Engine {
         let loaded = match extension.find(explicit) {
             Found::Folder(path) | Found::Installed(path) => self.load_file(&session, call, &path),
             Found::Nowhere => match self.shared.signatures {
-                Signatures::Always => session.batch(call, &format!("install {name}; load {name}")),
-                Signatures::Once => self.install(extension, &session, call),
+                Signatures::Engine => session.batch(call, &format!("install {name}; load {name}")),
+                Signatures::Own => self.install(extension, &session, call),
             },
         };
         loaded.map_err(|error| match error {
@@ -217,13 +212,13 @@ impl Engine {
     fn load_file(&self, session: &Session, call: Call<'_>, path: &Path) -> Result<()> {
         let file = SignedFile::look(path);
         let load = format!("load {}", crate::quote::literal(&path.to_string_lossy()));
-        let known = file.as_ref().is_some_and(SignedFile::is_checked);
-        if self.shared.signatures == Signatures::Once && !known {
+        let own = self.shared.signatures == Signatures::Own;
+        if own && !file.as_ref().is_some_and(SignedFile::is_signed) {
             let checker = Self::checker(&self.shared)?;
             checker.load_file(&checker.session()?, call, path)?;
         }
         session.batch(call, &load)?;
-        if let (Signatures::Always, Some(file)) = (self.shared.signatures, file) {
+        if let Some(file) = file {
             file.remember();
         }
         Ok(())
@@ -249,8 +244,7 @@ impl Engine {
         })
     }
 
-    /// Loads several extensions at once: DuckDB checks the signature of each file, which takes about 60 ms apiece, so
-    /// they are loaded side by side. What is loaded already costs nothing.
+    /// Loads several extensions at once: checking the signature of a file takes time, so they are loaded side by side. What is loaded already costs nothing.
     pub fn load_all(&self, extensions: &[Extension]) -> Result<()> {
         std::thread::scope(|scope| {
             let loads: Vec<_> = extensions

@@ -1,11 +1,12 @@
 //! DuckDB's official extensions: where they are looked for, and how they are loaded.
 //!
 //! Order: an explicit folder (`PINTAIL_EXTENSION_DIR` or the configuration), what DuckDB has installed already,
-//! `INSTALL` from the official repository. DuckDB checks the signature of each file itself and unsigned
-//! extensions stay off, so where a file came from does not matter. What that costs a process with many engines:
-//! [`crate::signature`].
+//! `INSTALL` from the official repository. The signature of each file is checked, by DuckDB or as [`crate::signature`] says,
+//! and unsigned extensions stay off, so where a file came from does not matter.
 
 use std::path::{Path, PathBuf};
+
+pub use crate::signature::is_signed;
 
 /// The version of DuckDB that is compiled in, which extensions must match.
 pub const DUCKDB_VERSION: &str = "1.5.5";

@@ -53,6 +53,7 @@ struct Cell {
 }
 
 impl Item {
+    #[inline]
     fn check(self) -> u64 {
         let word = mum(
             self.key.cast_unsigned() ^ 0x2d35_8dcc_aa6c_78a5,
@@ -63,6 +64,7 @@ impl Item {
 }
 
 /// The cells of a row with that check word.
+#[inline]
 fn places(check: u64) -> [usize; 3] {
     let word = mum(check ^ 0x4d5a_2da5_1de1_aa47, 0xa076_1d64_78bd_642f);
     let place = |third: usize| {

@@ -55,7 +55,7 @@ impl Scope {
             proven,
             ..Self::whole(work)
         };
-        let shape = work.plan.shape.only(&work.plan.compared);
+        let shape = work.plan.shape.read_for_hashes(&work.plan.compared);
         scope.partition = scope.reading(work, &shape);
         scope
     }

@@ -141,6 +141,21 @@ impl Shape {
         }
     }
 
+    /// The same with the columns of which the hash of a row is taken, as they are read for that alone. A document is its
+    /// text then: it has the same hash, and nobody needs to look once more whether it is one.
+    #[must_use]
+    pub fn read_for_hashes(&self, names: &[String]) -> Self {
+        let mut shape = self.only(names);
+        for read in &mut shape.columns {
+            if (read.source.logical_type, read.column.logical_type)
+                == (Some(LogicalType::Json), LogicalType::Json)
+            {
+                read.column.logical_type = LogicalType::Text;
+            }
+        }
+        shape
+    }
+
     /// The columns that the source has.
     pub fn read_columns(&self) -> impl Iterator<Item = &ColumnRead> {
         let computed = self.row_hash.as_ref().map(|hash| hash.column.as_str());

@@ -200,6 +200,8 @@ pub(super) fn route(column: &SourceColumn, wanted: LogicalType) -> Option<Route>
             _ => Route::Nested { element, depth },
         }),
         _ if home == wanted => Some(Route::Native(home)),
+        // DuckDB's scanner delivers JSON as text.
+        (T::Json, T::Text) => Some(Route::Native(home)),
         (_, T::Text) => Some(Route::AsText),
         // DuckDB refuses an integer that does not fit.
         (T::Int16 | T::Int32 | T::Int64, T::Int16 | T::Int32 | T::Int64 | T::Decimal { .. })

@@ -1,6 +1,7 @@
 //! What a tap keeps of the rows that passed.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
@@ -37,6 +38,23 @@ impl KeyLeaves {
     /// The leaf of a key. Rounds towards zero, as the engine does.
     fn of(self, key: i64) -> i64 {
         (key / self.width.max(1)).min(self.last).max(self.first)
+    }
+
+    /// The keys of a leaf: a comparison is cheaper than a division, and neighbours mostly share a leaf.
+    fn keys(self, leaf: i64) -> RangeInclusive<i64> {
+        let width = i128::from(self.width.max(1));
+        let near = i128::from(leaf) * width;
+        // All keys that are rounded to zero belong to its leaf.
+        let (low, high) = match leaf {
+            0 => (1 - width, width - 1),
+            1.. => (near, near + width - 1),
+            _ => (near - width + 1, near),
+        };
+        let bound = |at_end: bool, end: i64, inner: i128| match i64::try_from(inner) {
+            Ok(inner) if !at_end => inner,
+            _ => end,
+        };
+        bound(leaf == self.first, i64::MIN, low)..=bound(leaf == self.last, i64::MAX, high)
     }
 }
 
@@ -82,10 +100,19 @@ impl Sums {
     pub(super) fn add(&self, hashes: &[u64], given: &Vector<i64>) {
         // Neighbours mostly share a leaf: sum up runs first, then take the lock once.
         let mut runs: Vec<(i64, Checksum)> = Vec::new();
+        let leaves = self.keys.as_ref().and_then(|keys| keys.leaves);
+        let mut latest: Option<(i64, RangeInclusive<i64>)> = None;
         for (row, hash) in hashes.iter().enumerate() {
             let leaf = match (given.get(row), &self.keys) {
                 (Some(leaf), None) => Some(leaf),
-                (Some(key), Some(keys)) => keys.leaves.map(|leaves| leaves.of(key)),
+                (Some(key), Some(_)) => leaves.map(|leaves| match &latest {
+                    Some((leaf, keys)) if keys.contains(&key) => *leaf,
+                    _ => {
+                        let leaf = leaves.of(key);
+                        latest = Some((leaf, leaves.keys(leaf)));
+                        leaf
+                    }
+                }),
                 (None, _) => None,
             };
             let leaf =

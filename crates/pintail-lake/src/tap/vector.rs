@@ -30,6 +30,7 @@ impl<T: Copy> Vector<T> {
         }
     }
 
+    #[inline]
     pub(super) fn get(&self, index: usize) -> Option<T> {
         assert!(index < self.length, "a vector is read within its chunk");
         // SAFETY: a validity mask has a bit for every value; null means that all are valid. The index is one of the

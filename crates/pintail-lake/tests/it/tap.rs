@@ -1,5 +1,6 @@
 //! The tap sees every row once, whatever its types, NULLs and number of threads.
 
+use pintail_lake::tap::{GivenKey, KeyLeaves};
 use pintail_lake::{Call, Engine, EngineSettings};
 use pintail_model::checksum::{Class, SEED, bytes_word, fold, fold_null};
 use pintail_model::{Checksum, LeafChecksums};
@@ -176,5 +177,37 @@ fn rows_that_a_join_or_another_filter_takes_away_are_not_seen() {
             seen("(select id::varchar::bigint as id from range(1000) as r(id)) where id between 5 and 8"),
             4
         );
+    }
+}
+
+#[test]
+fn keys_fall_into_the_leaves_that_the_engine_works_out() {
+    let engine = Engine::open(&EngineSettings::default()).unwrap();
+    let session = engine.session().unwrap();
+    let around = |at: i64| (-3..=3).map(move |by| at.saturating_add(by));
+    let ends = [i64::MIN, i64::MIN + 4, i64::MAX - 4, i64::MAX];
+    for (width, first, last) in [
+        (1, -2, 2),
+        (7, -3, 5),
+        (7, 0, 9),
+        (7, 2, 2),
+        (i64::MAX, -1, 1),
+        (3, i64::MIN, i64::MAX),
+    ] {
+        let inner = (-6_i64..=10).flat_map(|leaf| around(leaf.saturating_mul(width)));
+        let keys: Vec<String> = inner.chain(ends).map(|key| key.to_string()).collect();
+        let rows = format!("(select unnest([{}]::bigint[]) as k)", keys.join(","));
+        let leaves = KeyLeaves { width, first, last };
+        let given = engine.sketching_tap(GivenKey::Integer(Some(leaves)));
+        let plain = engine.tap();
+        let leaf = format!("greatest(least(k // {width}, {last}), {first})");
+        for (tap, given) in [(&given, "k"), (&plain, leaf.as_str())] {
+            let sql = format!(
+                "select count(*) from {rows} where {}",
+                tap.filter(Some(given), &["k"])
+            );
+            session.query(Call::new("tap"), &sql).unwrap();
+        }
+        assert_eq!(given.checksums(), plain.checksums(), "{leaves:?}");
     }
 }

@@ -528,7 +528,7 @@ const CONCURRENCY: u32 = 2;
 impl Draft<'_> {
     /// Gives a plan the one partition in which both sides are compared.
     fn compare(&self, plan: &mut PipelinePlan) {
-        let (facts, shape) = (self.facts, plan.shape.only(&plan.compared));
+        let (facts, shape) = (self.facts, plan.shape.read_for_hashes(&plan.compared));
         let partition = PartitionPlan::new(
             self.connector,
             &facts.relation,
