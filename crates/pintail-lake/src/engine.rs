@@ -349,6 +349,12 @@ impl Engine {
         Tap::new(&self.shared.taps)
     }
 
+    /// The same, where `given` says what its filter is told of each row.
+    #[must_use]
+    pub fn keyed_tap(&self, given: GivenKey) -> Tap {
+        Tap::keyed(&self.shared.taps, given)
+    }
+
     /// A new tap that also keeps a sketch of what passed. `given` says what its filter is told of each row.
     #[must_use]
     pub fn sketching_tap(&self, given: GivenKey) -> Tap {

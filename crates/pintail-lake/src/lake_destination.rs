@@ -38,6 +38,11 @@ impl DestinationPlace for LakeLocation {
         true
     }
 
+    fn stage_options(&self) -> &'static str {
+        // Read twice as fast as Snappy, DuckDB's own choice, and takes as much room.
+        ", compression lz4_raw"
+    }
+
     fn rows(&self, table: &TableName, columns: &[Column], version: Option<&str>) -> String {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let at = version.map_or_else(String::new, |version| format!(" at (version => {version})"));

@@ -15,10 +15,11 @@ use pintail_lake::{Call, Session, StagedFile, quote};
 use pintail_model::{ErrorKind, LeafChecksums};
 use serde_json::json;
 
+use crate::compare;
 use crate::doubt;
 use crate::error::{Error, Result};
 use crate::plan::{PartitionPlan, PlanKind, SOURCE, statement};
-use crate::shape::{COUNTED_LEAF, Leaf};
+use crate::shape::COUNTED_LEAF;
 use crate::snapshot::{Shared, Snapshot};
 use crate::state::StagedRecord;
 use crate::work::Work;
@@ -161,10 +162,16 @@ pub(crate) fn stage_rows(
     work.loosen(&path);
 
     let names = plan.shape.names();
-    let tap = Arc::new(work.destination.engine().tap());
+    let engine = work.destination.engine();
+    let (given, leaf) = compare::given(&plan.shape);
+    let tap = match plan.parity {
+        true => engine.keyed_tap(given),
+        false => engine.tap(),
+    };
+    let tap = Arc::new(tap);
     work.meter.watch(&tap);
     let filter = if plan.parity {
-        tap.filter(plan.shape.leaf.as_ref().map(Leaf::sql).as_deref(), &names)
+        tap.filter(leaf.as_deref(), &names)
     } else {
         // Whoever watches wants to see rows pass; one column of one leaf is next to nothing.
         tap.filter(Some(COUNTED_LEAF), &[plan.shape.counted()])

@@ -13,11 +13,11 @@ use pintail_lake::{Call, Session, StagedFile, quote};
 use pintail_model::{Checksum, LeafChecksums};
 use serde_json::json;
 
+use crate::compare;
 use crate::error::Result;
 use crate::plan::statement;
 use crate::progress::Phase;
 use crate::report::{Parity, ParitySource, ParityStatus};
-use crate::shape::Leaf;
 use crate::state::StagedRecord;
 use crate::work::Work;
 
@@ -260,8 +260,8 @@ fn leaves_of<S: AsRef<str>>(
     statement: impl FnOnce(&str) -> String,
 ) -> Result<LeafChecksums> {
     work.progress.phase(Phase::Comparing);
-    let tap = work.destination.engine().tap();
-    let leaf = work.plan.shape.leaf.as_ref().map(Leaf::sql);
+    let (given, leaf) = compare::given(&work.plan.shape);
+    let tap = work.destination.engine().keyed_tap(given);
     let filter = tap.filter(leaf.as_deref(), columns);
     let label = format!(
         "read table \"{}\" of the {} again",

@@ -11,8 +11,9 @@
 //! `leaf` groups rows so that a difference can be located: an integer expression over the key, or NULL, in which
 //! case the row's own hash picks one of 64 leaves.
 //!
+//! Of a table with an integer key, a tap may be given the key instead of the leaf, and works out the leaf itself.
+//!
 //! A *sketching* tap also keeps a [`Sketch`] of the rows, from which the rows that only one of two sides has can be read.
-//! Of a table with an integer key it is given the key instead of the leaf, and works out the leaf itself.
 //!
 //! [`row_hash`] is the same hash as an expression, for statements that join rows by it. [`row_digest`] is another one, slower
 //! to take, which Postgres can take of its own rows.
@@ -49,7 +50,7 @@ pub struct KeyLeaves {
     pub last: i64,
 }
 
-/// What the filter of a sketching tap is given of each row.
+/// What the filter of a tap is given of each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenKey {
     /// The leaf, as any tap is.
@@ -81,6 +82,10 @@ impl TapRegistry {
 impl Tap {
     pub(crate) fn new(registry: &Arc<TapRegistry>) -> Self {
         Self::with(registry, Sums::default())
+    }
+
+    pub(crate) fn keyed(registry: &Arc<TapRegistry>, given: GivenKey) -> Self {
+        Self::with(registry, Sums::keyed(given))
     }
 
     pub(crate) fn sketching(registry: &Arc<TapRegistry>, given: GivenKey) -> Self {

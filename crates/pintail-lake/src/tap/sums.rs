@@ -59,7 +59,7 @@ impl KeyLeaves {
 }
 
 impl Sums {
-    pub(super) fn sketching(given: GivenKey) -> Self {
+    pub(super) fn keyed(given: GivenKey) -> Self {
         let keys = match given {
             GivenKey::Leaf => None,
             GivenKey::Integer(leaves) => Some(Keys {
@@ -68,9 +68,15 @@ impl Sums {
             }),
         };
         Self {
-            sketches: Some(Mutex::default()),
             keys,
             ..Self::default()
+        }
+    }
+
+    pub(super) fn sketching(given: GivenKey) -> Self {
+        Self {
+            sketches: Some(Mutex::default()),
+            ..Self::keyed(given)
         }
     }
 
@@ -136,7 +142,7 @@ impl Sums {
             let locked = || sketches.lock().expect("no holder of this lock panics");
             let own = locked().remove(&thread);
             let mut sketch = own.unwrap_or_default();
-            for (row, hash) in hashes.iter().enumerate() {
+            let item = |(row, hash): (usize, &u64)| {
                 let key = match &self.keys {
                     None => 0,
                     Some(keys) => given.get(row).unwrap_or_else(|| {
@@ -144,8 +150,10 @@ impl Sums {
                         0
                     }),
                 };
-                sketch.add(Item { key, hash: *hash });
-            }
+                Item { key, hash: *hash }
+            };
+            let items: Vec<Item> = hashes.iter().enumerate().map(item).collect();
+            sketch.add(&items);
             locked().insert(thread, sketch);
         }
         self.rows.fetch_add(hashes.len() as u64, Ordering::Relaxed);

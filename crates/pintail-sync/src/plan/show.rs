@@ -272,11 +272,9 @@ impl PipelinePlan {
     }
 
     fn shown_filter(&self) -> Option<String> {
-        let leaf = self
-            .shape
-            .leaf
-            .as_ref()
-            .map_or_else(|| "null".to_owned(), crate::shape::Leaf::sql);
+        let leaf = crate::compare::given(&self.shape)
+            .1
+            .unwrap_or_else(|| "null".to_owned());
         let names = pintail_lake::quote::identifiers(&self.shape.names());
         self.parity
             .then(|| format!("pintail_tap(<n>, ({leaf})::bigint, {names})"))
