@@ -180,7 +180,9 @@ impl Attempt<'_> {
         let (message, hint) = match source.class {
             FaultClass::Constraint => (
                 "breaks a constraint of the table: a key that stands twice or is missing, a check, a reference",
-                "Look for it with a query on the source, or change the constraint.",
+                "Look for it with a query on the source, or change the constraint. Where a unique value went from one row to \
+                 another, a `hash` strategy brings both in at once; a delta does not see rows that are gone, and brings \
+                 others in part by part.",
             ),
             FaultClass::Value => (
                 "has a value that does not fit its column",

@@ -17,7 +17,7 @@
 //! - **A new table**, or one whose columns have changed, cannot be had without `rename table`. It comes before the
 //!   ledger's row: a crash between them leaves a table with all rows that the ledger does not know of, and the next run
 //!   loads it in full again. Nobody ever sees an empty or a half table.
-//! - **A delta** goes through a helping table: [`upsert`].
+//! - **A delta** goes through a helping table: [`upsert`], which makes [`room`] for rows that exchange unique values.
 //! - **What a crash leaves behind** are helping tables and views, named `pintail_<what>_<table>_<attempt>`. They are only
 //!   made by holders of the table's lock, so the next holder knows that all of them belong to the dead, and drops them.
 //! - **Nothing is adjusted**: the session is strict whatever the server prefers, and what even strict sessions change in
@@ -30,6 +30,7 @@ mod columns;
 mod exchange;
 mod ledger;
 mod replace;
+mod room;
 mod server;
 mod stage;
 mod temporary;

@@ -24,6 +24,8 @@ pub(super) enum Helper {
     Stage,
     /// A table of the keys of rows that go without replacement.
     Gone,
+    /// A table of what rows have in columns that are not staged, while they are away.
+    Away,
     /// A table that is to take the place of another.
     Side,
     /// The table whose place it took.
@@ -37,6 +39,7 @@ impl Helper {
             Self::Kept => "pintail_kept_",
             Self::Stage => "pintail_stage_",
             Self::Gone => "pintail_gone_",
+            Self::Away => "pintail_away_",
             Self::Side => "pintail_side_",
             Self::Old => "pintail_old_",
         }
@@ -141,7 +144,13 @@ impl Helpers<'_> {
         };
         let views = listed(&[Helper::Into, Helper::Kept]);
         drop(&format!("drop view if exists {views}"))?;
-        let tables = listed(&[Helper::Stage, Helper::Gone, Helper::Side, Helper::Old]);
+        let tables = listed(&[
+            Helper::Stage,
+            Helper::Gone,
+            Helper::Away,
+            Helper::Side,
+            Helper::Old,
+        ]);
         drop(&format!("drop table if exists {tables}"))
     }
 }

@@ -4,9 +4,10 @@ use pintail_lake::database::{Brought, Incoming};
 use pintail_lake::{Result, quote};
 use pintail_model::TableName;
 
-use super::super::quote::{identifier, literal, table as qualified};
+use super::super::quote::{identifier, table as qualified};
 use super::columns::Loads;
-use super::server::{begin_anew, count, execute, number};
+use super::room::Room;
+use super::server::{begin_anew, count, execute};
 use super::stage::{kept_view, load, make_stage};
 use super::temporary::{Helper, Helpers};
 
@@ -46,7 +47,7 @@ pub(super) fn bring_in(
     let found = Found::of(helpers);
     let together = joined(&stage, found, &key);
     let kept = kept_view(helpers, loads, &together)?;
-    let merges = found.unique && merges(helpers)?;
+    let room = Room::of(helpers, loads, found.unique)?;
     begin_anew(session, alias)?;
     let going = Helpers {
         incoming: going,
@@ -63,11 +64,24 @@ pub(super) fn bring_in(
     let updated = count(session, alias, "count the rows that are replaced", &together)?;
     let label = format!("bring rows into table \"{table}\"");
     let pairs = loads.pairs();
-    if merges {
-        execute(session, alias, &label, &merge(&stage, table, &pairs, &key))?;
-    } else {
-        for sql in update_and_insert(&stage, found, &pairs, &key) {
-            execute(session, alias, &label, &sql)?;
+    match &room {
+        // The only thing that two rows of the table cannot have in common is the key: `on duplicate key` asks about all
+        // unique indexes alike, and would change the row that another one found.
+        None if found.unique => execute(session, alias, &label, &merge(&stage, table, &pairs, &key))?,
+        Some(room) if room.is_needed(helpers, &stage, &key)? => {
+            room.make(helpers, &together, &key)?;
+            for sql in room.fill(&stage, table, &pairs, &key) {
+                execute(session, alias, &label, &sql)?;
+            }
+        }
+        _ => {
+            for sql in update_and_insert(&stage, found, &pairs, &key) {
+                let updated = execute(session, alias, &label, &sql);
+                updated.map_err(|error| match &room {
+                    Some(room) => room.explain(table, error),
+                    None => error,
+                })?;
+            }
         }
     }
     Ok(Brought {
@@ -118,21 +132,6 @@ fn keys(helpers: &Helpers<'_>, loads: &Loads, stage: &TableName) -> String {
         columns.join(", "),
         quote::table(helpers.incoming.alias, stage, "")
     )
-}
-
-/// Whether the only thing that two rows of the table cannot have in common is the key: `on duplicate key` asks about all
-/// unique indexes alike, and would change the row that another one found.
-fn merges(helpers: &Helpers<'_>) -> Result<bool> {
-    let incoming = helpers.incoming;
-    let table = incoming.table;
-    let sql = format!(
-        "select count(distinct index_name) as number from information_schema.statistics \
-         where non_unique = 0 and table_schema = {} and table_name = {}",
-        literal(table.schema_or(helpers.database)),
-        literal(&table.table)
-    );
-    let label = "look up the unique indexes of a table";
-    Ok(number(incoming.session, incoming.alias, label, &sql)? == Some(1))
 }
 
 /// Drops staged rows where the table has newer ones.
@@ -221,7 +220,7 @@ fn joined(stage: &TableName, found: Found<'_>, key: &[(&str, &str)]) -> String {
     format!("{read} straight_join {looked_up} on {}", same_key(key))
 }
 
-fn same_key(key: &[(&str, &str)]) -> String {
+pub(super) fn same_key(key: &[(&str, &str)]) -> String {
     let same: Vec<String> = key
         .iter()
         .map(|(name, label)| format!("kept.{} = staged.{}", identifier(name), identifier(label)))

@@ -5,7 +5,8 @@
 //!
 //! - **A full load** fills a side table and puts it in the place of the old one, so that nobody waits while it is filled.
 //!   Where others refer to the old table (views, foreign keys, grants, …) its rows are exchanged instead: [`replace`].
-//! - **A delta** copies the staged rows into a table of their own, and from there into the table by key: [`upsert`].
+//! - **A delta** copies the staged rows into a table of their own, and from there into the table by key: [`upsert`], which makes
+//!   [`room`] for rows that exchange unique values.
 //!
 //! Rows travel as binary COPY, written by the engine ([`documents`] says how those with `jsonb` do). Helping tables lie in the schema `pintail`, beside the ledger.
 
@@ -15,6 +16,7 @@ mod documents;
 mod exchange;
 mod ledger;
 mod replace;
+mod room;
 mod side_by_side;
 mod upsert;
 

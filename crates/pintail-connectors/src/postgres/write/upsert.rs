@@ -7,6 +7,7 @@ use pintail_model::TableName;
 
 use super::super::scan::{qualified, query};
 use super::columns::{self, Loads};
+use super::room::Room;
 use super::{execute, helper, number};
 
 /// Rows of the table under the keys of the staged rows: what is compared.
@@ -50,15 +51,14 @@ pub(super) fn bring_in(incoming: &Incoming<'_>, loads: &Loads, newer: Option<&st
         qualified(&typed)
     );
     let updated = number(session, alias, "count the rows that are replaced", &count)?;
-    let label = format!("bring rows into table \"{table}\"");
     let names = loads.names();
-    let unique = incoming.found.is_some_and(|found| same_columns(&found.key, key));
-    let sql = if unique {
+    let keyed = incoming.found.is_some_and(|found| same_columns(&found.key, key));
+    let sql = if keyed {
         merge(&typed, table, &names, key)
     } else {
         update_and_insert(&typed, table, &names, key)
     };
-    execute(session, alias, &label, &sql)?;
+    Room::of(incoming, &names)?.bring_in(incoming, &typed, &names, &sql, keyed)?;
     let view = helper(VIEW, incoming);
     let sql = format!(
         "create view {} as select kept.* from {} as kept where exists (select from {} as staged where {same})",

@@ -61,6 +61,30 @@ fn a_delta_works_without_a_unique_constraint() {
 }
 
 #[test]
+fn a_delta_exchanges_unique_values() {
+    let pair = Pair::new(ORDERS);
+    pair.run(None);
+    pair.target
+        .execute("create unique index items on shop.orders (item)");
+    pair.source.execute(
+        "update orders set item = case id when 1 then 'item 2' else 'item 1' end, updated_at = now() where id in (1, 2)",
+    );
+    let report = pair.run(None);
+    assert_eq!((report.kind.as_str(), report.rows_updated), ("delta", 2));
+    pair.assert_equal();
+    // Without an index on the key, too.
+    pair.target
+        .execute("alter table shop.orders drop constraint orders_pkey");
+    pair.source.execute(
+        "update orders set item = case id when 3 then 'item 4' else 'item 3' end, updated_at = now() where id in (3, 4);
+         insert into orders values (1000, 'new')",
+    );
+    let report = pair.run(None);
+    assert_eq!((report.rows_updated, report.rows_inserted), (2, 1));
+    pair.assert_equal();
+}
+
+#[test]
 fn a_full_load_keeps_what_belongs_to_the_table() {
     let pair = Pair::new(ORDERS);
     pair.run(None);

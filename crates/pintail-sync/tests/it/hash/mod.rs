@@ -5,7 +5,7 @@ mod deletes;
 mod found;
 mod meanwhile;
 mod moved;
-mod places;
+pub(crate) mod places;
 mod pushdown;
 mod served;
 mod soft;

@@ -14,8 +14,10 @@ use crate::journey::{Journey, LAKE, in_duckdb};
 
 /// A kind of destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Lake,
+    /// With a catalogue that several machines can write to at once.
+    SharedLake,
     Files,
     Postgres,
     MariaDb,
@@ -24,7 +26,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Lake,
         Self::Files,
         Self::Postgres,
@@ -34,7 +36,7 @@ impl Kind {
     ];
 
     /// Those that keep values of a column apart where they are told to.
-    pub(super) const UNIQUE: [Self; 4] = [Self::Postgres, Self::MariaDb, Self::Sqlite, Self::DuckDb];
+    pub(crate) const UNIQUE: [Self; 4] = [Self::Postgres, Self::MariaDb, Self::Sqlite, Self::DuckDb];
 }
 
 /// The server behind a destination, where there is one.
@@ -45,21 +47,21 @@ enum Server {
 }
 
 /// A table `orders` of Postgres and its copy, which a hash strategy `compare` keeps.
-pub(super) struct Copied {
-    pub(super) kind: Kind,
-    pub(super) source: Database<'static>,
-    pub(super) clock: Arc<FixedClock>,
+pub(crate) struct Copied {
+    pub(crate) kind: Kind,
+    pub(crate) source: Database<'static>,
+    pub(crate) clock: Arc<FixedClock>,
     journey: Journey,
     server: Server,
 }
 
 impl Copied {
     /// A source in which `statements` were run, and a copy that is not made yet.
-    pub(super) fn new(kind: Kind, statements: &str) -> Self {
+    pub(crate) fn new(kind: Kind, statements: &str) -> Self {
         let source = PostgresServer::shared().fresh_database();
         source.execute(statements);
         let server = match kind {
-            Kind::Postgres => Server::Postgres(PostgresServer::shared().fresh_database()),
+            Kind::Postgres | Kind::SharedLake => Server::Postgres(PostgresServer::shared().fresh_database()),
             Kind::MariaDb => Server::MariaDb(MariaDbServer::shared().fresh_database()),
             _ => Server::None,
         };
@@ -74,12 +76,18 @@ impl Copied {
     }
 
     /// A path of its own for this copy.
-    pub(super) fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.journey.path(name)
     }
 
     fn address(&self) -> String {
         match (&self.server, self.kind) {
+            (Server::Postgres(database), Kind::SharedLake) => {
+                format!(
+                    "ducklake:{}?metadata_schema=public&data_path=lake",
+                    database.url()
+                )
+            }
             (Server::Postgres(database), _) => format!("{}?table=public.orders", database.url()),
             (Server::MariaDb(database), _) => format!("{}?table=orders", database.url()),
             (Server::None, Kind::Lake) => LAKE.to_owned(),
@@ -89,7 +97,7 @@ impl Copied {
         }
     }
 
-    pub(super) fn request(&self, strategy: Option<&str>) -> SyncRequest {
+    pub(crate) fn request(&self, strategy: Option<&str>) -> SyncRequest {
         let mut request = self.journey.request(&self.source.url(), &self.address());
         let hash = StrategyKind::Hash(HashSpec::default());
         request.spec.strategies.push(StrategySpec::new("compare", hash));
@@ -99,20 +107,20 @@ impl Copied {
         request
     }
 
-    pub(super) fn try_run(&self, request: &SyncRequest) -> Result<SyncReport, Error> {
+    pub(crate) fn try_run(&self, request: &SyncRequest) -> Result<SyncReport, Error> {
         self.clock.advance(SignedDuration::from_secs(1));
         pintail_sync::run(request, &Unwatched, &StopSignal::new())
     }
 
     /// A run that ends well, with both sides compared.
     #[track_caller]
-    pub(super) fn run(&self, request: &SyncRequest) -> SyncReport {
+    pub(crate) fn run(&self, request: &SyncRequest) -> SyncReport {
         self.watched(request, &Unwatched)
     }
 
     /// The same, in front of a watcher.
     #[track_caller]
-    pub(super) fn watched(&self, request: &SyncRequest, watcher: &dyn Progress) -> SyncReport {
+    pub(crate) fn watched(&self, request: &SyncRequest, watcher: &dyn Progress) -> SyncReport {
         self.clock.advance(SignedDuration::from_secs(1));
         let report = pintail_sync::run(request, watcher, &StopSignal::new());
         let report =
@@ -127,7 +135,7 @@ impl Copied {
     }
 
     /// Runs a statement in the copy, in the words of its system.
-    pub(super) fn execute(&self, sql: &str) {
+    pub(crate) fn execute(&self, sql: &str) {
         match (&self.server, self.kind) {
             (Server::Postgres(database), _) => database.execute(sql),
             (Server::MariaDb(database), _) => database.execute(sql),
@@ -141,7 +149,13 @@ impl Copied {
 
     /// The rows of the copy as texts, in order, as the engine reads them.
     #[track_caller]
-    pub(super) fn rows(&self, columns: &[(&str, LogicalType)]) -> Vec<String> {
+    pub(crate) fn rows(&self, columns: &[(&str, LogicalType)]) -> Vec<String> {
+        self.rows_of("orders", columns)
+    }
+
+    /// The same of another table beside it.
+    #[track_caller]
+    pub(crate) fn rows_of(&self, table: &str, columns: &[(&str, LogicalType)]) -> Vec<String> {
         let request = self.request(None);
         let columns: Vec<Column> = columns
             .iter()
@@ -159,7 +173,10 @@ impl Copied {
         let place = request.destination.attach(&engine, Access::ReadOnly);
         let place = place.unwrap_or_else(|error| panic!("{error:?}"));
         let session = place.session().expect("a session");
-        let table: &TableName = &request.spec.destination.table;
+        let table = &TableName {
+            table: table.to_owned(),
+            ..request.spec.destination.table.clone()
+        };
         place
             .table(&session, table, &columns)
             .unwrap_or_else(|error| panic!("{error:?}"));
@@ -178,6 +195,6 @@ impl Copied {
 }
 
 /// Rows that came, were replaced, and went.
-pub(super) fn counts(report: &SyncReport) -> (u64, u64, u64) {
+pub(crate) fn counts(report: &SyncReport) -> (u64, u64, u64) {
     (report.rows_inserted, report.rows_updated, report.rows_deleted)
 }

@@ -120,6 +120,23 @@ fn another_unique_index_never_chooses_the_row_that_is_replaced() {
 }
 
 #[test]
+fn a_delta_exchanges_unique_values() {
+    let pair = Pair::postgres(FOLLOWED);
+    pair.run(None);
+    execute(&pair.target, "create unique index items on orders (item(20))");
+    pair.source.execute(
+        "update orders set item = case id when 1 then 'item 2' else 'item 1' end, updated_at = now() where id in (1, 2)",
+    );
+    let report = pair.run(None);
+    assert_eq!((report.kind.as_str(), report.rows_updated), ("delta", 2));
+    assert_eq!(
+        pair.ask("select group_concat(item order by id) from orders where id in (1, 2, 3)"),
+        "item 2,item 1,item 3"
+    );
+    pair.assert_tidy();
+}
+
+#[test]
 fn a_comparison_brings_in_what_differs_and_takes_away_what_is_gone() {
     let pair = Pair::postgres(FOLLOWED);
     pair.run(None);
