@@ -1,4 +1,5 @@
 pub(crate) mod fixture;
+mod overtaken;
 
 use fixture::{DuckDbFixture, connect};
 use pintail_model::ErrorKind;

@@ -8,7 +8,7 @@ mod json;
 mod maintain;
 mod parquet;
 mod retries;
-mod shop;
+pub(crate) mod shop;
 mod sweep;
 
 use fixture::FilesFixture;

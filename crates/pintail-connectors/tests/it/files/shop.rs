@@ -5,8 +5,8 @@ use std::path::Path;
 use pintail_config::Location;
 use pintail_connectors::registry;
 use pintail_lake::{
-    Access, Call, Change, CommitOutcome, CommitPart, CommitRequest, Destination, DestinationPlace, Engine,
-    EngineSettings, LedgerEntry, Result, StagedFile, quote,
+    Access, Basis, Call, Change, CommitOutcome, CommitPart, CommitRequest, Destination, DestinationPlace,
+    Engine, EngineSettings, LedgerEntry, Result, StagedFile, quote,
 };
 use pintail_model::{Checksum, Column, LogicalType, PartitionKey, RunId, TableName};
 use pintail_testkit::S3Bucket;
@@ -18,8 +18,13 @@ pub(crate) struct Shop {
 }
 
 pub(crate) fn open(address: &str) -> Shop {
+    open_in(address, Path::new("/"))
+}
+
+/// One that stages its files in a folder, if it is a database.
+pub(crate) fn open_in(address: &str, stage: &Path) -> Shop {
     let location = Location::parse(address, Path::new("/")).unwrap();
-    let place = registry::destination(&location.datastore, Path::new("/")).unwrap();
+    let place = registry::destination(&location.datastore, stage).unwrap();
     let engine = Engine::open(&EngineSettings::default()).unwrap();
     let attached = place.attach(&engine, Access::ReadWrite).unwrap();
     Shop { place, attached }
@@ -104,6 +109,32 @@ impl Shop {
             message: "a test".to_owned(),
             compare: None,
             key: &[],
+        })
+    }
+
+    /// Brings rows in by their ids, if `newest` is the newest entry of the ledger.
+    pub(crate) fn commit_on(
+        &self,
+        newest: Option<&PartitionKey>,
+        parts: Vec<CommitPart>,
+    ) -> Result<CommitOutcome> {
+        let key = ["id".to_owned()];
+        self.attached.commit(&CommitRequest {
+            gone: Vec::new(),
+            basis: Some(Basis {
+                newest: newest.cloned(),
+            }),
+            table: &orders(),
+            columns: &columns(),
+            change: Change::Upsert {
+                key: key.to_vec(),
+                newer: None,
+            },
+            parts,
+            author: "test",
+            message: "a test".to_owned(),
+            compare: None,
+            key: &key,
         })
     }
 

@@ -60,6 +60,7 @@ fn overtake(copied: &Copied, change: &str) {
 fn a_comparison_that_was_overtaken_is_made_again() {
     for kind in [
         Kind::Lake,
+        Kind::SharedLake,
         Kind::Files,
         Kind::Postgres,
         Kind::MariaDb,
