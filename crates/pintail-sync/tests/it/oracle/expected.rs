@@ -6,7 +6,8 @@ use pintail_sync::report::ParityStatus;
 use pintail_sync::state::History as Memory;
 
 use super::history::{RunStep, Setting};
-use super::model::{Counts, LakeModel, Orders};
+use super::kept::{Counts, LakeModel};
+use super::model::Orders;
 
 /// What a run is expected to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,7 @@ impl Doing {
     /// What a run does to a destination. `set_back`: the source's cursor lies before the watermark.
     pub(super) fn of(step: &RunStep, lake: &LakeModel, before: &Memory, set_back: bool) -> Self {
         let there = lake.rows.is_some();
-        let filled = lake.rows.as_ref().is_some_and(|rows| !rows.is_empty());
+        let filled = lake.filled();
         match step.strategy {
             _ if step.deletes && there => Self::Deletes,
             Some("hash") if filled => Self::Hash,

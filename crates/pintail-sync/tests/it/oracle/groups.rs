@@ -11,126 +11,99 @@ use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::NullCursor;
 use pintail_sync::{StopSignal, SyncReport};
 
-use super::case::Scene;
-use super::history::{End, History, RunStep, Setting, Step};
+use super::course::{Stage, Subject};
+use super::history::{End, RunStep, Setting};
 use super::model::{Group, Groups, Orders, groups, same};
 use super::request::Asked;
 use super::rows;
-use super::source::Source;
-use super::tally::Tally;
-use super::world::{Watcher, World};
+use super::world::Watcher;
 use crate::served::described;
 
-struct Case<'a> {
-    scene: &'a Scene<'a>,
-    world: World<'a>,
-    setting: Setting,
+pub(super) struct Case<'a> {
+    stage: Stage<'a>,
     /// What the destination holds; `None` if its table is not there.
     kept: Option<Groups>,
     /// The groups in which the destination may count a row.
     counted: BTreeMap<i64, BTreeSet<i64>>,
-    runs: u32,
-    tally: Tally,
 }
 
-/// Carries out the first `steps` steps of a history, and then what brings both sides together.
-pub(super) fn play(
-    scene: &Scene<'_>,
-    source: &mut dyn Source,
-    history: &History,
-    steps: usize,
-) -> Result<Tally, String> {
-    let mut setting = history.setting.clone();
-    // Groups of rows without a cursor are followed, too, or such rows are not there.
-    setting.nulls = setting.nulls.map(|_| NullCursor::Include);
-    source.make_table(scene.name, &setting);
-    let mut case = Case {
-        scene,
-        world: World::new(source),
-        setting,
-        kept: None,
-        counted: BTreeMap::new(),
-        runs: 0,
-        tally: Tally::default(),
-    };
-    for (number, step) in history.steps.iter().take(steps).enumerate() {
-        case.step(step, number)
-            .map_err(|problem| format!("after step {number}: {problem}"))?;
-    }
-    case.finish()
-        .map_err(|problem| format!("at the end: {problem}"))?;
-    case.tally.late_commits = case.world.late_commits;
-    Ok(case.tally)
-}
-
-impl Case<'_> {
-    fn step(&mut self, step: &Step, number: usize) -> Result<(), String> {
-        // No two events of a history fall on one instant, unless they are meant to.
-        self.world.source.wait(137_003 * (number as i64 % 3));
-        match step {
-            Step::Wait { seconds } => self.world.source.wait(i64::from(*seconds) * 1_000_000),
-            Step::Event(event) => self.world.happen(event),
-            Step::Run(run) => self.run(run)?,
+impl<'a> Subject<'a> for Case<'a> {
+    fn setting(setting: &Setting) -> Setting {
+        Setting {
+            // Groups of rows without a cursor are followed, too, or such rows are not there.
+            nulls: setting.nulls.map(|_| NullCursor::Include),
+            // With marks, all groups are compared: `aggregate::soft` tests that.
+            soft: false,
+            ..setting.clone()
         }
-        Ok(())
     }
 
-    /// Ends all transactions; then a delta and a pass for deleted rows give what everything computed anew is.
-    fn finish(&mut self) -> Result<(), String> {
-        self.world.settle();
-        self.world
-            .source
-            .wait(i64::from(self.setting.lag_seconds + 1) * 1_000_000 + 2 * 86_400_000_000);
-        self.run(&RunStep::default())?;
-        let last = RunStep {
-            deletes: self.setting.end != End::Full,
-            strategy: (self.setting.end == End::Full).then_some("full"),
-            ..RunStep::default()
-        };
-        self.run(&last)?;
-        let source = groups(&self.world.model.visible);
-        same(
-            &source,
-            &self.kept.clone().unwrap_or_default(),
-            "in the end, the source",
-        )?;
-        self.scene.target.check(self.scene.name)
+    fn new(stage: Stage<'a>) -> Self {
+        Self {
+            stage,
+            kept: None,
+            counted: BTreeMap::new(),
+        }
+    }
+
+    fn stage(&mut self) -> &mut Stage<'a> {
+        &mut self.stage
     }
 
     fn run(&mut self, step: &RunStep) -> Result<(), String> {
-        self.runs += 1;
-        let planned = self.world.model.visible.clone();
+        self.stage.runs += 1;
+        let planned = self.stage.world.model.visible.clone();
         let asked = Asked {
-            scene: self.scene,
-            setting: &self.setting,
-            source: &*self.world.source,
+            scene: self.stage.scene,
+            setting: &self.stage.setting,
+            source: &*self.stage.world.source,
             step,
-            number: self.runs,
+            number: self.stage.runs,
             there: self.kept.is_some(),
         };
         let request = asked.groups();
         let stop = StopSignal::new();
-        let watcher = Watcher::new(&mut self.world, step, &stop);
+        let watcher = Watcher::new(&mut self.stage.world, step, &stop);
         let result = pintail_sync::run(&request, &watcher, &stop);
         let snapshot = watcher.end().unwrap_or(planned);
-        self.tally.runs += 1;
+        self.stage.tally.runs += 1;
         let before = self.kept.take();
-        self.kept = rows::groups(self.scene.target, self.scene.name);
+        self.kept = rows::groups(self.stage.scene.target, self.stage.scene.name);
         match result {
             Ok(report) => {
-                self.tally.partitions += report.partitions_total;
-                self.tally.rows += report.rows_processed;
+                self.stage.tally.partitions += report.partitions_total;
+                self.stage.tally.rows += report.rows_processed;
                 self.check(step, &report, before.as_ref(), &snapshot)
                     .map_err(|problem| format!("{problem} ({}: {:?})", report.reason, report.notes))
             }
             Err(error) if stop.stopped() && error.kind() == ErrorKind::Cancelled => {
-                self.tally.stopped += 1;
+                self.stage.tally.stopped += 1;
                 self.check_stopped(before.as_ref(), &snapshot)
             }
             Err(error) => Err(format!("a run failed: {}", described(&error))),
         }
     }
 
+    /// A delta and a pass for deleted rows give what everything computed anew is.
+    fn end(&mut self) -> Result<(), String> {
+        self.run(&RunStep::default())?;
+        let full = self.stage.setting.end == End::Full;
+        let last = RunStep {
+            deletes: !full,
+            strategy: full.then_some("full"),
+            ..RunStep::default()
+        };
+        self.run(&last)?;
+        let source = groups(&self.stage.world.model.visible);
+        same(
+            &source,
+            &self.kept.clone().unwrap_or_default(),
+            "in the end, the source",
+        )
+    }
+}
+
+impl Case<'_> {
     /// Checks what a run left that came to its end, and what it says of that.
     fn check(
         &mut self,
@@ -154,10 +127,10 @@ impl Case<'_> {
         }
         let (now, kept) = (groups(snapshot), self.kept.clone().unwrap_or_default());
         if kind == "groups" {
-            self.tally.deltas += 1;
+            self.stage.tally.deltas += 1;
             self.check_delta(report, before, snapshot)?;
         } else {
-            self.tally.compared += u64::from(kind == "hash");
+            self.stage.tally.compared += u64::from(kind == "hash");
             same(&now, &kept, "everything computed anew")?;
             self.counted.clear();
         }

@@ -38,6 +38,8 @@ pub(super) struct Setting {
     /// How far a delta reads again; never 0 where stamps are rounded.
     pub(super) lookback_seconds: u32,
     pub(super) concurrency: Option<u32>,
+    /// Whether rows that are gone from the source stay, and say so.
+    pub(super) soft: bool,
     /// Ids are below it: the fewer there are, the more often they are used again.
     pub(super) ids: i64,
     pub(super) end: End,
@@ -225,6 +227,7 @@ fn setting(random: &mut Rng, traits: Traits) -> Setting {
         }],
         // Without a long lag, so that rounded stamps lie below a bound.
         lag_seconds: random.u32(0..if whole_seconds { 2 } else { 600 }),
+        soft: random.u8(..3) == 0,
         concurrency: random.bool().then(|| random.u32(1..=3)),
         ids: if random.bool() {
             random.i64(3..12)

@@ -10,16 +10,20 @@
 //! reads, stop runs and start them again. A case is one history with several runs. The first seed is printed; a case
 //! that fails is cut down to its shortest prefix that fails.
 //!
-//! The same histories are played for [aggregates](groups), where a row of the destination is a group of rows.
+//! In a third of them, rows that are gone from the source stay, and say so. The same histories are played for
+//! [aggregates](groups), where a row of the destination is a group of rows, and for [tables without a key](bags).
 //!
 //! - `PINTAIL_ORACLE_SEED`: the first seed. The seeds of the cases follow it one by one.
 //! - `PINTAIL_ORACLE_CASES`: number of cases of all tests together, 300 if it is not set.
 
+mod bags;
 mod case;
+mod course;
 mod engine;
 mod expected;
 mod groups;
 mod history;
+mod kept;
 mod model;
 mod mysql;
 mod postgres;
@@ -35,7 +39,7 @@ mod world;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use self::case::Scene;
+use self::course::Scene;
 use self::engine::{EngineTable, Holder};
 use self::history::{ANY_FLOATS, History, PLAIN_FLOATS, generate};
 use self::mysql::MySqlTable;
@@ -46,8 +50,8 @@ use self::tally::Tally;
 use self::target::{DatabaseTarget, FilesTarget, LakeTarget, Target};
 use crate::lakes::Kind;
 
-/// Kinds of source times kinds of destination, and some of them once more with groups.
-const TESTS: u64 = 43;
+/// Kinds of source times kinds of destination, and some of them once more with groups and without a key.
+const TESTS: u64 = 48;
 
 /// Cases that share a destination: to make one costs more than a run.
 const CASES_OF_A_TARGET: u64 = 10;
@@ -358,6 +362,39 @@ fn histories_of_a_duckdb_file_hold_as_groups_in_another_duckdb_file() {
     });
 }
 
+#[test]
+fn histories_of_postgres_hold_without_a_key_in_a_lake_on_postgres() {
+    check_bags(43, &mut PostgresTable::new(), || {
+        Box::new(LakeTarget::new(Kind::Postgres))
+    });
+}
+
+#[test]
+fn histories_of_sqlite_hold_without_a_key_in_postgres() {
+    check_bags(44, &mut SqliteTable::new(), || {
+        Box::new(DatabaseTarget::postgres())
+    });
+}
+
+#[test]
+fn histories_of_mariadb_hold_without_a_key_in_mariadb() {
+    check_bags(45, &mut MySqlTable::new(), || Box::new(DatabaseTarget::mariadb()));
+}
+
+#[test]
+fn histories_of_a_duckdb_file_hold_without_a_key_in_sqlite() {
+    check_bags(46, &mut EngineTable::new(Holder::DuckDb), || {
+        Box::new(DatabaseTarget::sqlite())
+    });
+}
+
+#[test]
+fn histories_of_a_lake_hold_without_a_key_in_files_of_csv() {
+    check_bags(47, &mut EngineTable::new(Holder::Lake), || {
+        Box::new(FilesTarget::new("format=csv"))
+    });
+}
+
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(
@@ -376,6 +413,8 @@ fn say(line: &str) {
 enum Subject {
     Orders,
     Groups,
+    /// Their values alone.
+    Bags,
 }
 
 fn check(test: u64, source: &mut dyn Source, target: fn() -> Box<dyn Target>) {
@@ -384,6 +423,10 @@ fn check(test: u64, source: &mut dyn Source, target: fn() -> Box<dyn Target>) {
 
 fn check_groups(test: u64, source: &mut dyn Source, target: fn() -> Box<dyn Target>) {
     check_all(test, source, Stage::new(Subject::Groups, target));
+}
+
+fn check_bags(test: u64, source: &mut dyn Source, target: fn() -> Box<dyn Target>) {
+    check_all(test, source, Stage::new(Subject::Bags, target));
 }
 
 /// Plays the share of one test in all cases.
@@ -428,6 +471,7 @@ fn check_all(test: u64, source: &mut dyn Source, mut stage: Stage) {
     let covered = match stage.subject {
         Subject::Orders => total.covers(share),
         Subject::Groups => total.covers_groups(share),
+        Subject::Bags => total.covers_bags(share),
     };
     assert!(covered, "the histories did not go everywhere: {total:?}");
 }
@@ -476,11 +520,12 @@ impl Stage {
             target: self.target.as_ref(),
             name: &name,
         };
-        let play = match self.subject {
-            Subject::Orders => case::play,
-            Subject::Groups => groups::play,
+        let play = || match self.subject {
+            Subject::Orders => course::play::<case::Case<'_>>(&scene, source, history, steps),
+            Subject::Groups => course::play::<groups::Case<'_>>(&scene, source, history, steps),
+            Subject::Bags => course::play::<bags::Case<'_>>(&scene, source, history, steps),
         };
-        catch_unwind(AssertUnwindSafe(|| play(&scene, source, history, steps))).unwrap_or_else(|panic| {
+        catch_unwind(AssertUnwindSafe(play)).unwrap_or_else(|panic| {
             let message = panic.downcast_ref::<String>().map(String::as_str);
             let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
             Err(format!("panic: {}", message.unwrap_or("without words")))

@@ -1,12 +1,6 @@
-//! What a source holds and what a lake must hold, in plain Rust: no database, no SQL, no partitions.
-//!
-//! A full load makes the lake equal to the source, and so does a comparison. A pass that looks for deleted rows takes away
-//! those that the source does not have. A delta brings in every visible row whose cursor lies in
-//! `low..high`, and every row without a cursor where these are included; it never takes a row away, and a row of the
-//! lake with a later cursor stays. Rows a lookback below `low` are brought in as they are now.
+//! What a source holds, and what can be made of its rows, in plain Rust: no database, no SQL, no partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use super::history::SLOTS;
 
@@ -88,6 +82,23 @@ pub(super) fn groups(orders: &Orders) -> Groups {
     groups
 }
 
+/// Rows without a key, as texts of their values, with the number of their copies.
+pub(super) type Bag = BTreeMap<String, u64>;
+
+/// A row of a bag.
+pub(super) fn copy(value: i64, ratio: Option<Ratio>) -> String {
+    format!("{value} {}", ratio.map_or_else(|| "-".to_owned(), Ratio::text))
+}
+
+/// The values and ratios of a table: few, so that many rows are equal.
+pub(super) fn bag(orders: &Orders) -> Bag {
+    let mut bag = Bag::new();
+    for order in orders.values() {
+        *bag.entry(copy(order.value, order.ratio)).or_default() += 1;
+    }
+    bag
+}
+
 /// Rows that a transaction wrote; `None` is a row that it deleted.
 pub(super) type Written = Vec<(i64, Option<Order>)>;
 
@@ -144,127 +155,10 @@ impl SourceModel {
     }
 }
 
-#[derive(Debug, Clone, Default)]
-pub(super) struct LakeModel {
-    /// `None`: the table is not there yet.
-    pub(super) rows: Option<Orders>,
-    /// What the next delta begins with.
-    pub(super) watermark: Option<i64>,
-}
-
-/// What a delta did, as its report should say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) read: u64,
-    pub(super) inserted: u64,
-    pub(super) updated: u64,
-    /// Rows that went without replacement.
-    pub(super) deleted: u64,
-    /// Rows that were read, and left alone because the lake has a later cursor.
-    pub(super) kept: u64,
-}
-
-/// How the rows of a partition are applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Apply {
-    /// Those that are newer or equal.
-    Newer,
-    /// Those that differ.
-    Changed,
-}
-
-impl LakeModel {
-    pub(super) fn full(&mut self, snapshot: &Orders) {
-        self.rows = Some(snapshot.clone());
-    }
-
-    /// Makes the lake equal to the source, by what differs.
-    pub(super) fn hash(&mut self, snapshot: &Orders) -> Counts {
-        let rows = self.rows.get_or_insert_default();
-        let counts = Counts {
-            read: snapshot.len() as u64,
-            inserted: snapshot.keys().filter(|id| !rows.contains_key(id)).count() as u64,
-            updated: snapshot
-                .iter()
-                .filter(|(id, row)| rows.get(id).is_some_and(|kept| kept != *row))
-                .count() as u64,
-            deleted: rows.keys().filter(|id| !snapshot.contains_key(id)).count() as u64,
-            kept: 0,
-        };
-        rows.clone_from(snapshot);
-        counts
-    }
-
-    /// Takes away what the source does not have.
-    pub(super) fn deletes(&mut self, snapshot: &Orders) -> Counts {
-        let rows = self.rows.get_or_insert_default();
-        let before = rows.len();
-        rows.retain(|id, _| snapshot.contains_key(id));
-        Counts {
-            read: snapshot.len() as u64,
-            deleted: (before - rows.len()) as u64,
-            ..Counts::default()
-        }
-    }
-
-    /// Brings in the rows of a range of cursors.
-    pub(super) fn range(&mut self, snapshot: &Orders, range: Range<i64>, apply: Apply) -> Counts {
-        self.bring(
-            snapshot,
-            |cursor| cursor.is_some_and(|cursor| range.contains(&cursor)),
-            apply,
-        )
-    }
-
-    /// Brings in the rows without a cursor.
-    pub(super) fn nulls(&mut self, snapshot: &Orders) -> Counts {
-        self.bring(snapshot, |cursor| cursor.is_none(), Apply::Changed)
-    }
-
-    fn bring(&mut self, snapshot: &Orders, wanted: impl Fn(Option<i64>) -> bool, apply: Apply) -> Counts {
-        let rows = self.rows.get_or_insert_default();
-        let mut counts = Counts::default();
-        for (id, read) in snapshot.iter().filter(|(_, read)| wanted(read.cursor)) {
-            counts.read += 1;
-            let kept = rows.get(id);
-            let stays = kept.is_some_and(|kept| match apply {
-                Apply::Newer => later(kept.cursor, read.cursor),
-                Apply::Changed => kept == read,
-            });
-            if stays {
-                counts.kept += u64::from(apply == Apply::Newer);
-                continue;
-            }
-            *if kept.is_some() {
-                &mut counts.updated
-            } else {
-                &mut counts.inserted
-            } += 1;
-            rows.insert(*id, read.clone());
-        }
-        counts
-    }
-}
-
-/// Whether the lake's cursor is later than the one that was read. Nothing is later or earlier than no cursor.
-pub(super) fn later(kept: Option<i64>, read: Option<i64>) -> bool {
-    kept.zip(read).is_some_and(|(kept, read)| kept > read)
-}
-
-impl std::ops::AddAssign for Counts {
-    fn add_assign(&mut self, other: Self) {
-        self.read += other.read;
-        self.inserted += other.inserted;
-        self.updated += other.updated;
-        self.deleted += other.deleted;
-        self.kept += other.kept;
-    }
-}
-
-/// Fails unless both sides have the same rows or groups.
-pub(super) fn same<T: PartialEq + std::fmt::Debug>(
-    expected: &BTreeMap<i64, T>,
-    found: &BTreeMap<i64, T>,
+/// Fails unless both sides have the same rows, groups or copies.
+pub(super) fn same<K: Ord + std::fmt::Display, T: PartialEq + std::fmt::Debug>(
+    expected: &BTreeMap<K, T>,
+    found: &BTreeMap<K, T>,
     who: &str,
 ) -> Result<(), String> {
     let keys = expected.keys().chain(found.keys());

@@ -4,15 +4,18 @@ use pintail_lake::EngineSettings;
 use pintail_sync::log::Level;
 use pintail_sync::plan::Task;
 use pintail_sync::spec::{
-    ColumnSource, ColumnSpec, Compare, DeclaredType, DeltaSpec, FullSpec, HashSpec, PartitionSpec,
-    PipelineSpec, Role, StrategyKind, StrategySpec, SyncType,
+    ColumnSource, ColumnSpec, Compare, DeclaredType, DeletePolicy, DeltaSpec, FullSpec, HashSpec,
+    PartitionSpec, PipelineSpec, Role, StrategyKind, StrategySpec, SyncType,
 };
 use pintail_sync::{DataFolders, SyncRequest};
 
-use super::case::Scene;
+use super::course::Scene;
 use super::history::{RunStep, Setting};
 use super::source::Source;
 use crate::shop::backend;
+
+/// The column of rows that are gone and stay.
+pub(super) const MARK: &str = "deleted_at";
 
 /// A run of a case.
 pub(super) struct Asked<'a> {
@@ -34,7 +37,32 @@ impl Asked<'_> {
         if !self.source.has_key() {
             spec.columns = keyed_columns();
         }
+        if self.setting.soft {
+            spec.deletes.policy = DeletePolicy::Soft {
+                column: MARK.to_owned(),
+            };
+        }
         self.request(spec)
+    }
+
+    /// A run that copies rows without a key: see [`super::model::bag`].
+    pub(super) fn copies(&self) -> SyncRequest {
+        let mut spec = self.spec(Compare::Auto);
+        // Without a key, nothing can be followed.
+        spec.strategies
+            .retain(|strategy| !matches!(strategy.kind, StrategyKind::Delta(_)));
+        let named = |name: &str| column(ColumnSource::Column(name.to_owned()), name, None);
+        spec.columns = ["value", "ratio"].map(named).into();
+        let mut request = self.request(spec);
+        request.task = Task::Sync;
+        request.strategy = Some(
+            self.step
+                .strategy
+                .filter(|name| *name == "full")
+                .unwrap_or("hash")
+                .to_owned(),
+        );
+        request
     }
 
     /// A run that copies groups of orders: see [`super::model::groups`].

@@ -1,23 +1,49 @@
-//! What is read of a destination: orders, or groups of them.
+//! What is read of a destination: orders, groups of them, or copies without a key.
+
+use std::collections::BTreeSet;
 
 use pintail_lake::{Cell, Row};
 use pintail_model::{Column, CursorType, LogicalType};
 
-use super::model::{Group, Groups, Order, Orders, Ratio};
+use super::history::Setting;
+use super::model::{Bag, Group, Groups, Order, Orders, Ratio, copy};
+use super::request::MARK;
 use super::target::Target;
 
-/// Everything that a table of orders holds; `None` if it is not there.
-pub(super) fn orders(target: &dyn Target, table: &str, cursor: CursorType) -> Option<Orders> {
-    let number = match cursor {
+/// Everything that a table of orders holds: rows that live, and those that are marked. `None` if it is not there.
+pub(super) fn orders(target: &dyn Target, table: &str, setting: &Setting) -> Option<(Orders, Orders)> {
+    let number = match setting.cursor {
         CursorType::Integer => "updated_at",
         CursorType::Date => "updated_at - date '1970-01-01'",
         CursorType::Timestamp | CursorType::TimestampTz => "epoch_us(updated_at)",
     };
-    let select = format!("id, value, note, (price * 100)::bigint, {number}, ratio");
-    let rows = target.rows(table, &columns(cursor), &select)?;
-    let orders: Orders = rows.iter().map(order).collect();
-    assert_eq!(orders.len(), rows.len(), "an id is there twice");
-    Some(orders)
+    let mut columns = columns(setting.cursor);
+    let mut gone = "false".to_owned();
+    if setting.soft {
+        columns.push(column(MARK, LogicalType::TimestampTz));
+        gone = format!("{MARK} is not null");
+    }
+    let select = format!("id, value, note, (price * 100)::bigint, {number}, ratio, {gone}");
+    let rows = target.rows(table, &columns, &select)?;
+    let (marked, living): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.boolean(6));
+    let living: Orders = living.into_iter().map(order).collect();
+    let marked: Orders = marked.into_iter().map(order).collect();
+    let both = living.keys().chain(marked.keys()).collect::<BTreeSet<_>>();
+    assert_eq!(both.len(), rows.len(), "an id is there twice");
+    Some((living, marked))
+}
+
+/// Everything that a table of copies holds: see [`super::model::bag`]. `None` if it is not there.
+pub(super) fn bag(target: &dyn Target, table: &str) -> Option<Bag> {
+    let columns = [
+        column("value", LogicalType::Int64),
+        column("ratio", LogicalType::Float64),
+    ];
+    let mut bag = Bag::new();
+    for row in target.rows(table, &columns, "value, ratio")? {
+        *bag.entry(copy(number(&row, 0), ratio(&row, 1))).or_default() += 1;
+    }
+    Some(bag)
 }
 
 /// Everything that a table of groups holds; `None` if it is not there.

@@ -40,6 +40,11 @@ impl Tally {
         self.covers_turns(cases) && (cases < MORE || self.late_commits > 0)
     }
 
+    /// The same for rows without a key, which no delta follows.
+    pub(super) fn covers_bags(&self, cases: u64) -> bool {
+        cases < SOME || self.compared > 0
+    }
+
     fn covers_turns(&self, cases: u64) -> bool {
         cases < SOME || self.deltas > 0 && self.compared > 0
     }
