@@ -174,6 +174,13 @@ fn refuse_missing_keys(work: &Work<'_>, table: &TableName, rows: &[Row]) -> Resu
 
 /// Why a table cannot be compared.
 pub(crate) fn missing_keys(work: &Work<'_>, table: &str, number: u64) -> Error {
+    if work.plan.relation.grouped() {
+        return Error::GroupsWithoutValue {
+            table: table.to_owned(),
+            key: work.plan.shape.key.clone(),
+            groups: number,
+        };
+    }
     Error::refused(
         ErrorKind::Data,
         format!(

@@ -87,6 +87,20 @@ pub enum Error {
         /// How many keys.
         keys: u64,
     },
+    /// Groups that no key tells apart.
+    #[error(
+        "{} no value in key ({}) of table \"{table}\"",
+        if *groups == 1 { "1 group has".to_owned() } else { format!("{groups} groups have") },
+        key.join(", ")
+    )]
+    GroupsWithoutValue {
+        /// The table.
+        table: String,
+        /// What they are grouped by.
+        key: Vec<String>,
+        /// How many.
+        groups: u64,
+    },
     /// A changed row, where rows are only ever added.
     #[error(
         "{} of partition `{partition}` would change table \"{table}\", and `supports_update: false` says that rows are only ever added to it",
@@ -181,6 +195,7 @@ impl Error {
             | Self::Value { .. }
             | Self::UnexpectedNull { .. }
             | Self::KeysTwice { .. }
+            | Self::GroupsWithoutValue { .. }
             | Self::Update { .. } => ErrorKind::Data,
             Self::Partition { source, .. } => source.kind(),
             Self::State { source, .. } => state_kind(source),
@@ -231,6 +246,11 @@ impl Error {
             Self::KeysTwice { .. } => Some(
                 "It was not committed. Make the join find one row at most, or name the columns that tell the rows apart \
                  with `roles: [unique_column]` in `column_map`."
+                    .to_owned(),
+            ),
+            Self::GroupsWithoutValue { .. } => Some(
+                "Groups whose rows may go are compared as copies then; where rows stay that are gone (`policy: soft` or `ignore`), \
+                 group by expressions that are never NULL, like `coalesce(user_id, 0)`."
                     .to_owned(),
             ),
             Self::Update { .. } => Some(

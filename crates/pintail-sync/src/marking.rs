@@ -9,16 +9,15 @@
 //! with NULL in that column, and so lives again. Rows that are marked are not compared, so the time of the first marking stays.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use pintail_lake::{Call, Session, StagedFile, quote};
+use pintail_lake::{Session, StagedFile, quote};
 use pintail_model::{CursorValue, LeafChecksums};
 
 use crate::compare;
+use crate::derived::{Derived, Sums};
 use crate::error::Result;
 use crate::parity;
 use crate::plan::statement;
-use crate::shape::Leaf;
 use crate::work::Work;
 
 /// Rows of the destination that are marked, staged.
@@ -90,32 +89,20 @@ fn stage(work: &Work<'_>, session: &Session, kept: &str) -> Result<Option<Marked
     let now = CursorValue::TimestampTz(work.clock.now().as_microsecond());
     let rows = statement::mark(kept, shape, mark, now);
     let attempt = work.state().attempt_of(&plan.pipeline, work.run, 0)?;
-    let path = work.stage.file("marked", attempt);
-    work.loosen(&path);
-    let names = shape.names();
-    let tap = plan.parity.then(|| Arc::new(work.destination.engine().tap()));
-    let leaf = shape.leaf.as_ref().map(Leaf::sql);
-    let filter = tap.as_ref().map(|tap| tap.filter(leaf.as_deref(), &names));
-    let sql = statement::stage(
-        &rows,
-        &names,
-        filter.as_deref(),
-        &path.to_string_lossy(),
-        work.place.stage_options(),
-    );
     let label = format!(
         "stage rows of table \"{}\" that are gone from the source",
         plan.table
     );
-    let _callers = work.destination.engine().callers(1)?;
-    let rows = session.execute(Call::new(&label), &sql)?;
-    if rows == 0 {
-        work.discard(&path);
-        return Ok(None);
-    }
-    let bytes = work.destination.secure(&path)?;
-    Ok(Some(Marked {
-        file: StagedFile { path, rows, bytes },
-        leaves: tap.map_or_else(LeafChecksums::default, |tap| tap.checksums()),
-    }))
+    let derived = Derived {
+        label: &label,
+        rows: &rows,
+        columns: &shape.names(),
+        path: work.stage.file("marked", attempt),
+        sums: match plan.parity {
+            true => Sums::Leaves,
+            false => Sums::Nothing,
+        },
+    };
+    let staged = derived.stage(work, session)?;
+    Ok(staged.map(|(file, leaves)| Marked { file, leaves }))
 }

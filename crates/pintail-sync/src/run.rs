@@ -28,7 +28,7 @@ use crate::progress::{Phase, Progress, Watched};
 use crate::report::{Commits, Endpoint, Failure, Parity, ParityStatus, Retried, SyncReport};
 use crate::resources::Resources;
 use crate::retry::Retries;
-use crate::spec::{DetectDeletes, PipelineSpec};
+use crate::spec::{DeletePolicy, DetectDeletes, PipelineSpec};
 use crate::state::{History, Reset, RunStatus, State, UnfinishedRun};
 use crate::stop::StopSignal;
 use crate::survey::survey;
@@ -120,6 +120,7 @@ impl SyncRequest {
             parity: self.parity,
             allow_deletes: self.allow_deletes,
             task: self.task,
+            as_copies: None,
         }
     }
 }
@@ -270,7 +271,8 @@ impl Course<'_> {
     /// Makes attempts until one comes through, or fails in a way that is not worth another.
     fn run(&self, log: &mut Option<RunLog>) -> Ended {
         let request = self.request;
-        let prepared = self.prepare();
+        let mut asked = self.asked.clone();
+        let prepared = self.prepare(&asked);
         let resumed = prepared
             .as_ref()
             .ok()
@@ -306,17 +308,25 @@ impl Course<'_> {
             };
             // The engine goes before the next one comes, and with it every connection.
             drop(prepared);
-            let was_overtaken = error.overtaken();
-            overtaken += u64::from(was_overtaken);
-            let goes_on = match was_overtaken {
-                true => self.look_again(overtaken),
-                false => self.retries.wait_after(error, &mut waits).map(drop),
+            let why = match &error {
+                error if error.overtaken() => Again::Overtaken,
+                Error::GroupsWithoutValue { .. } if self.takes_copies(&asked) => Again::AsCopies,
+                _ => Again::Broken,
+            };
+            overtaken += u64::from(why == Again::Overtaken);
+            let goes_on = match why {
+                Again::Overtaken => self.look_again(overtaken),
+                Again::AsCopies => {
+                    asked.as_copies = Some(report.strategy.clone());
+                    Ok(())
+                }
+                Again::Broken => self.retries.wait_after(error, &mut waits).map(drop),
             };
             if let Err(error) = goes_on {
                 return ended(report, Err(error));
             }
             carried = tally.carried(kind);
-            prepared = match self.prepare() {
+            prepared = match self.prepare(&asked) {
                 Ok(prepared) => prepared,
                 Err(error) => return ended(report, Err(error)),
             };
@@ -324,11 +334,13 @@ impl Course<'_> {
                 return ended(settled(report, over, &prepared.notes), Ok(()));
             }
             if prepared.plan.resumes.as_ref() != Some(&run) {
-                let number = self.retries.number(self.random, overtaken);
+                let number = overtaken + u64::from(asked.as_copies.is_some());
+                let number = self.retries.number(self.random, number);
                 let again = RunId::new(request.clock.now(), number);
-                carried.notes.push(match was_overtaken {
-                    true => looked_again(&run, &again),
-                    false => started_again(&run, &again),
+                carried.notes.push(match why {
+                    Again::Overtaken => looked_again(&run, &again),
+                    Again::AsCopies => compared_as_copies(&run, &again),
+                    Again::Broken => started_again(&run, &again),
                 });
                 prepared
                     .plan
@@ -365,11 +377,16 @@ impl Course<'_> {
         ))
     }
 
-    fn prepare(&self) -> Result<Prepared> {
+    /// Whether groups may be compared as copies of rows: what is gone goes then.
+    fn takes_copies(&self, asked: &Asked) -> bool {
+        asked.as_copies.is_none() && self.request.spec.deletes.policy == DeletePolicy::Hard
+    }
+
+    fn prepare(&self, asked: &Asked) -> Result<Prepared> {
         self.progress.phase(Phase::Planning);
         let prepared = self.retries.run(|| {
             let mut state = self.state.lock().expect("no holder of the state panics");
-            prepare(self.request, self.asked, &mut state, self.stop)
+            prepare(self.request, asked, &mut state, self.stop)
         });
         prepared.map_err(|error| self.stopped(error))
     }
@@ -449,6 +466,17 @@ impl Course<'_> {
     }
 }
 
+/// Why another attempt is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// Somebody else committed meanwhile.
+    Overtaken,
+    /// A group has no value.
+    AsCopies,
+    /// A connection broke.
+    Broken,
+}
+
 /// How many partitions of a plan need no more work, or none but to be put together.
 fn kept(plan: &PipelinePlan) -> usize {
     let kept = |partition: &&PartitionPlan| partition.done || partition.staged.is_some();
@@ -493,6 +521,13 @@ fn settled(report: SyncReport, over: &UnfinishedRun, notes: &[String]) -> SyncRe
 fn looked_again(run: &RunId, again: &RunId) -> String {
     format!(
         "another run committed to the table while run {run} compared both sides: they were compared again, as run {again}"
+    )
+}
+
+fn compared_as_copies(run: &RunId, again: &RunId) -> String {
+    format!(
+        "run {run} met a group without a value, which no key tells from others: all groups were compared as copies of rows, as \
+         run {again}, and one that changed counts as gone and come"
     )
 }
 

@@ -16,6 +16,9 @@ pub struct Shape {
     pub columns: Vec<ColumnRead>,
     /// Names of the key's columns in the destination; empty if rows cannot be recognised.
     pub key: Vec<String>,
+    /// What groups are told apart by where one of them has no value there: they are compared as copies of rows, and `key` is
+    /// empty.
+    pub copied_key: Vec<String>,
     /// Names of the columns that are compared where rows are: all of them, but for those that are told not to count.
     pub compared: Vec<String>,
     /// The column that holds the hash of the row, if there is one.
@@ -126,8 +129,29 @@ impl Shape {
             row_hash,
             mark,
             key,
+            copied_key: Vec::new(),
             cursor,
             leaf,
+        }
+    }
+
+    /// The same for groups that are compared as copies of rows.
+    #[must_use]
+    pub fn as_copies(self) -> Self {
+        Self {
+            copied_key: self.key,
+            key: Vec::new(),
+            leaf: None,
+            ..self
+        }
+    }
+
+    /// What rows are told apart by, whether they are compared by it or not.
+    #[must_use]
+    pub fn told_apart_by(&self) -> &[String] {
+        match self.key.as_slice() {
+            [] => &self.copied_key,
+            key => key,
         }
     }
 
@@ -230,7 +254,8 @@ impl Shape {
     /// The cursor, if rows can be followed by it: that takes a key too.
     #[must_use]
     pub fn followed(&self) -> Option<&Cursor> {
-        self.cursor.as_ref().ok().filter(|_| !self.key.is_empty())
+        let told_apart = !self.told_apart_by().is_empty();
+        self.cursor.as_ref().ok().filter(|_| told_apart)
     }
 }
 

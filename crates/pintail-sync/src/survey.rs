@@ -114,6 +114,9 @@ pub(crate) fn survey(
     let read_point = first
         .zip(second)
         .map(|(first, second)| watermark::join(first, second));
+    if asked.as_copies.is_some() {
+        shape = shape.as_copies();
+    }
     let shape = match asked.task {
         // None of its rows is marked, and nothing is to be written.
         Task::Verify { .. } if found.lacks_mark => shape.unmarked(),

@@ -61,8 +61,17 @@ impl<'a> Wish<'a> {
         let strategy = spec.strategy(strategy).filter(|_| !grouped);
         let declared = strategy
             .iter()
-            .flat_map(|strategy| &strategy.primary_partitions)
-            .filter_map(|declared| Some((declared, table.column(spec.source_column(&declared.column))?)))
+            .flat_map(|strategy| {
+                strategy
+                    .primary_partitions
+                    .iter()
+                    .map(move |declared| (strategy, declared))
+            })
+            .filter_map(|(strategy, declared)| {
+                let column = table.column(spec.source_column(&declared.column))?;
+                let narrowest = strategy.partition(|name| spec.source_column(name) == column.name);
+                Some((narrowest.unwrap_or(declared), column))
+            })
             .collect();
         Self {
             spec,

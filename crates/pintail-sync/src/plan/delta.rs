@@ -179,12 +179,8 @@ fn cut(draft: &Draft<'_>, plan: &mut PipelinePlan, low: CursorValue, high: Curso
         .expect("a delta was chosen, so there is a cursor");
     let column = cursor.source.as_str();
     let strategy = draft.spec.strategy(&plan.strategy);
-    let step = strategy.and_then(|strategy| {
-        strategy
-            .primary_partitions
-            .iter()
-            .find(|declared| draft.spec.source_column(&declared.column) == column)
-    });
+    let step =
+        strategy.and_then(|strategy| strategy.partition(|name| draft.spec.source_column(name) == column));
     if let Some((declared, step)) = step.and_then(|declared| Some((declared, declared.step?))) {
         let ranges = partition::cursor_steps(column, low, high, step, declared.step_unit);
         if facts.capabilities.range_pushdown || ranges.len() as u64 <= SCANS_MAX {

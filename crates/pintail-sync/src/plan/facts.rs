@@ -25,6 +25,8 @@ pub struct Asked {
     pub allow_deletes: bool,
     /// What is to be done.
     pub task: Task,
+    /// The strategy that met a group without a value, if one did: all groups are compared as copies of rows then.
+    pub as_copies: Option<String>,
 }
 
 /// What a run is for.

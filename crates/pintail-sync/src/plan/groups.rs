@@ -189,7 +189,7 @@ impl Members {
             },
             key,
             groups: columns
-                .filter(|read| facts.shape.key.contains(&read.column.name))
+                .filter(|read| facts.shape.told_apart_by().contains(&read.column.name))
                 .cloned()
                 .collect(),
             partial: !query.joins.is_empty() || !query.filters.is_empty(),

@@ -16,7 +16,9 @@ mod facts;
 mod full;
 mod groups;
 mod hash;
+mod inert;
 mod json;
+mod make;
 mod mark;
 mod pace;
 mod reuse;
@@ -29,26 +31,27 @@ mod way;
 
 use std::path::PathBuf;
 
+use pintail_lake::Relation;
 use pintail_lake::connector::{Connector, DoubtfulScan, Scan, ScanRequest};
-use pintail_lake::{DestinationPlace, Relation};
-use pintail_model::{CursorValue, ErrorKind, Range, RunId, TableName, checksum};
+use pintail_model::{CursorValue, Range, RunId, TableName};
 use serde::Serialize;
 
 pub use choose::{ASKED_FOR, Candidate, Candidates, Choice, Chosen, choose};
 pub use cut::{Bounds, Wish};
 pub use facts::{Asked, Facts, Task, Versions};
 pub use groups::Changed;
+pub use make::make;
 pub use reuse::Reuse;
 pub use show::{Side, Statement};
 pub use way::{Comparison, Keep, Sums, Way};
 
-use crate::error::{Error, Result};
+use self::make::Draft;
 use crate::memberships::Memberships;
 use crate::partition;
 use crate::report::Endpoint;
 use crate::shape::Shape;
-use crate::spec::{DeletePolicy, DeletesSpec, DeltaSpec, DetectDeletes, LimitsSpec, PipelineSpec};
-use crate::state::{StagedRecord, UnfinishedRun};
+use crate::spec::{DeletesSpec, LimitsSpec};
+use crate::state::StagedRecord;
 
 /// The name under which a source is attached.
 pub const SOURCE: &str = "source";
@@ -353,283 +356,4 @@ pub struct Question {
     pub shown: String,
     /// Why a row is refused then.
     pub reason: String,
-}
-
-/// Makes a plan.
-///
-/// # Errors
-/// As [`choose`]; `Invalid` for an unknown time zone.
-pub fn make(
-    spec: &PipelineSpec,
-    asked: &Asked,
-    candidates: &Candidates<'_>,
-    facts: &Facts,
-    connector: &dyn Connector,
-    place: &dyn DestinationPlace,
-) -> Result<PipelinePlan> {
-    refuse_marking(spec, facts)?;
-    let mut choice = choose(spec, candidates, facts)?;
-    let draft = Draft {
-        spec,
-        asked,
-        facts,
-        connector,
-    };
-    if facts.relation.grouped()
-        && matches!(choice.kind, Chosen::Delta { .. })
-        && let Some(obstacle) = groups::obstacle(&draft)
-    {
-        choice = choose::all_groups(&choice.strategy, format!("all groups are compared: {obstacle}"));
-    }
-    if matches!(choice.kind, Chosen::Hash(_)) {
-        refuse_ignoring(spec, facts)?;
-    }
-    if let (Chosen::Full(_), Some(false)) = (&choice.kind, spec.destination.supports_update) {
-        refuse_replacing(spec, facts, &choice)?;
-    }
-    if matches!(choice.kind, Chosen::Full(_)) && !candidates.asks_for_full() {
-        refuse_forgetting(spec, facts, &choice)?;
-    }
-    let mut plan = match choice.kind.clone() {
-        Chosen::Full(settings) => full::plan(&draft, choice, &settings, candidates.delta_spec()),
-        Chosen::Delta { spec, low } if facts.relation.grouped() => groups::plan(&draft, choice, &spec, low)?,
-        Chosen::Delta { spec, low } => delta::plan(&draft, choice, &spec, low)?,
-        Chosen::Verify => verify::plan(&draft, choice, candidates.delta_spec()),
-        Chosen::Hash(settings) => hash::plan(&draft, choice, &settings, candidates.delta_spec())?,
-        Chosen::Deletes => hash::plan_deletes(&draft, choice, candidates.delta_spec()),
-    };
-    if matches!(plan.kind, PlanKind::Delta | PlanKind::Groups) && facts.history.start_fresh.is_some() {
-        let note = "the last comparison found a difference, which only a full load settles";
-        plan.notes.push(note.to_owned());
-    }
-    let follows = matches!(plan.kind, PlanKind::Delta | PlanKind::Groups) && asked.task == Task::Sync;
-    if follows && spec.detect_deletes == DetectDeletes::AfterDeltas {
-        let note = "a pass by keys follows, which looks for rows that are gone from the source";
-        plan.notes.push(note.to_owned());
-    }
-    if let (Some(mark), true) = (plan.shape.marked(), facts.adds_mark) {
-        plan.notes.push(format!(
-            "column `{mark}` is added to the {}'s table, which does not have it yet",
-            facts.noun
-        ));
-    }
-    if let Some(left) = facts
-        .history
-        .unfinished
-        .as_ref()
-        .filter(|run| plan.resumes.as_ref() != Some(&run.run))
-    {
-        plan.notes.push(left_behind(left));
-    }
-    plan.shown = plan.shown_at(place);
-    Ok(plan)
-}
-
-/// A full load puts other rows in the place of those that are there.
-fn refuse_replacing(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Result<()> {
-    let Some(found) = facts.found.as_ref().filter(|found| found.rows > 0) else {
-        return Ok(());
-    };
-    Err(Error::refused(
-        ErrorKind::Conflict,
-        format!(
-            "a full load would replace the {} rows of table \"{}\", and `supports_update: false` says that rows are only \
-             ever added to it; a full load would run because {}",
-            found.rows, spec.destination.table, choice.reason
-        ),
-        "Empty the table first, name another one, or take `supports_update: false` out of the pipeline.",
-    ))
-}
-
-/// A row that is gone can only be found again by its key.
-fn refuse_marking(spec: &PipelineSpec, facts: &Facts) -> Result<()> {
-    if spec.deletes.mark().is_none() || !facts.shape.key.is_empty() {
-        return Ok(());
-    }
-    Err(Error::refused(
-        ErrorKind::Invalid,
-        format!(
-            "`policy: soft` in `deletes` marks the rows of table \"{}\" that are gone from the source, and its rows have no key",
-            facts.table.name
-        ),
-        "Name the key with `roles: [unique_column]` in `column_map`, or take `policy: hard`.",
-    ))
-}
-
-/// Of rows without a key nobody can say which one of them changed and which one is gone.
-fn refuse_ignoring(spec: &PipelineSpec, facts: &Facts) -> Result<()> {
-    if spec.deletes.policy != DeletePolicy::Ignore || !facts.shape.key.is_empty() {
-        return Ok(());
-    }
-    Err(Error::refused(
-        ErrorKind::Invalid,
-        format!(
-            "table \"{}\" cannot be compared with `policy: ignore` in `deletes`: its rows have no key, so nobody can tell one \
-             that is gone from one that changed",
-            facts.table.name
-        ),
-        "Name the key with `roles: [unique_column]` in `column_map`, or take `policy: hard`.",
-    ))
-}
-
-/// A full load that nobody asked for must not take away what is to stay.
-fn refuse_forgetting(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Result<()> {
-    let Some(found) = facts.found.as_ref().filter(|found| found.rows > 0) else {
-        return Ok(());
-    };
-    match spec.deletes.policy {
-        DeletePolicy::Hard => return Ok(()),
-        // They are carried over.
-        DeletePolicy::Soft { .. } if found.fits => return Ok(()),
-        DeletePolicy::Soft { .. } | DeletePolicy::Ignore => {}
-    }
-    Err(Error::refused(
-        ErrorKind::Conflict,
-        format!(
-            "a full load would replace table \"{}\", and `policy: {}` in `deletes` says that rows which are gone from the \
-             source stay; a full load would run because {}",
-            spec.destination.table,
-            spec.deletes.policy.word(),
-            choice.reason
-        ),
-        "If they may go, ask for it with `--strategy full`.",
-    ))
-}
-
-/// What is said of an unfinished run that the plan does not go on with.
-fn left_behind(run: &UnfinishedRun) -> String {
-    let staged = run
-        .partitions
-        .iter()
-        .filter(|partition| partition.staged.is_some())
-        .count();
-    let id = &run.run;
-    if run.kind == PlanKind::Full.as_str() && staged > 0 {
-        return format!(
-            "run {id} ended before its commit: its {staged} staged partitions belong to a snapshot of the source that \
-             is gone, and cannot be proven to fit to this run"
-        );
-    }
-    format!("run {id}, which did not end, is left behind: this run does other work")
-}
-
-/// What both kinds of plan are made from.
-struct Draft<'a> {
-    spec: &'a PipelineSpec,
-    asked: &'a Asked,
-    facts: &'a Facts,
-    connector: &'a dyn Connector,
-}
-
-/// Partitions that are read at once where nothing is said: more connections bring little on one network, and
-/// every one of them is a burden for the source.
-const CONCURRENCY: u32 = 2;
-
-impl Draft<'_> {
-    /// Gives a plan the one partition in which both sides are compared.
-    fn compare(&self, plan: &mut PipelinePlan) {
-        let (facts, shape) = (self.facts, plan.shape.read_for_hashes(&plan.compared));
-        let partition = PartitionPlan::new(
-            self.connector,
-            &facts.relation,
-            &shape,
-            Range::Whole,
-            facts.table.rows,
-        );
-        plan.partitions.push(partition);
-    }
-
-    /// A plan without partitions.
-    fn plan(&self, choice: Choice, kind: PlanKind, hash: String) -> PipelinePlan {
-        let Self {
-            spec, asked, facts, ..
-        } = self;
-        let shared = facts.capabilities.shared_snapshot;
-        let wanted = spec.max_concurrent_partitions.unwrap_or(CONCURRENCY);
-        let wanted = wanted.min(spec.limits.source_connections.unwrap_or(u32::MAX));
-        PipelinePlan {
-            pipeline: spec.name.clone(),
-            strategy: choice.strategy,
-            kind,
-            reason: choice.reason,
-            notes: Vec::new(),
-            resumes: None,
-            source: Endpoint {
-                address: facts.source_address.clone(),
-                table: facts.table.name.to_string(),
-            },
-            destination: Endpoint {
-                address: facts.destination_address.clone(),
-                table: spec.destination.table.to_string(),
-            },
-            source_table: facts.table.name.clone(),
-            relation: facts.relation.clone(),
-            table: spec.destination.table.clone(),
-            shape: facts.shape.clone(),
-            compared: facts.shape.compared.clone(),
-            comparison: Comparison::default(),
-            table_rows: facts.table.rows,
-            table_bytes: facts.table.bytes,
-            low: None,
-            again: None,
-            watermark: None,
-            null_rows: NullRows::Unaffected,
-            null_count: None,
-            whole_count: None,
-            changed: None,
-            members: groups::memberships(self),
-            reuse: None,
-            append_only: spec.destination.supports_update == Some(false),
-            deletes: Deletes {
-                spec: spec.deletes.clone(),
-                allowed_for_once: asked.allow_deletes,
-                hidden: facts.hidden.clone(),
-                carries: spec.deletes.mark().is_some()
-                    && facts.found.as_ref().is_some_and(|table| table.fits),
-            },
-            keys_named: match asked.task {
-                Task::Verify { keys_named } => keys_named,
-                Task::Sync | Task::Deletes => 0,
-            },
-            parity: asked.parity || asked.task != Task::Sync,
-            caps: Caps::of(&spec.limits),
-            concurrency: if shared { wanted.max(1) as usize } else { 1 },
-            partitions: Vec::new(),
-            hash,
-            shown: Shown::default(),
-        }
-    }
-
-    fn partition(&self, range: Range, expected_rows: Option<u64>) -> PartitionPlan {
-        let (facts, connector) = (self.facts, self.connector);
-        PartitionPlan::new(connector, &facts.relation, &facts.shape, range, expected_rows)
-    }
-
-    /// A name for what a resumed run must find unchanged.
-    fn hash(&self, kind: PlanKind, strategy: &str, delta: Option<&DeltaSpec>) -> String {
-        let shape = &self.facts.shape;
-        let columns: Vec<_> = shape
-            .columns
-            .iter()
-            .map(|read| {
-                (
-                    &read.source.name,
-                    &read.source.source_type,
-                    &read.source.identity,
-                    &read.column,
-                )
-            })
-            .collect();
-        let cursor = shape.followed();
-        let table = self.spec.destination.table.to_string();
-        let storage = (kind == PlanKind::Full).then_some(&self.facts.table.storage_identity);
-        let source = &self.facts.source_identity;
-        // A frozen delta knows nothing of a policy that was changed since.
-        let settings = delta.map(|delta| format!("{delta:?}"));
-        let text = serde_json::to_string(&(
-            1, kind, strategy, source, table, columns, &shape.key, cursor, storage, settings,
-        ))
-        .expect("names and numbers have a JSON form");
-        format!("{:016x}", checksum::bytes_word(text.as_bytes()))
-    }
 }

@@ -24,6 +24,23 @@ pub struct PartitionSpec {
     pub bounded: bool,
 }
 
+impl PartitionSpec {
+    /// `step`, in a unit that all ranges of one column have in common; a month counts as 31 days, and a year as 366.
+    pub(super) fn width(&self) -> Option<u64> {
+        const DAY: u64 = 86_400;
+        let unit = match self.step_unit {
+            StepUnit::Second => 1,
+            StepUnit::Minute => 60,
+            StepUnit::Hour => 3_600,
+            StepUnit::Day => DAY,
+            StepUnit::Week => 7 * DAY,
+            StepUnit::Month => 31 * DAY,
+            StepUnit::Year => 366 * DAY,
+        };
+        self.step.map(|step| step.saturating_mul(unit))
+    }
+}
+
 /// `step_unit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepUnit {

@@ -17,7 +17,8 @@ pub struct StrategySpec {
     pub cron: Option<String>,
     /// `primary_partitions`: the ranges in which the work is planned and resumed. Default: chosen from statistics.
     pub primary_partitions: Vec<PartitionSpec>,
-    /// `secondary_partitions`: finer ranges within each of them.
+    /// `secondary_partitions`: finer ranges within each of them. Those of the same column are what is cut; others are read so that
+    /// files load.
     pub secondary_partitions: Vec<PartitionSpec>,
     /// `delta_partitions`: the groups that a changed row belongs to. Those are always the values of `group_by`; read so
     /// that files load.
@@ -165,6 +166,14 @@ impl StrategyKind {
 }
 
 impl StrategySpec {
+    /// The narrowest ranges that are declared for a column.
+    pub fn partition(&self, is_column: impl Fn(&str) -> bool) -> Option<&PartitionSpec> {
+        let declared = self.primary_partitions.iter().chain(&self.secondary_partitions);
+        declared
+            .filter(|declared| is_column(&declared.column))
+            .min_by_key(|declared| declared.width().unwrap_or(u64::MAX))
+    }
+
     /// A strategy with nothing but a name and a kind.
     pub fn new(name: impl Into<String>, kind: StrategyKind) -> Self {
         Self {

@@ -3,9 +3,10 @@
 //! Partitions are read ahead in waves of as many as there are sessions. Because they come in in order, the watermark
 //! of the last one that is in holds for everything below it, whatever ends the run.
 
-use pintail_lake::{Call, Change, Compared, StagedFile};
+use pintail_lake::{Change, Compared, StagedFile};
 use pintail_model::{Checksum, PartitionKey};
 
+use crate::derived::{Derived, Sums};
 use crate::error::{Error, Result};
 use crate::fetch::{self, Pauses, Staged};
 use crate::keys;
@@ -204,44 +205,37 @@ pub(super) fn changed_rows(work: &Work<'_>, staged: &Staged) -> Result<Option<(S
     let plan = work.plan;
     let partition = &plan.partitions[staged.position];
     let attempt = work.state().attempt(&plan.pipeline, work.run, staged.position)?;
-    let path = work.stage.file(&format!("{}-changed", partition.id), attempt);
-    work.loosen(&path);
     let from = staged.file.path.to_string_lossy();
-    let names = plan.shape.names();
-    let tap = plan.parity.then(|| work.destination.engine().tap());
-    let filter = tap.as_ref().map(|tap| tap.filter(None, &names));
     let rows = statement::changed(&parity::rows(work, None), &plan.shape, &partition.range, &from);
-    let sql = statement::stage(
-        &rows,
-        &names,
-        filter.as_deref(),
-        &path.to_string_lossy(),
-        work.place.stage_options(),
-    );
     let label = format!(
         "compare partition `{}` with the {}",
         partition.id,
         work.place.noun()
     );
-    let _callers = work.destination.engine().callers(1)?;
+    let derived = Derived {
+        label: &label,
+        rows: &rows,
+        columns: &plan.shape.names(),
+        path: work.stage.file(&format!("{}-changed", partition.id), attempt),
+        sums: match plan.parity {
+            true => Sums::Total,
+            false => Sums::Nothing,
+        },
+    };
     let session = work.destination.session()?;
-    let rows = parity::reading(&session, || Ok(session.execute(Call::new(&label), &sql)?))?;
-    if rows == 0 {
-        work.discard(&path);
+    let Some((file, leaves)) = parity::reading(&session, || derived.stage(work, &session))? else {
         return Ok(None);
-    }
-    keys::check_new(work, &partition.id, &path)?;
-    let bytes = work.destination.secure(&path)?;
+    };
+    keys::check_new(work, &partition.id, &file.path)?;
     let record = StagedRecord {
-        path: path.clone(),
-        rows,
-        bytes,
+        path: file.path.clone(),
+        rows: file.rows,
+        bytes: file.bytes,
         checksum: None,
     };
     work.state()
         .staged(&plan.pipeline, work.run, staged.position, &record)?;
-    let checksum = tap.map_or_else(Checksum::default, |tap| tap.checksums().total());
-    Ok(Some((StagedFile { path, rows, bytes }, checksum)))
+    Ok(Some((file, leaves.total())))
 }
 
 /// Writes down that a partition is in, and moves the watermark with it.

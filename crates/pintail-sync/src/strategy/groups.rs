@@ -11,6 +11,7 @@ use pintail_model::{CursorType, CursorValue, ErrorKind, LeafChecksums, LogicalTy
 
 use super::delta;
 use crate::compare::Differing;
+use crate::derived::{Derived, Sums};
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
 use crate::guard::{self, Intent};
@@ -140,15 +141,11 @@ fn find(work: &Work<'_>, session: &Session, changed: &Changed, members: &Members
     let without = format!("{GROUPS} where {}", nulls.join(" or "));
     match count(session, "look for groups without a value", &without)? {
         0 => count(session, "count the rows that changed", keys),
-        number => Err(Error::refused(
-            ErrorKind::Data,
-            format!(
-                "{number} groups of table \"{}\" have no value in key ({})",
-                plan.source_table,
-                plan.shape.key.join(", ")
-            ),
-            "Groups are told apart by what they are grouped by: use expressions that are never NULL, like `coalesce(user_id, 0)`.",
-        )),
+        groups => Err(Error::GroupsWithoutValue {
+            table: plan.source_table.to_string(),
+            key: plan.shape.key.clone(),
+            groups,
+        }),
     }
 }
 
@@ -185,25 +182,21 @@ fn compute(work: &Work<'_>, tally: &mut Tally, session: &Session, version: Optio
         parity::rows(work, version)
     );
     let attempt = work.state().attempt_of(&plan.pipeline, work.run, POSITION)?;
-    let path = work.stage.file(&format!("{}-gone", rows.id), attempt);
-    work.loosen(&path);
     let key: Vec<&str> = plan.shape.key.iter().map(String::as_str).collect();
-    let sql = statement::stage(
-        &gone,
-        &key,
-        None,
-        &path.to_string_lossy(),
-        work.place.stage_options(),
-    );
-    let rows = session.execute(Call::new("stage the keys of groups that go"), &sql)?;
-    let mut files = Vec::new();
-    if rows == 0 {
-        work.discard(&path);
-    } else {
-        let bytes = work.destination.secure(&path)?;
-        files.push(StagedFile { path, rows, bytes });
-    }
-    check_gone(work, session, version, rows, staged.file.rows)?;
+    let derived = Derived {
+        label: "stage the keys of groups that go",
+        rows: &gone,
+        columns: &key,
+        path: work.stage.file(&format!("{}-gone", rows.id), attempt),
+        sums: Sums::Nothing,
+    };
+    let files: Vec<StagedFile> = derived
+        .stage(work, session)?
+        .map(|(file, _)| file)
+        .into_iter()
+        .collect();
+    let going = files.iter().map(|file| file.rows).sum();
+    check_gone(work, session, version, going, staged.file.rows)?;
     let gone = match plan.deletes.spec.policy {
         DeletePolicy::Hard => files,
         // Where groups are marked, all of them are compared: see `plan::groups`.

@@ -1,5 +1,5 @@
 //! A comparison: both sides are read, and what differs is brought in by one commit, deletes included. A pass that looks for
-//! deletes alone compares keys, and brings no rows.
+//! deletes alone compares keys, and brings no rows but those that were marked as gone and are there again.
 //!
 //! The source is read in one snapshot, and the rows that differ are fetched in the very same. Nothing is written before
 //! all of them are staged and the guard has seen how many rows would go. A run that ends early begins again: reading is
@@ -7,11 +7,12 @@
 
 use std::time::Instant;
 
-use pintail_lake::{Call, Session, StagedFile};
+use pintail_lake::{Session, StagedFile};
 use pintail_model::{ErrorKind, LeafChecksums, Range};
 
 use crate::bag;
 use crate::compare::{self, Differing, Sides};
+use crate::derived::{Derived, Sums};
 use crate::error::{Error, Result};
 use crate::fetch::{self, Staged};
 use crate::guard::{self, Intent};
@@ -21,10 +22,11 @@ use crate::memberships::Outcome::Replaced;
 use crate::memberships::{self, After, Written};
 use crate::narrow::{self, Committed, Found, Scope};
 use crate::parity;
-use crate::plan::{PartitionPlan, PlanKind, Way, statement};
+use crate::plan::{PartitionPlan, PlanKind, Way};
 use crate::populate::{self, Repair};
 use crate::progress::Phase;
 use crate::report::PartitionTime;
+use crate::returned;
 use crate::snapshot::Snapshot;
 use crate::spec::DeletePolicy;
 use crate::state::{CommittedRecord, Measured, StoredWatermark};
@@ -149,7 +151,7 @@ fn take_up(
         guard::check(
             work,
             &Intent {
-                differing: &differing,
+                differing: &net(work, &differing),
                 there: sides.kept_rows(),
                 here: sides.source_rows(),
             },
@@ -162,7 +164,20 @@ fn take_up(
             differing.changed + if deletes { differing.deleted } else { 0 },
         )?;
     }
-    let staged = stage(work, session, scope, &differing)?;
+    let returned = match plan.kind {
+        PlanKind::Deletes => returned::stage(work, session, version, &differing)?,
+        _ => None,
+    };
+    let staged = match returned {
+        Some(staged) => {
+            tally.notes.push(format!(
+                "{} rows that were marked as gone are in the source again, and live again",
+                staged.file.rows
+            ));
+            staged
+        }
+        None => stage(work, session, scope, &differing)?,
+    };
     let mut taken = Taken {
         staged,
         left: 0,
@@ -188,6 +203,18 @@ fn take_up(
         taken.left = compare::later_rows(work, session, &differing)?.new;
     }
     Ok(taken)
+}
+
+/// What the guard is asked about. Of groups that are compared as copies, one that changed is gone and has come.
+fn net(work: &Work<'_>, differing: &Differing) -> Differing {
+    let differing = differing.clone();
+    match work.plan.shape.copied_key.is_empty() {
+        true => differing,
+        false => Differing {
+            deleted: differing.deleted.saturating_sub(differing.inserted),
+            ..differing
+        },
+    }
 }
 
 /// A comparison whose outcome is to be brought in.
@@ -428,20 +455,17 @@ fn stage_gone(
         key => (key.iter().map(String::as_str).collect(), compare::gone_keys(work)),
     };
     let attempt = work.state().attempt_of(&plan.pipeline, work.run, POSITION)?;
-    let path = work
-        .stage
-        .file(&format!("{}-gone", plan.partitions[POSITION].id), attempt);
-    work.loosen(&path);
-    let sql = statement::stage(
-        &gone,
-        &names,
-        None,
-        &path.to_string_lossy(),
-        work.place.stage_options(),
-    );
-    let rows = session.execute(Call::new("stage the keys of rows that go"), &sql)?;
-    let bytes = work.destination.secure(&path)?;
-    Ok(vec![StagedFile { path, rows, bytes }])
+    let derived = Derived {
+        label: "stage the keys of rows that go",
+        rows: &gone,
+        columns: &names,
+        path: work
+            .stage
+            .file(&format!("{}-gone", plan.partitions[POSITION].id), attempt),
+        sums: Sums::Nothing,
+    };
+    let staged = derived.stage(work, session)?;
+    Ok(staged.map(|(file, _)| file).into_iter().collect())
 }
 
 /// Writes down that both sides are the same now, and where a delta may go on.

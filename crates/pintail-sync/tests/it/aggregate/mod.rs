@@ -3,9 +3,10 @@
 mod followed;
 mod history;
 mod seed;
+mod soft;
+mod without_value;
 
 use insta::assert_snapshot;
-use pintail_model::ErrorKind;
 use pintail_sync::plan::Task;
 use pintail_sync::report::ParityStatus;
 use pintail_sync::spec::{
@@ -162,23 +163,6 @@ fn groups_of_rows_that_were_deleted_are_found_by_the_pass_for_deletes() {
     shop.task = Task::Deletes;
     // The group is still there, with other values.
     assert_eq!(counts(&run(&shop, None, "hash")), (0, 1, 0));
-}
-
-#[test]
-fn a_group_without_a_value_is_a_data_error() {
-    let shop = many();
-    run(&shop, None, "full");
-    shop.change("update orders set user_id = null, updated_at = '2024-01-15 14:00:05+00' where order_id = 7");
-    shop.later(60);
-    let error = shop.try_run(None).expect_err("no value");
-    assert_eq!(error.kind(), ErrorKind::Data);
-    assert_snapshot!(
-        format!("{error}\nhint: {}", error.hint().unwrap_or_default()),
-        @r#"
-    1 groups of table "main.orders" have no value in key (user_id, date)
-    hint: Groups are told apart by what they are grouped by: use expressions that are never NULL, like `coalesce(user_id, 0)`.
-    "#
-    );
 }
 
 #[test]

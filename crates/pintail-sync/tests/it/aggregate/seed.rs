@@ -144,6 +144,9 @@ fn the_nested_form_compares_groups() {
         (report.kind.as_str(), counts(&report), report.parity.status),
         ("hash", (1, 2, 0), ParityStatus::Ok)
     );
+    let told =
+        |note: &&String| note.starts_with("`primary_partitions` and `secondary_partitions` have no effect");
+    assert_eq!(report.notes.iter().filter(told).count(), 1, "{:?}", report.notes);
     assert_eq!(
         rows(&shop),
         [

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use pintail_model::{ErrorKind, LogicalType};
 use pintail_sync::plan::Task;
 use pintail_sync::report::ParityStatus;
-use pintail_sync::spec::{Compare, DeletePolicy, HashSpec, StrategyKind};
+use pintail_sync::spec::{Compare, DeletePolicy, DetectDeletes, HashSpec, StrategyKind};
 use pintail_sync::{SyncReport, SyncRequest};
 
 use super::places::{Copied, Kind, counts};
@@ -127,6 +127,63 @@ fn a_pass_by_keys_marks_and_a_comparison_leaves_marked_rows_alone() {
         request.task = Task::Verify { keys_named: 5 };
         let report = copied.run(&request);
         assert_eq!(report.parity.status, ParityStatus::Ok, "{kind:?}");
+    }
+}
+
+/// A delta does not see a row that returns with a cursor which was passed before. The pass that follows it does.
+#[test]
+fn a_marked_row_that_returns_with_an_older_cursor_lives_again() {
+    for kind in Kind::ALL {
+        for key in ["bigint", "text"] {
+            let copied = Copied::new(
+                kind,
+                &format!(
+                    "create table orders (id {key} primary key, item text, updated_at timestamptz not null);
+                     insert into orders select i, 'item ' || i, now() - interval '1 day' from generate_series(10, 99) as i;
+                     analyze orders"
+                ),
+            );
+            let run = || {
+                let mut request = softly(copied.request(None));
+                request.spec.detect_deletes = DetectDeletes::AfterDeltas;
+                copied.run(&request)
+            };
+            run();
+            copied
+                .source
+                .execute("delete from orders where id in ('17', '18', '19')");
+            let pass = run().delete_pass.expect("a pass follows a delta");
+            assert_eq!(counts(&pass), (0, 0, 3), "{kind:?} {key}");
+
+            copied.source.execute(
+                "insert into orders values ('17', 'back', now() - interval '2 days'), ('18', 'item 18', now() - interval '1 day');
+                 delete from orders where id = '20'",
+            );
+            let report = run();
+            assert_eq!(
+                (report.kind.as_str(), counts(&report)),
+                ("delta", (0, 0, 0)),
+                "{kind:?} {key}"
+            );
+            let pass = report.delete_pass.expect("a pass follows a delta");
+            assert_eq!(counts(&pass), (0, 2, 1), "{kind:?} {key}: {:?}", pass.notes);
+            assert_eq!(pass.parity.status, ParityStatus::Ok, "{kind:?} {key}");
+            let rows = copied.rows(&[
+                ("id", LogicalType::Text),
+                ("item", LogicalType::Text),
+                ("deleted_at", LogicalType::TimestampTz),
+            ]);
+            for row in ["17 back -", "18 item 18 -"] {
+                assert!(rows.iter().any(|found| found == row), "{kind:?} {key}: {row}");
+            }
+            assert_eq!(
+                rows.iter().filter(|row| !row.ends_with(" -")).count(),
+                2,
+                "{kind:?} {key}"
+            );
+            let pass = run().delete_pass.expect("a pass follows a delta");
+            assert_eq!(counts(&pass), (0, 0, 0), "{kind:?} {key}");
+        }
     }
 }
 

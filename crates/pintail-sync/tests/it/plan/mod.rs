@@ -3,6 +3,7 @@
 mod carried;
 mod chosen;
 mod cut;
+mod levels;
 mod paced;
 mod shown;
 
