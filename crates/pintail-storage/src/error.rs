@@ -30,6 +30,12 @@ pub enum Error {
         /// What happened on the way. Holds no address with a signature in it.
         reason: String,
     },
+    /// Others change an object as often as we try to.
+    #[error("cannot change `{object}`: others change it all the time")]
+    Busy {
+        /// On which bucket and key.
+        object: String,
+    },
     /// Settings that make no address.
     #[error("cannot reach bucket `{bucket}`: {reason}")]
     Settings {
@@ -57,7 +63,10 @@ impl Error {
             } => ErrorKind::Unauthorized,
             Self::Refused {
                 status: 409 | 412, ..
-            } => ErrorKind::Conflict,
+            }
+            | Self::Busy { .. } => ErrorKind::Conflict,
+            // Not implemented: it will not be after a pause either.
+            Self::Refused { status: 501, .. } => ErrorKind::Invalid,
             Self::Refused {
                 status: 429 | 500.., ..
             }

@@ -39,6 +39,48 @@ pub(crate) struct Request<'a> {
     pub(crate) limit: Option<Duration>,
     /// What the body of a good answer holds: some statuses are sent before the work is done.
     pub(crate) proof: Option<&'static str>,
+    /// How many bytes the body of a good answer has: a connection that breaks may look like its end.
+    pub(crate) bytes: Option<u64>,
+}
+
+/// How often something was tried.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    number: u32,
+    pause: Duration,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self {
+            number: 1,
+            pause: PAUSE,
+        }
+    }
+}
+
+impl Attempts {
+    /// Whether to try again after an error, once a pause is over.
+    pub(crate) fn again(&mut self, error: &Error) -> bool {
+        if error.kind() != pintail_model::ErrorKind::Unavailable || self.number == ATTEMPTS {
+            return false;
+        }
+        self.number += 1;
+        wait(self.pause);
+        self.pause *= 2;
+        true
+    }
+
+    /// Whether something was tried before.
+    pub(crate) fn made(&self) -> bool {
+        self.number > 1
+    }
+
+    /// Lets others go first, each time for a little longer.
+    pub(crate) fn pause_a_little(&mut self) {
+        wait(self.pause / 20);
+        self.pause = (self.pause + PAUSE / 4).min(PAUSE * 10);
+    }
 }
 
 /// An answer of the server that is no error, or whose status the caller asked to see.
@@ -47,6 +89,8 @@ pub(crate) struct Answer {
     pub(crate) etag: Option<String>,
     pub(crate) length: Option<u64>,
     pub(crate) modified: Option<String>,
+    /// The server's clock.
+    pub(crate) date: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -62,19 +106,15 @@ impl Request<'_> {
         for (name, value) in self.headers {
             signed.headers_mut().insert(*name, value.clone());
         }
-        let mut pause = PAUSE;
-        let mut attempt = 1;
+        let mut attempts = Attempts::default();
         loop {
             let url = signed.sign(SIGNED_FOR);
-            let result = self.send_once(agent, A::METHOD, url.as_str(), expected);
-            let busy = matches!(&result, Err(error) if error.kind() == pintail_model::ErrorKind::Unavailable);
-            if !busy || self.repeat == Repeat::Never || attempt == ATTEMPTS {
-                return result;
+            match self.send_once(agent, A::METHOD, url.as_str(), expected) {
+                Err(error) if self.repeat == Repeat::Safe && attempts.again(&error) => {
+                    tracing::debug!(action = self.action, object = %self.object, "request repeated");
+                }
+                result => return result,
             }
-            attempt += 1;
-            tracing::debug!(action = self.action, object = %self.object, attempt, "request repeated");
-            wait(pause);
-            pause *= 2;
         }
     }
 
@@ -121,6 +161,7 @@ impl Request<'_> {
             Some(value.to_owned())
         };
         let (etag, length, modified) = (header("etag"), header("content-length"), header("last-modified"));
+        let date = header("date");
         let body = response
             .body_mut()
             .with_config()
@@ -128,7 +169,7 @@ impl Request<'_> {
             .read_to_vec()
             .map_err(|error| self.unreachable(&error))?;
         if status.is_success() {
-            self.prove(&String::from_utf8_lossy(&body))?;
+            self.prove(&body)?;
         }
         if status.is_success() || expected.contains(&status.as_u16()) {
             return Ok(Answer {
@@ -136,6 +177,7 @@ impl Request<'_> {
                 etag,
                 length: length.and_then(|length| length.parse().ok()),
                 modified,
+                date,
                 body,
             });
         }
@@ -148,16 +190,26 @@ impl Request<'_> {
     }
 
     /// Fails unless the body of a good answer holds what it has to.
-    fn prove(&self, body: &str) -> Result<()> {
-        if self.proof.is_none_or(|proof| body.contains(proof)) {
+    fn prove(&self, body: &[u8]) -> Result<()> {
+        if self.bytes.is_some_and(|bytes| bytes != body.len() as u64) {
+            return Err(self.unreadable("the answer has not as many bytes as were asked for"));
+        }
+        let Some(proof) = self.proof else { return Ok(()) };
+        let body = String::from_utf8_lossy(body);
+        if body.contains(proof) {
             return Ok(());
         }
-        let code = code_of(body).map_or_else(String::new, |code| format!(": {code}"));
-        Err(Error::Unreachable {
+        let code = code_of(&body).map_or_else(String::new, |code| format!(": {code}"));
+        Err(self.unreadable(format!("the server began, and then gave up{code}")))
+    }
+
+    /// The error of an answer that makes no sense.
+    pub(crate) fn unreadable(&self, reason: impl Into<String>) -> Error {
+        Error::Unreachable {
             action: self.action,
             object: self.object.clone(),
-            reason: format!("the server began, and then gave up{code}"),
-        })
+            reason: reason.into(),
+        }
     }
 
     /// The error without the address of the request, which carries its signature.

@@ -1,5 +1,6 @@
 //! A bucket, and what can be done with the objects in it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use rusty_s3::{Bucket, Credentials};
 use ureq::Agent;
 
 use crate::error::{Error, Result};
-use crate::request::{Repeat, Request};
+use crate::request::{Answer, Repeat, Request};
 use crate::settings::{BucketSettings, UrlStyle};
 
 /// How long a server may take for one small request.
@@ -21,6 +22,13 @@ const COPY_LIMIT: Duration = Duration::from_mins(10);
 /// A bucket. Clones share their connections.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The keys are nobody's business.
+        write!(f, "Store({})", self.url(""))
+    }
+}
 
 struct Inner {
     bucket: Bucket,
@@ -151,15 +159,36 @@ impl Store {
 
     /// The object of that key, without its content; `None` if there is none.
     pub fn find(&self, key: &str) -> Result<Option<Object>> {
-        self.check(key)?;
-        let action = HeadObject::new(&self.0.bucket, self.0.credentials.as_ref(), key);
-        let answer = self.request("look up", key).send(&self.0.agent, action, &[404])?;
-        Ok((answer.status != 404).then(|| Object {
+        Ok(self.head(key)?.map(|answer| Object {
             key: key.to_owned(),
             bytes: answer.length.unwrap_or_default(),
             etag: answer.etag.unwrap_or_default(),
             modified_at: answer.modified.and_then(|at| instant(&at)),
         }))
+    }
+
+    /// How long ago an object was put, by the server's own clock, to the second; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of the server; `Unavailable` if it does not tell the time.
+    pub fn age(&self, key: &str) -> Result<Option<Duration>> {
+        let Some(answer) = self.head(key)? else {
+            return Ok(None);
+        };
+        let time = |text: Option<String>| text.and_then(|text| instant(&text));
+        match (time(answer.date), time(answer.modified)) {
+            (Some(now), Some(put_at)) => Ok(Some(now.duration_since(put_at).unsigned_abs())),
+            _ => Err(self
+                .request("look up", key)
+                .unreadable("the server does not tell the time")),
+        }
+    }
+
+    fn head(&self, key: &str) -> Result<Option<Answer>> {
+        self.check(key)?;
+        let action = HeadObject::new(&self.0.bucket, self.0.credentials.as_ref(), key);
+        let answer = self.request("look up", key).send(&self.0.agent, action, &[404])?;
+        Ok((answer.status != 404).then_some(answer))
     }
 
     /// The content of a small object, and its tag; `None` if there is none.
@@ -259,7 +288,19 @@ impl Store {
         request.send(&self.0.agent, action, &[]).map(drop)
     }
 
-    fn request(&self, action: &'static str, key: &str) -> Request<'static> {
+    pub(crate) fn bucket(&self) -> &Bucket {
+        &self.0.bucket
+    }
+
+    pub(crate) fn credentials(&self) -> Option<&Credentials> {
+        self.0.credentials.as_ref()
+    }
+
+    pub(crate) fn agent(&self) -> &Agent {
+        &self.0.agent
+    }
+
+    pub(crate) fn request(&self, action: &'static str, key: &str) -> Request<'static> {
         Request {
             action,
             object: self.url(key),
@@ -268,6 +309,7 @@ impl Store {
             repeat: Repeat::Safe,
             limit: None,
             proof: None,
+            bytes: None,
         }
     }
 

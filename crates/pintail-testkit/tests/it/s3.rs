@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread::JoinHandle;
 
 use pintail_model::ErrorKind;
-use pintail_storage::{BucketSettings, Condition, Put, Store, UrlStyle};
+use pintail_storage::{BucketSettings, Condition, Outgoing, Put, Store, UrlStyle};
 use pintail_testkit::S3Server;
 
 #[test]
@@ -129,6 +129,122 @@ fn of_two_conditional_puts_one_wins() {
     assert_eq!(store.get("pointer").expect("asked").expect("there").0, b"2");
     store.delete("pointer").expect("deleted");
     assert_eq!(put("4", Condition::Unchanged(&second)), Put::Refused);
+}
+
+/// Bytes that are sent.
+struct Bytes {
+    left: Vec<u8>,
+    uploads: Vec<String>,
+    fails: bool,
+}
+
+impl Bytes {
+    fn new(bytes: usize) -> Self {
+        Self {
+            left: (0..bytes)
+                .map(|number| (number * 31 + number / 997) as u8)
+                .collect(),
+            uploads: Vec::new(),
+            fails: false,
+        }
+    }
+}
+
+impl Outgoing for Bytes {
+    type Error = pintail_storage::Error;
+
+    fn next(&mut self, bytes: u64) -> Result<Vec<u8>, Self::Error> {
+        let rest = self.left.split_off(usize::try_from(bytes).expect("few"));
+        if self.fails && rest.is_empty() {
+            return Err(pintail_storage::Error::Key {
+                object: "the last piece".to_owned(),
+            });
+        }
+        Ok(std::mem::replace(&mut self.left, rest))
+    }
+
+    fn begun(&mut self, upload: &str) -> Result<(), Self::Error> {
+        self.uploads.push(upload.to_owned());
+        Ok(())
+    }
+}
+
+fn download(store: &Store, key: &str) -> Option<Vec<u8>> {
+    let mut content = Vec::new();
+    let bytes = store.download(key, |piece: &[u8]| {
+        content.extend_from_slice(piece);
+        Ok::<(), pintail_storage::Error>(())
+    });
+    let bytes = bytes.expect("asked")?;
+    assert_eq!(bytes, content.len() as u64);
+    Some(content)
+}
+
+#[test]
+fn objects_of_any_size_go_there_and_back() {
+    let store = S3Server::shared().fresh_bucket().store();
+    for bytes in [0, 1, 8 << 20, (8 << 20) + 1, 20_000_000] {
+        let key = format!("sizes/{bytes}");
+        let mut sent = Bytes::new(bytes);
+        let content = sent.left.clone();
+        let put = store.upload(&key, bytes as u64, Condition::Absent, &mut sent);
+        assert!(matches!(put, Ok(Put::Done(_))), "{put:?}");
+        assert_eq!(sent.uploads.len(), usize::from(bytes > 8 << 20), "{bytes}");
+        assert!(
+            download(&store, &key).as_ref() == Some(&content),
+            "{bytes} came back as others"
+        );
+        let again = store.upload(&key, bytes as u64, Condition::Absent, &mut Bytes::new(bytes));
+        assert_eq!(again.expect("asked"), Put::Refused, "{bytes}");
+        let over = store.upload(&key, bytes as u64, Condition::Always, &mut Bytes::new(bytes));
+        assert!(matches!(over, Ok(Put::Done(_))), "{over:?}");
+    }
+    assert_eq!(download(&store, "sizes/none"), None);
+}
+
+#[test]
+fn an_upload_that_fails_in_the_middle_leaves_nothing() {
+    let bucket = S3Server::shared().fresh_bucket();
+    let mut sent = Bytes {
+        fails: true,
+        ..Bytes::new(20_000_000)
+    };
+    bucket
+        .store()
+        .upload("a", 20_000_000, Condition::Absent, &mut sent)
+        .expect_err("the last piece fails");
+    assert_eq!(sent.uploads.len(), 1);
+    assert_eq!(bucket.keys(""), [""; 0]);
+    // Who gives it up once more does no harm.
+    bucket
+        .store()
+        .give_up_upload("a", &sent.uploads[0])
+        .expect("given up");
+}
+
+#[test]
+fn of_changes_at_once_none_is_lost() {
+    let bucket = S3Server::shared().fresh_bucket();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    bucket
+                        .store()
+                        .change("number", &mut |content| {
+                            let number = content.map_or(0, |content| {
+                                String::from_utf8_lossy(content).parse::<u32>().expect("a number")
+                            });
+                            Ok::<_, pintail_storage::Error>(Some((number + 1).to_string().into_bytes()))
+                        })
+                        .expect("changed");
+                }
+            });
+        }
+    });
+    assert_eq!(bucket.read("number"), b"40");
+    assert!(bucket.store().age("number").expect("asked").is_some());
+    assert_eq!(bucket.store().age("nothing").expect("asked"), None);
 }
 
 #[test]
