@@ -9,6 +9,7 @@ use pintail_lake::database::DatabaseWriter;
 use pintail_lake::location::{Catalogue, LakeLocation};
 use pintail_lake::{DatabaseFile, DatabasePlace, DestinationPlace, Error, Result};
 use pintail_model::{ErrorKind, TableName};
+use pintail_storage::BucketSettings;
 
 use crate::duckdb::{DuckDbDestination, DuckDbSource};
 use crate::ducklake::LakeSource;
@@ -116,6 +117,34 @@ pub fn database_file(datastore: &Datastore) -> Result<DatabaseFile> {
             "Write the path of the file, or `duckdb:<path>`.",
         )),
     }
+}
+
+/// The bucket that `datastore` names, and where keys in it begin: for files that are no tables.
+///
+/// # Errors
+/// `Invalid` for a datastore of another system, and for one that says how tables are read.
+pub fn bucket_folder(datastore: &Datastore) -> Result<(BucketSettings, String)> {
+    let refused = |what: &str, hint: &str| {
+        let message = format!("`{}` {what}", datastore.name);
+        Err(Error::refused(ErrorKind::Invalid, message, hint))
+    };
+    const FORM: &str = "Write the path of a folder, or `s3://bucket/prefix`.";
+    let Some(files) = datastore.files() else {
+        return refused("is no place for files", FORM);
+    };
+    let Place::Bucket(bucket) = &files.place else {
+        return refused("is no bucket", FORM);
+    };
+    if bucket.prefix.contains(['*', '?', '[']) {
+        return refused("is a pattern, and no folder of a bucket", FORM);
+    }
+    if files.format.is_some() || files.delimiter.is_some() || !files.partition_by.is_empty() {
+        return refused(
+            "says how tables are read, and names none",
+            "Leave `format`, `delimiter` and `partition_by` out.",
+        );
+    }
+    Ok((crate::bucket::settings(bucket), bucket.prefix.clone()))
 }
 
 /// Where the lake lies that `datastore` names.

@@ -2,7 +2,7 @@
 //! the snapshot counts.
 //!
 //! A table that is the same as in the newest snapshot that has it is not written again: its rows are hashed, and if nothing
-//! changed the earlier file gets a second name. So a file goes when the last snapshot that needs it goes, and not before.
+//! changed the earlier file is used once more. A file goes when the last snapshot that needs it goes, and not before.
 
 use std::path::Path;
 
@@ -15,13 +15,15 @@ use crate::catalog::{self, Catalog, FoundTable};
 use crate::error::{Error, Result};
 use crate::file_hash::{self, FileHash};
 use crate::file_name;
-use crate::folder::{ProjectFolder, WorkFolder, secure};
+use crate::folder::ProjectFolder;
 use crate::id::SnapshotId;
 use crate::manifest::{
-    DatabaseObject, EngineInfo, FORMAT_VERSION, Manifest, Proof, SnapshotType, SourceInfo, TableEntry, needed,
+    DatabaseObject, EngineInfo, FORMAT_OF_FILES, FORMAT_VERSION, Manifest, Proof, SnapshotType, SourceInfo,
+    TableEntry, needed,
 };
+use crate::place::{Work, until_stopped};
 use crate::progress::{Progress, Step};
-use crate::registry::Hold;
+use crate::registry::{Hold, Record};
 use crate::restore::absolute_address;
 use crate::table_file::TableFile;
 
@@ -157,7 +159,7 @@ impl Capture<'_> {
             .map(|table| TableFile::of(&table.name(), &table.schema.columns))
             .collect::<Result<Vec<_>>>()?;
         let (objects, warnings) = self.objects(request, &tables)?;
-        let (id, work) = self.begin(request)?;
+        let (id, mut work) = self.begin(request)?;
         let (earlier, broken) = self.folder.manifests()?;
         for (id, error) in broken {
             tracing::warn!(%id, %error, "a snapshot was passed over that cannot be read");
@@ -166,12 +168,15 @@ impl Capture<'_> {
         let mut entries = Vec::new();
         for (table, file) in tables.into_iter().zip(&files) {
             let name = table.name();
-            let entry = self.keep(request, &work, &earlier, table, file)?;
+            let entry = self.keep(request, &mut *work, &earlier, table, file)?;
             self.progress.done(&name);
             entries.push(entry);
         }
         let manifest = Manifest {
-            format_version: FORMAT_VERSION,
+            format_version: match entries.iter().any(|entry| entry.stored_in.is_some()) {
+                true => FORMAT_VERSION,
+                false => FORMAT_OF_FILES,
+            },
             snapshot_id: id,
             project_id: self.folder.project().clone(),
             branch: request.branch.clone(),
@@ -200,10 +205,13 @@ impl Capture<'_> {
             warnings,
         };
         let (content, manifest_sha256) = manifest.seal();
-        // First, so that nobody ever sees it without its hold.
-        self.folder
-            .register(&manifest.snapshot_id, &manifest_sha256, self.hold(request))?;
-        work.publish(&content)?;
+        let record = Record {
+            manifest_sha256: Some(manifest_sha256.clone()),
+            hold: self.hold(request),
+            ..Record::default()
+        };
+        until_stopped(self.engine, "publish the snapshot")()?;
+        work.publish(&content, &record)?;
         Ok(Created {
             manifest,
             manifest_sha256,
@@ -234,7 +242,7 @@ impl Capture<'_> {
         request.hold.then(|| hold(&request.description))
     }
 
-    fn begin(&self, request: &CreateRequest) -> Result<(SnapshotId, WorkFolder)> {
+    fn begin(&self, request: &CreateRequest) -> Result<(SnapshotId, Box<dyn Work>)> {
         if let Some(id) = &request.id {
             return Ok((id.clone(), self.folder.begin(id)?));
         }
@@ -252,13 +260,13 @@ impl Capture<'_> {
     fn keep(
         &self,
         request: &CreateRequest,
-        work: &WorkFolder,
+        work: &mut dyn Work,
         earlier: &[Manifest],
         table: FoundTable,
         file: &TableFile,
     ) -> Result<TableEntry> {
         let name = file_name::of(&table.bucket, &table.table);
-        let path = work.file(&name);
+        let path = work.path(&name);
         let mut schema = table.schema;
         for (column, cast) in file.casts() {
             let entry = schema.columns.iter_mut().find(|entry| entry.name == column);
@@ -269,6 +277,7 @@ impl Capture<'_> {
             bucket: table.bucket,
             table: table.table,
             file: name,
+            stored_in: None,
             row_count: 0,
             size_bytes: 0,
             sha256: String::new(),
@@ -279,18 +288,20 @@ impl Capture<'_> {
             comment: table.comment,
             indexes: table.indexes,
         };
-        if self.reuse(request, earlier, &relation, file, &path, &mut entry)? {
+        if self.reuse(request, work, earlier, &relation, file, &mut entry)? {
             return Ok(entry);
         }
         self.progress.step(Step::Writing, &entry.name());
         let session = self.catalog.session;
         let level = request.compression_level;
         let written = file.write(self.engine, session, &relation, &path, level)?;
-        secure(&path)?;
         let hash = match request.read_back {
             true => self.prove(file, &path, &entry.name(), written)?,
             false => file_hash::of(&path)?,
         };
+        let label = format!("keep table \"{}\"", entry.name());
+        let go_on = until_stopped(self.engine, &label);
+        entry.file = work.keep(&entry.file, &hash, request.read_back, &go_on)?.file;
         entry.row_count = written.rows;
         entry.value_hash = written.digest();
         entry.size_bytes = hash.bytes;
@@ -317,14 +328,14 @@ impl Capture<'_> {
         hash
     }
 
-    /// Gives the file of an earlier snapshot a second name, if the table is the same as it was then and the file is sound.
+    /// Uses the file of an earlier snapshot once more, if the table is the same as it was then and the file is sound.
     fn reuse(
         &self,
         request: &CreateRequest,
+        work: &mut dyn Work,
         earlier: &[Manifest],
         relation: &str,
         file: &TableFile,
-        path: &Path,
         entry: &mut TableEntry,
     ) -> Result<bool> {
         let proven = |manifest: &&Manifest| !request.read_back || manifest.proof == Proof::ReadBack;
@@ -344,12 +355,14 @@ impl Capture<'_> {
         if found.digest() != before.value_hash || found.rows != before.row_count {
             return Ok(false);
         }
-        let kept = self.folder.snapshot(&manifest.snapshot_id).join(&before.file);
-        let sound = file_hash::of(&kept)
-            .is_ok_and(|hash| (hash.bytes, &hash.sha256) == (before.size_bytes, &before.sha256));
-        if !sound || std::fs::hard_link(&kept, path).is_err() {
+        let id = &manifest.snapshot_id;
+        let label = format!("keep table \"{}\"", entry.name());
+        let go_on = until_stopped(self.engine, &label);
+        let Some(kept) = work.reuse(id, before, &entry.file, request.read_back, &go_on)? else {
             return Ok(false);
-        }
+        };
+        entry.file = kept.file;
+        entry.stored_in = kept.stored_in;
         entry.row_count = before.row_count;
         entry.size_bytes = before.size_bytes;
         entry.sha256.clone_from(&before.sha256);

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::folder::ProjectFolder;
 use crate::id::SnapshotId;
 use crate::manifest::{ColumnEntry, TableEntry};
+use crate::place::Fetched;
 use crate::table_file::TableFile;
 
 const ALIAS: &str = "pintail_live";
@@ -106,7 +107,29 @@ struct Side {
     entry_name: String,
     columns: Vec<ColumnEntry>,
     primary_key: Vec<String>,
-    rows: String,
+    rows: Rows,
+}
+
+/// Where the rows of a side are.
+enum Rows {
+    /// In a relation of the engine, as this query says.
+    Live(String),
+    /// In the file of a snapshot, which is fetched when it is compared.
+    Kept(SnapshotId, Box<TableEntry>),
+}
+
+impl Rows {
+    /// A query for them, which holds as long as what was fetched.
+    fn fetch(&self, with: &Comparison<'_>) -> Result<(String, Option<Fetched>)> {
+        match self {
+            Self::Live(query) => Ok((query.clone(), None)),
+            Self::Kept(id, entry) => {
+                let fetched = with.folder.fetch(with.engine, id, entry)?;
+                let file = TableFile::of(&entry.name(), &entry.schema.columns)?;
+                Ok((file.hashed_file(fetched.path()), Some(fetched)))
+            }
+        }
+    }
 }
 
 impl ProjectFolder {
@@ -129,11 +152,17 @@ impl ProjectFolder {
                 let other_manifest = self.manifest(other)?;
                 let after = self.sides(other, &other_manifest.tables, &meant)?;
                 let session = engine.session()?;
-                (other.to_string(), compare(&session, before, after, request.rows)?)
+                let comparison = Comparison {
+                    folder: self,
+                    engine,
+                    session: &session,
+                    limit: request.rows,
+                };
+                (other.to_string(), comparison.tables(before, after)?)
             }
             Against::Live(database) => {
                 database.attach(engine, ALIAS, Access::ReadOnly, None)?;
-                let compared = compare_live(engine, before, &meant, request.rows);
+                let compared = self.compare_live(engine, before, &meant, request.rows);
                 let detached = database.detach(engine, ALIAS);
                 let compared = compared?;
                 detached?;
@@ -159,136 +188,146 @@ impl ProjectFolder {
             .filter(|entry| meant(&entry.bucket, &entry.table))
             .collect();
         self.check(id, &entries, &crate::progress::Unwatched)?;
-        let side = |entry: &&TableEntry| {
-            let file = TableFile::of(&entry.name(), &entry.schema.columns)?;
-            Ok(Side {
-                entry_name: entry.name(),
-                columns: entry.schema.columns.clone(),
-                primary_key: entry.schema.primary_key.clone(),
-                rows: file.hashed_file(&self.snapshot(id).join(&entry.file)),
-            })
+        let side = |entry: &TableEntry| Side {
+            entry_name: entry.name(),
+            columns: entry.schema.columns.clone(),
+            primary_key: entry.schema.primary_key.clone(),
+            rows: Rows::Kept(id.clone(), Box::new(entry.clone())),
         };
-        entries.iter().map(side).collect()
+        Ok(entries.into_iter().map(side).collect())
     }
-}
 
-fn compare_live(
-    engine: &Engine,
-    before: Vec<Side>,
-    meant: &impl Fn(&str, &str) -> bool,
-    limit: u64,
-) -> Result<Vec<TableDifference>> {
-    let session = engine.session()?;
-    session.batch(
-        Call::new("use the database"),
-        &format!("use {}.main", identifier(ALIAS)),
-    )?;
-    session.begin()?;
-    let catalog = Catalog {
-        session: &session,
-        alias: ALIAS,
-    };
-    let mut after = Vec::new();
-    for table in catalog::tables(catalog)? {
-        if !meant(&table.bucket, &table.table) {
-            continue;
+    fn compare_live(
+        &self,
+        engine: &Engine,
+        before: Vec<Side>,
+        meant: &impl Fn(&str, &str) -> bool,
+        limit: u64,
+    ) -> Result<Vec<TableDifference>> {
+        let session = engine.session()?;
+        session.batch(
+            Call::new("use the database"),
+            &format!("use {}.main", identifier(ALIAS)),
+        )?;
+        session.begin()?;
+        let catalog = Catalog {
+            session: &session,
+            alias: ALIAS,
+        };
+        let mut after = Vec::new();
+        for table in catalog::tables(catalog)? {
+            if !meant(&table.bucket, &table.table) {
+                continue;
+            }
+            let file = TableFile::of(&table.name(), &table.schema.columns)?;
+            let relation = catalog.qualified(&table.bucket, &table.table);
+            after.push(Side {
+                entry_name: table.name(),
+                rows: Rows::Live(file.hashed_table(&relation)),
+                columns: table.schema.columns,
+                primary_key: table.schema.primary_key,
+            });
         }
-        let file = TableFile::of(&table.name(), &table.schema.columns)?;
-        let relation = catalog.qualified(&table.bucket, &table.table);
-        after.push(Side {
-            entry_name: table.name(),
-            rows: file.hashed_table(&relation),
-            columns: table.schema.columns,
-            primary_key: table.schema.primary_key,
-        });
+        let comparison = Comparison {
+            folder: self,
+            engine,
+            session: &session,
+            limit,
+        };
+        let compared = comparison.tables(before, after);
+        session.rollback();
+        compared
     }
-    let compared = compare(&session, before, after, limit);
-    session.rollback();
-    compared
 }
 
-fn compare(
-    session: &Session,
-    before: Vec<Side>,
-    mut after: Vec<Side>,
+/// Two sides, compared table by table.
+struct Comparison<'a> {
+    folder: &'a ProjectFolder,
+    engine: &'a Engine,
+    session: &'a Session,
+    /// Keys that are named of each table.
     limit: u64,
-) -> Result<Vec<TableDifference>> {
-    let mut tables = Vec::new();
-    for side in before {
-        let same_name = |other: &Side| other.entry_name.eq_ignore_ascii_case(&side.entry_name);
-        let (change, rows) = match after.iter().position(same_name) {
-            None => (TableChange::Removed, Vec::new()),
-            Some(index) => of_table(session, &side, &after.remove(index), limit)?,
-        };
-        tables.push(TableDifference {
+}
+
+impl Comparison<'_> {
+    fn tables(&self, before: Vec<Side>, mut after: Vec<Side>) -> Result<Vec<TableDifference>> {
+        let mut tables = Vec::new();
+        for side in before {
+            let same_name = |other: &Side| other.entry_name.eq_ignore_ascii_case(&side.entry_name);
+            let (change, rows) = match after.iter().position(same_name) {
+                None => (TableChange::Removed, Vec::new()),
+                Some(index) => self.table(&side, &after.remove(index))?,
+            };
+            tables.push(TableDifference {
+                table: side.entry_name,
+                change,
+                rows,
+            });
+        }
+        tables.extend(after.into_iter().map(|side| TableDifference {
             table: side.entry_name,
-            change,
-            rows,
-        });
+            change: TableChange::Added,
+            rows: Vec::new(),
+        }));
+        tables.sort_by(|a, b| a.table.cmp(&b.table));
+        Ok(tables)
     }
-    tables.extend(after.into_iter().map(|side| TableDifference {
-        table: side.entry_name,
-        change: TableChange::Added,
-        rows: Vec::new(),
-    }));
-    tables.sort_by(|a, b| a.table.cmp(&b.table));
-    Ok(tables)
-}
 
-fn of_table(
-    session: &Session,
-    before: &Side,
-    after: &Side,
-    limit: u64,
-) -> Result<(TableChange, Vec<RowDifference>)> {
-    let shape = |column: &ColumnEntry| (column.name.clone(), column.data_type.clone(), column.generated);
-    let told = |own: &Side, other: &Side| -> Vec<String> {
-        let has = |column: &&ColumnEntry| !other.columns.iter().any(|known| shape(known) == shape(column));
-        let shown = |column: &ColumnEntry| format!("{} {}", column.name, column.data_type);
-        own.columns.iter().filter(has).map(shown).collect()
-    };
-    let (gone, came) = (told(before, after), told(after, before));
-    if !gone.is_empty() || !came.is_empty() {
-        let change = TableChange::Columns {
-            now: came,
-            before: gone,
+    fn table(&self, before: &Side, after: &Side) -> Result<(TableChange, Vec<RowDifference>)> {
+        let shape = |column: &ColumnEntry| (column.name.clone(), column.data_type.clone(), column.generated);
+        let told = |own: &Side, other: &Side| -> Vec<String> {
+            let has =
+                |column: &&ColumnEntry| !other.columns.iter().any(|known| shape(known) == shape(column));
+            let shown = |column: &ColumnEntry| format!("{} {}", column.name, column.data_type);
+            own.columns.iter().filter(has).map(shown).collect()
         };
-        return Ok((change, Vec::new()));
-    }
-    let label = format!("compare table \"{}\"", before.entry_name);
-    let joined = joined(before, after);
-    let counts = session.query(
-        Call::new(&label),
-        &format!("select change, sum(times)::bigint from ({joined}) as differences group by change"),
-    )?;
-    let count = |change: &str| {
-        let row = counts.iter().find(|row| row.text(0) == Some(change));
-        let number = row.and_then(|row| row.integer(1)).unwrap_or(0);
-        u64::try_from(number).unwrap_or(0)
-    };
-    let (added, removed, changed) = (count("added"), count("removed"), count("changed"));
-    if added + removed + changed == 0 {
-        return Ok((TableChange::Same, Vec::new()));
-    }
-    let mut rows = Vec::new();
-    if limit > 0 {
-        let sql =
-            format!("select * exclude (times) from ({joined}) as differences order by all limit {limit}");
-        for mut row in session.table(Call::new(&label), &sql)?.rows {
-            let change = row.remove(0).unwrap_or_default();
-            rows.push(RowDifference { change, key: row });
+        let (gone, came) = (told(before, after), told(after, before));
+        if !gone.is_empty() || !came.is_empty() {
+            let change = TableChange::Columns {
+                now: came,
+                before: gone,
+            };
+            return Ok((change, Vec::new()));
         }
+        let label = format!("compare table \"{}\"", before.entry_name);
+        let (rows_before, _before) = before.rows.fetch(self)?;
+        let (rows_after, _after) = after.rows.fetch(self)?;
+        let joined = joined(before, after, &rows_before, &rows_after);
+        let counts = self.session.query(
+            Call::new(&label),
+            &format!("select change, sum(times)::bigint from ({joined}) as differences group by change"),
+        )?;
+        let count = |change: &str| {
+            let row = counts.iter().find(|row| row.text(0) == Some(change));
+            let number = row.and_then(|row| row.integer(1)).unwrap_or(0);
+            u64::try_from(number).unwrap_or(0)
+        };
+        let (added, removed, changed) = (count("added"), count("removed"), count("changed"));
+        if added + removed + changed == 0 {
+            return Ok((TableChange::Same, Vec::new()));
+        }
+        let mut rows = Vec::new();
+        if self.limit > 0 {
+            let sql = format!(
+                "select * exclude (times) from ({joined}) as differences order by all limit {}",
+                self.limit
+            );
+            for mut row in self.session.table(Call::new(&label), &sql)?.rows {
+                let change = row.remove(0).unwrap_or_default();
+                rows.push(RowDifference { change, key: row });
+            }
+        }
+        let change = TableChange::Rows {
+            added,
+            removed,
+            changed,
+        };
+        Ok((change, rows))
     }
-    let change = TableChange::Rows {
-        added,
-        removed,
-        changed,
-    };
-    Ok((change, rows))
 }
 
 /// The rows that differ: what happened, to how many, and their keys.
-fn joined(before: &Side, after: &Side) -> String {
+fn joined(before: &Side, after: &Side, rows_before: &str, rows_after: &str) -> String {
     let key = &before.primary_key;
     if !key.is_empty() && *key == after.primary_key {
         let on: Vec<String> = key
@@ -306,8 +345,8 @@ fn joined(before: &Side, after: &Side) -> String {
              from ({}) as b full join ({}) as a on {}
              where b.{hash} is distinct from a.{hash}",
             keys.join(", "),
-            before.rows,
-            after.rows,
+            rows_before,
+            rows_after,
             on.join(" and ")
         );
     }
@@ -333,7 +372,7 @@ fn joined(before: &Side, after: &Side) -> String {
          )
          where balance <> 0",
         shown.join(", "),
-        before.rows,
-        after.rows
+        rows_before,
+        rows_after
     )
 }

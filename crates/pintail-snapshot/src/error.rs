@@ -24,6 +24,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The object store did not do what was asked.
+    #[error(transparent)]
+    Storage(#[from] pintail_storage::Error),
     /// What is about to be replaced could not be kept, so nothing was replaced.
     #[error("{what} was not done: what it would take away could not be kept in a snapshot first")]
     Kept {
@@ -66,6 +69,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Engine(error) => error.kind(),
+            Self::Storage(error) => error.kind(),
             Self::File { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => ErrorKind::NotFound,
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
@@ -83,6 +87,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Engine(error) => error.hint(),
+            Self::Storage(error) => error.hint().map(str::to_owned),
             Self::File { source, .. } => match source.kind() {
                 std::io::ErrorKind::StorageFull => Some(
                     "Make room, or name another folder with `--dir`. Nothing of the snapshot is visible."
@@ -90,6 +95,10 @@ impl Error {
                 ),
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => Some(
                     "Snapshots lie below `--dir`; that folder has to be one that can be written to."
+                        .to_owned(),
+                ),
+                std::io::ErrorKind::NotADirectory => Some(
+                    "A part of the path is a file. Snapshots lie below `--dir`, which is a folder."
                         .to_owned(),
                 ),
                 _ => None,

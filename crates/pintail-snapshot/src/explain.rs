@@ -15,7 +15,7 @@ pub struct Explained {
     /// Why it is kept and when it goes.
     #[serde(flatten)]
     pub fate: Fate,
-    /// Snapshots that share files with it. They have names of their own for them, so it may go before they do.
+    /// Snapshots that share files with it. These stay as long as one of them does, so it may go before they do.
     pub shares_files_with: Vec<SnapshotId>,
     /// Snapshots that were taken next after it.
     pub followed_by: Vec<SnapshotId>,

@@ -8,6 +8,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::manifest::TableEntry;
 
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -17,6 +18,13 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub(crate) struct FileHash {
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
+}
+
+impl FileHash {
+    /// Whether it is that of the file that was written for a table.
+    pub(crate) fn is_of(&self, table: &TableEntry) -> bool {
+        (self.bytes, &self.sha256) == (table.size_bytes, &table.sha256)
+    }
 }
 
 /// Reads a whole file.

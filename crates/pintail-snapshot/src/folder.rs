@@ -1,55 +1,69 @@
-//! The folder of a project, and how a snapshot becomes visible in it.
-//!
-//! ```text
-//! snapshots/<project>/<snapshot_id>/metadata.json, <bucket>.<table>.parquet
-//!                     .work/<snapshot_id>.taking/  one on its way, and .work/<snapshot_id>.lock, which its taker holds
-//! ```
-//!
-//! All files are written and brought to disk in `.work`, the manifest last; then one rename gives the folder its name. So
-//! a crash leaves a whole snapshot, or a folder below `.work` whose lock nobody holds, which the next sweep removes.
+//! The snapshots of a project, wherever they lie: which there are, and what their manifests say.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind as Io, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use pintail_model::ErrorKind;
+use pintail_storage::BucketSettings;
 
+use crate::each::each;
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, SnapshotId};
-use crate::lock::Lock;
 use crate::manifest::{self, Manifest};
-
-const WORK: &str = ".work";
-
-/// Ends the name of a folder in there.
-const TAKING: &str = ".taking";
-
-/// Ends the name of a snapshot that is being removed.
-const GOING: &str = ".going";
+use crate::place::bucket::{InBucket, SILENCE};
+use crate::place::folder::Folder;
+use crate::place::{Begun, Place, Work};
 
 /// A snapshot whose manifest cannot be used, and why.
 pub type Broken = (SnapshotId, Error);
 
-/// The snapshots of a project in a folder of this machine.
+/// The snapshots of a project, in a folder of this machine or in a bucket.
 #[derive(Debug, Clone)]
 pub struct ProjectFolder {
-    root: PathBuf,
+    place: Arc<dyn Place>,
     project: ProjectId,
 }
 
 impl ProjectFolder {
     /// Snapshots of `project` below `root`. Nothing is looked at yet.
     #[must_use]
-    pub fn new(root: impl Into<PathBuf>, project: ProjectId) -> Self {
+    pub fn new(root: impl AsRef<Path>, project: ProjectId) -> Self {
         Self {
-            root: root.into(),
+            place: Arc::new(Folder::new(root.as_ref(), &project)),
             project,
         }
     }
 
-    /// The folder of all projects.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    /// Snapshots of `project` in a bucket, where keys begin with `prefix`. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// `Invalid` for settings that make no address.
+    pub fn in_bucket(settings: &BucketSettings, prefix: &str, project: ProjectId) -> Result<Self> {
+        Ok(Self {
+            place: Arc::new(InBucket::new(settings, prefix, &project)?),
+            project,
+        })
+    }
+
+    /// The same, where whoever takes a snapshot says so often that it is there.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn in_bucket_beating(
+        settings: &BucketSettings,
+        prefix: &str,
+        project: ProjectId,
+        beat: Duration,
+    ) -> Result<Self> {
+        Ok(Self {
+            place: Arc::new(InBucket::new(settings, prefix, &project)?.beating(beat)),
+            project,
+        })
+    }
+
+    pub(crate) fn place(&self) -> &dyn Place {
+        &*self.place
     }
 
     /// The project.
@@ -58,20 +72,16 @@ impl ProjectFolder {
         &self.project
     }
 
-    /// The folder of the project.
+    /// The folder of the project; in a bucket its address.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.root.join(self.project.as_str())
+        Path::new(&self.place.root()).join(self.project.as_str())
     }
 
-    /// The folder of a snapshot.
+    /// The folder of a snapshot; in a bucket its address.
     #[must_use]
     pub fn snapshot(&self, id: &SnapshotId) -> PathBuf {
-        self.path().join(id.as_str())
-    }
-
-    fn work(&self) -> PathBuf {
-        self.path().join(WORK)
+        PathBuf::from(self.place.folder(id))
     }
 
     /// Ids of the snapshots that are visible, in the order of their letters.
@@ -79,35 +89,27 @@ impl ProjectFolder {
     /// # Errors
     /// `NotFound` if the project has none, and no folder.
     pub fn ids(&self) -> Result<Vec<SnapshotId>> {
-        let path = self.path();
-        let entries = match fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == Io::NotFound => {
-                return Err(Error::refused(
-                    ErrorKind::NotFound,
-                    format!(
-                        "there is no project `{}` in `{}`",
-                        self.project,
-                        self.root.display()
-                    ),
-                    "`pintail snapshot create` makes it; `--dir` says where snapshots lie.",
-                ));
-            }
-            Err(error) => return Err(Error::file("list", &path)(error)),
+        let Some(mut ids) = self.place.ids()? else {
+            return Err(Error::refused(
+                ErrorKind::NotFound,
+                format!(
+                    "there is no project `{}` in `{}`",
+                    self.project,
+                    self.place.root()
+                ),
+                "`pintail snapshot create` makes it; `--dir` says where snapshots lie.",
+            ));
         };
-        let mut ids: Vec<SnapshotId> = entries
-            .flatten()
-            .filter_map(|entry| SnapshotId::parse(entry.file_name().to_str()?).ok())
-            .filter(|id| self.visible(id))
-            .collect();
         ids.sort();
         Ok(ids)
     }
 
     /// Whether there is such a snapshot.
-    #[must_use]
-    pub fn visible(&self, id: &SnapshotId) -> bool {
-        self.snapshot(id).join(manifest::FILE_NAME).exists()
+    ///
+    /// # Errors
+    /// Those of the object store.
+    pub fn visible(&self, id: &SnapshotId) -> Result<bool> {
+        self.place.visible(id)
     }
 
     /// Reads a manifest.
@@ -120,25 +122,19 @@ impl ProjectFolder {
 
     /// A manifest and its hash.
     pub(crate) fn sealed_manifest(&self, id: &SnapshotId) -> Result<(Manifest, String)> {
-        let path = self.snapshot(id).join(manifest::FILE_NAME);
-        let content = match fs::read(&path) {
-            Ok(content) => content,
-            Err(error) if matches!(error.kind(), Io::NotFound | Io::NotADirectory) => {
-                // A project that is not there is told first.
-                let known = self.ids()?;
-                return Err(self.unknown(id, &known));
-            }
-            Err(error) => return Err(Error::file("read", &path)(error)),
+        let Some(content) = self.place.manifest(id)? else {
+            // A project that is not there is told first.
+            let known = self.ids()?;
+            return Err(self.unknown(id, &known));
         };
-        let (manifest, hash) = Manifest::read(&content, &path.display().to_string())?;
+        let place = format!("{}/{}", self.place.folder(id), manifest::FILE_NAME);
+        let (manifest, hash) = Manifest::read(&content, &place)?;
         if manifest.snapshot_id != *id || manifest.project_id != self.project {
             return Err(Error::refused(
                 ErrorKind::Data,
                 format!(
-                    "cannot use manifest `{}`: it is that of snapshot `{}` of project `{}`",
-                    path.display(),
-                    manifest.snapshot_id,
-                    manifest.project_id
+                    "cannot use manifest `{place}`: it is that of snapshot `{}` of project `{}`",
+                    manifest.snapshot_id, manifest.project_id
                 ),
                 "Give the folder its own name back.",
             ));
@@ -162,8 +158,10 @@ impl ProjectFolder {
     pub fn manifests(&self) -> Result<(Vec<Manifest>, Vec<Broken>)> {
         let mut manifests = Vec::new();
         let mut broken = Vec::new();
-        for id in self.ids()? {
-            match self.manifest(&id) {
+        let ids = self.ids()?;
+        let read = each(&ids, self.place.questions(), |id| self.manifest(id));
+        for (id, manifest) in ids.into_iter().zip(read) {
+            match manifest {
                 Ok(manifest) => manifests.push(manifest),
                 // Gone between the list and now.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -178,151 +176,36 @@ impl ProjectFolder {
     ///
     /// # Errors
     /// `Conflict` if there is one, or one is being taken.
-    pub(crate) fn begin(&self, id: &SnapshotId) -> Result<WorkFolder> {
-        let taken = |what: &str| {
-            Error::refused(
-                ErrorKind::Conflict,
-                format!("project `{}` has a snapshot `{id}` {what}", self.project),
-                "Choose another `--id`, or none: one is made of the time then.",
-            )
-        };
-        let Some(lock) = self.lock_id(id)? else {
-            return Err(taken("that is being taken right now"));
-        };
-        if self.snapshot(id).exists() {
-            return Err(taken("already"));
+    pub(crate) fn begin(&self, id: &SnapshotId) -> Result<Box<dyn Work>> {
+        match self.place.begin(id)? {
+            Begun::Mine(work) => Ok(work),
+            Begun::Taken(what) => Err(taken(&self.project, id, what)),
         }
-        let path = self.work().join(format!("{id}{TAKING}"));
-        // Of a taker that died.
-        remove_folder(&path)?;
-        fs::create_dir(&path).map_err(Error::file("create folder", &path))?;
-        Ok(WorkFolder {
-            path,
-            target: self.snapshot(id),
-            _lock: lock,
-        })
     }
 
-    /// Keeps others from taking or removing a snapshot of that name. `None` if somebody does.
-    pub(crate) fn lock_id(&self, id: &SnapshotId) -> Result<Option<Lock>> {
-        let work = self.work();
-        fs::create_dir_all(&work).map_err(Error::file("create folder", &work))?;
-        Lock::take(&work.join(format!("{id}.lock")))
+    /// Removes what takers and sweepers that died left behind. Returns how many snapshots were never taken. In a bucket, those
+    /// of which nothing was heard for `silence` are taken for dead.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Unauthorized` for a place that cannot be changed.
+    pub fn sweep_after(&self, silence: Duration) -> Result<u64> {
+        Ok(self.place.sweep(&[], &|_| false, silence)?.given_up)
     }
 
-    /// Makes a snapshot invisible, in one step, so that it can be removed. `None` if somebody else does.
-    pub(crate) fn take_away(&self, id: &SnapshotId) -> Result<Option<GoingFolder>> {
-        let Some(lock) = self.lock_id(id)? else {
-            return Ok(None);
-        };
-        let path = self.work().join(format!("{id}{GOING}"));
-        remove_folder(&path)?;
-        let folder = self.snapshot(id);
-        fs::rename(&folder, &path).map_err(Error::file("remove", &folder))?;
-        secure(&self.path())?;
-        Ok(Some(GoingFolder { path, _lock: lock }))
-    }
-
-    /// Removes what takers and sweepers that died left behind. Returns how many snapshots were never taken.
+    /// The same after the usual quarter of an hour.
+    ///
+    /// # Errors
+    /// As there.
     pub fn sweep(&self) -> Result<u64> {
-        let entries = match fs::read_dir(self.work()) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == Io::NotFound => return Ok(0),
-            Err(error) => return Err(Error::file("list", &self.work())(error)),
-        };
-        let mut swept = 0;
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let name = entry.file_name();
-            let name = name.to_str().unwrap_or_default();
-            let taking = name.strip_suffix(TAKING);
-            let Some(id) = taking.or_else(|| name.strip_suffix(GOING)) else {
-                continue;
-            };
-            if let Some(_lock) = Lock::take(&self.work().join(format!("{id}.lock")))? {
-                // Its taker may have given it its name since it was listed.
-                if path.exists() {
-                    remove_folder(&path)?;
-                    swept += u64::from(taking.is_some());
-                }
-            }
-        }
-        Ok(swept)
+        self.sweep_after(SILENCE)
     }
 }
 
-/// A snapshot that nobody sees any more.
-#[derive(Debug)]
-pub(crate) struct GoingFolder {
-    path: PathBuf,
-    _lock: Lock,
-}
-
-impl GoingFolder {
-    pub(crate) fn remove(self) -> Result<()> {
-        remove_folder(&self.path)
-    }
-}
-
-/// A snapshot on its way. Unless it is published, it goes when this is dropped.
-#[derive(Debug)]
-pub(crate) struct WorkFolder {
-    path: PathBuf,
-    target: PathBuf,
-    // Last: the folder is gone or published when the lock is given back.
-    _lock: Lock,
-}
-
-impl WorkFolder {
-    /// Where a file of it is written.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-
-    /// Writes the manifest and makes the snapshot visible.
-    pub(crate) fn publish(self, manifest: &[u8]) -> Result<()> {
-        write_new(&self.file(manifest::FILE_NAME), manifest)?;
-        secure(&self.path)?;
-        fs::rename(&self.path, &self.target).map_err(Error::file("publish", &self.target))?;
-        if let Some(project) = self.target.parent() {
-            secure(project)?;
-            // The project's own name, if this is its first snapshot.
-            if let Some(root) = project.parent().filter(|root| !root.as_os_str().is_empty()) {
-                secure(root)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for WorkFolder {
-    fn drop(&mut self) {
-        if let Err(error) = remove_folder(&self.path) {
-            tracing::warn!(%error, "a snapshot that was given up was left to the next sweep");
-        }
-    }
-}
-
-fn remove_folder(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != Io::NotFound => Err(Error::file("remove", path)(error)),
-        _ => Ok(()),
-    }
-}
-
-/// Writes a file that is not there yet, and brings it to disk.
-pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = File::options().write(true).create_new(true).open(path)?;
-        file.write_all(content)?;
-        file.sync_all()
-    };
-    write().map_err(Error::file("write", path))
-}
-
-/// Brings a file, or the names in a folder, to disk.
-pub(crate) fn secure(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(Error::file("bring to disk", path))
+/// The error for a name that somebody else has.
+pub(crate) fn taken(project: &ProjectId, id: &SnapshotId, how: &str) -> Error {
+    Error::refused(
+        ErrorKind::Conflict,
+        format!("project `{project}` has a snapshot `{id}` {how}"),
+        "Choose another `--id`, or none: one is made of the time then.",
+    )
 }

@@ -1,14 +1,16 @@
 //! Snapshots of tables: Parquet files and a manifest, proven when they are written and when they are restored.
 //!
 //! ```text
-//! database ── capture ──▶ .work/<id>.taking/ ── rename ──▶ <project>/<id>/ ── restore ──▶ database
-//!              │  one transaction                            │                 │  one transaction
-//!              └─ value hash, read back                      └─ verify         └─ value hash
+//! database ── capture ──▶ files, then their manifest ──▶ <project>/<id>/ ── restore ──▶ database
+//!              │  one transaction                         │                 │  one transaction
+//!              └─ value hash, read back                   └─ verify         └─ value hash
 //! ```
 //!
 //! What is promised: a set of tables is one state of its database; it becomes visible as a whole or not at all, and never
 //! changes afterwards; types that Parquet loses are cast, and the cast is written down; a table that is restored has the
 //! types, constraints, defaults, indexes and comments that it had, and its rows are hashed before anybody sees it.
+//!
+//! Snapshots lie in a folder of this machine or in a bucket: `place` has both behind one contract.
 //!
 //! The layout and the fields of `metadata.json` are public: `docs/snapshots.md`.
 
@@ -17,6 +19,7 @@ mod catalog;
 mod ddl;
 mod diff;
 mod drill;
+mod each;
 mod error;
 mod explain;
 mod file_hash;
@@ -26,6 +29,7 @@ mod guard;
 mod id;
 mod lock;
 pub mod manifest;
+mod place;
 mod progress;
 mod prune;
 mod registry;

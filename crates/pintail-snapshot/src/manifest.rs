@@ -15,8 +15,11 @@ use crate::id::{ProjectId, SnapshotId};
 /// The file's name, in the folder of a snapshot.
 pub const FILE_NAME: &str = "metadata.json";
 
-/// The format that this release writes. It reads this one and all before.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format that this release knows. It reads this one and all before.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The format of a snapshot whose files all lie beside its manifest, which releases before this one read too.
+pub(crate) const FORMAT_OF_FILES: u32 = 1;
 
 /// Why a snapshot was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +46,7 @@ pub enum Proof {
 /// A snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`FORMAT_VERSION`] of the release that wrote it.
+    /// 1 if all files lie beside it, 2 if some lie elsewhere.
     pub format_version: u32,
     /// Its name, and that of its folder.
     pub snapshot_id: SnapshotId,
@@ -109,6 +112,9 @@ pub struct TableEntry {
     pub table: String,
     /// Its file, beside the manifest.
     pub file: String,
+    /// The snapshot beside whose manifest the file lies, if not beside this one: in a bucket, where a file has one name only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_in: Option<SnapshotId>,
     /// Rows.
     pub row_count: u64,
     /// Bytes of the file.
@@ -345,7 +351,12 @@ impl Manifest {
             return Err(changed("it was changed after it was written"));
         }
         let manifest: Self = serde_json::from_value(value).map_err(|_| unreadable())?;
-        let inside = |table: &TableEntry| !table.file.contains(['/', '\\']) && !table.file.starts_with('.');
+        let inside = |table: &TableEntry| {
+            let folder = table.stored_in.as_ref();
+            !table.file.contains(['/', '\\'])
+                && !table.file.starts_with('.')
+                && folder.is_none_or(|folder| SnapshotId::parse(folder.as_str()).is_ok())
+        };
         match manifest.tables.iter().all(inside) {
             true => Ok((manifest, hash.to_owned())),
             false => Err(changed("it names a file outside of the snapshot")),

@@ -1,17 +1,20 @@
 //! Letting snapshots go: those whose time is over are *marked*, stay whole for their *grace*, and are *swept*.
 //!
-//! A snapshot that is swept gets another name first, in one step, so nobody ever sees half of one; what a sweep that died left
-//! behind, the next one takes away. A file that other snapshots share stays theirs: they have names of their own for it.
+//! A snapshot that is swept becomes invisible first, in one step, so nobody ever sees half of one; what a sweep that died left
+//! behind, the next one takes away. A file that other snapshots share stays.
 
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::each::each;
 use crate::error::Result;
 use crate::folder::ProjectFolder;
 use crate::id::SnapshotId;
+use crate::place::bucket::SILENCE;
+use crate::registry::Record;
 use crate::retention::{Candidate, Fate, fates};
 
 /// What is asked for.
@@ -19,6 +22,8 @@ use crate::retention::{Candidate, Fate, fates};
 pub struct Prune {
     /// How long a snapshot that is marked stays. Default a day: time to hold one that should not have gone.
     pub grace: Duration,
+    /// In a bucket: whoever takes a snapshot and was not heard for so long is taken for dead. Default a quarter of an hour.
+    pub silence: Duration,
     /// Only look.
     pub dry_run: bool,
 }
@@ -27,6 +32,7 @@ impl Default for Prune {
     fn default() -> Self {
         Self {
             grace: Duration::from_hours(24),
+            silence: SILENCE,
             dry_run: false,
         }
     }
@@ -62,16 +68,33 @@ impl ProjectFolder {
     /// The snapshots as retention sees them, and those that cannot be read.
     pub fn candidates(&self) -> Result<(Vec<Candidate>, Vec<SnapshotId>)> {
         let (manifests, broken) = self.manifests()?;
+        let questions = self.place().questions();
+        let folders: BTreeSet<&SnapshotId> = manifests
+            .iter()
+            .flat_map(|manifest| {
+                let tables = manifest.tables.iter();
+                tables.map(|table| table.stored(&manifest.snapshot_id).folder)
+            })
+            .collect();
+        let folders: Vec<&SnapshotId> = folders.into_iter().collect();
+        let listed = each(&folders, questions, |folder| self.place().files(folder));
+        let mut there = BTreeMap::new();
+        for (folder, files) in folders.into_iter().zip(listed) {
+            there.insert(folder, files?);
+        }
+        let records = each(&manifests, questions, |manifest| {
+            self.record(&manifest.snapshot_id)
+        });
         let mut candidates = Vec::new();
-        for manifest in manifests {
-            let folder = self.snapshot(&manifest.snapshot_id);
+        for (manifest, record) in manifests.iter().zip(records) {
             let complete = manifest.tables.iter().all(|table| {
-                let found = fs::metadata(folder.join(&table.file));
-                found.is_ok_and(|found| found.len() == table.size_bytes)
+                let file = table.stored(&manifest.snapshot_id);
+                let bytes = there.get(file.folder).and_then(|files| files.get(file.name));
+                bytes == Some(&table.size_bytes)
             });
             candidates.push(Candidate {
-                record: self.record(&manifest.snapshot_id)?,
-                manifest,
+                record: record?,
+                manifest: manifest.clone(),
                 complete,
             });
         }
@@ -85,10 +108,9 @@ impl ProjectFolder {
     /// was swept before stays swept.
     pub fn prune(&self, asked: Prune, now: Timestamp) -> Result<Pruned> {
         let mut pruned = Pruned::default();
-        let fates = self.fates(now)?;
-        let (_, unreadable) = self.candidates()?;
+        let (candidates, unreadable) = self.candidates()?;
         pruned.unreadable = unreadable;
-        for fate in &fates {
+        for fate in &fates(&candidates, &self.settings()?, now) {
             match fate.deleted_at {
                 Some(deleted_at) => {
                     let over_at = over(deleted_at, asked.grace);
@@ -108,49 +130,11 @@ impl ProjectFolder {
         for id in &pruned.marked {
             self.delete(id, now)?;
         }
-        let mut swept = Vec::new();
-        for id in std::mem::take(&mut pruned.swept) {
-            if self.sweep_snapshot(&id, asked.grace, now)? {
-                swept.push(id);
-            }
-        }
-        pruned.swept = swept;
-        pruned.given_up = self.sweep()?;
-        self.forget_gone()?;
+        let over = |record: &Record| record.deleted_at.is_some_and(|at| over(at, asked.grace) <= now);
+        let swept = self.place().sweep(&pruned.swept, &over, asked.silence)?;
+        pruned.swept = swept.gone;
+        pruned.given_up = swept.given_up;
         Ok(pruned)
-    }
-
-    /// Takes a marked snapshot away. False if it was held, or taken away by somebody else, in the meantime.
-    fn sweep_snapshot(&self, id: &SnapshotId, grace: Duration, now: Timestamp) -> Result<bool> {
-        let going = {
-            let _registry = self.lock_registry()?;
-            let marked = self.record(id)?.deleted_at;
-            if !self.visible(id) || marked.is_none_or(|at| over(at, grace) > now) {
-                return Ok(false);
-            }
-            let Some(going) = self.take_away(id)? else {
-                return Ok(false);
-            };
-            self.forget(id)?;
-            going
-        };
-        going.remove()?;
-        Ok(true)
-    }
-
-    /// Forgets snapshots that are gone: their sweep died.
-    fn forget_gone(&self) -> Result<()> {
-        let _registry = self.lock_registry()?;
-        for id in self.recorded()? {
-            // Whoever takes one of that name registers it before it is there.
-            let Some(_lock) = self.lock_id(&id)? else {
-                continue;
-            };
-            if !self.snapshot(&id).exists() {
-                self.forget(&id)?;
-            }
-        }
-        Ok(())
     }
 }
 

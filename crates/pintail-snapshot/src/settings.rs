@@ -1,16 +1,13 @@
-//! How long snapshots are kept, and in front of which statements one is taken, at four levels: the whole place, a project, a bucket, a table. The nearest level that says
-//! something counts, key by key; where none does, the default.
+//! How long snapshots are kept, and in front of which statements one is taken, at four levels: the whole place, a project, a
+//! bucket, a table. The nearest level that says something counts, key by key; where none does, the default.
 //!
 //! ```text
-//! snapshots/.settings.json              system
-//!           <project>/.settings.json    project, buckets, tables
+//! .settings.json              system
+//! <project>/.settings.json    project, buckets, tables
 //! ```
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
-use std::io::ErrorKind as Io;
-use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use pintail_model::{ErrorKind, TableName};
@@ -18,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::folder::ProjectFolder;
-use crate::lock::Lock;
-use crate::registry::replace;
+use crate::place::Document;
 
-const FILE_NAME: &str = ".settings.json";
+/// The name of the file, for a project and for all of them.
+pub(crate) const FILE_NAME: &str = ".settings.json";
 
 /// No snapshot is kept for longer by its age alone.
 pub const DAYS_MAX: u32 = 3650;
@@ -122,6 +119,24 @@ impl SettingKey {
             Self::DeleteAllRows => "delete_all_rows",
             Self::DropColumn => "drop_column",
             Self::ReplaceTable => "replace_table",
+        }
+    }
+
+    /// What it says, in a few words.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::ManualDays => "Days that a manual snapshot is kept",
+            Self::AutoDays => "Days that a snapshot is kept that Pintail took by itself",
+            Self::KeepLast => "The newest so many snapshots of a table",
+            Self::KeepDaily => "The last snapshot of each of so many days",
+            Self::KeepWeekly => "The last snapshot of each of so many weeks",
+            Self::KeepMonthly => "The last snapshot of each of so many months",
+            Self::DropTable => "Whether a snapshot is taken before DROP TABLE and DROP SCHEMA",
+            Self::TruncateTable => "Before TRUNCATE",
+            Self::DeleteAllRows => "Before a DELETE without WHERE",
+            Self::DropColumn => "Before ALTER TABLE … DROP COLUMN",
+            Self::ReplaceTable => "Before CREATE OR REPLACE TABLE",
         }
     }
 
@@ -302,8 +317,8 @@ impl ProjectFolder {
     /// `Invalid` for a file that is not of the form that is written.
     pub fn settings(&self) -> Result<Settings> {
         let settings = Settings {
-            system: read(&self.system_settings())?,
-            project: read(&self.project_settings())?,
+            system: self.read_settings(Document::SystemSettings)?,
+            project: self.read_settings(Document::Settings)?,
         };
         if let Some(name) = &settings.system.time_zone {
             TimeZone::get(name).map_err(|_| unknown_zone(name))?;
@@ -360,31 +375,32 @@ impl ProjectFolder {
         })
     }
 
-    fn change_settings(&self, scope: &Scope, change: impl FnOnce(&mut Settings)) -> Result<Settings> {
-        let path = match scope {
-            Scope::System => self.system_settings(),
-            _ => self.project_settings(),
+    fn change_settings(&self, scope: &Scope, change: impl Fn(&mut Settings)) -> Result<Settings> {
+        let document = match scope {
+            Scope::System => Document::SystemSettings,
+            _ => Document::Settings,
         };
-        let folder = path.parent().unwrap_or(&path);
-        fs::create_dir_all(folder).map_err(Error::file("create folder", folder))?;
-        let _lock = Lock::wait(&folder.join(".settings.lock"))?;
+        let name = self.place().name(document);
         let mut settings = self.settings()?;
-        change(&mut settings);
-        let text = match scope {
-            Scope::System => serde_json::to_string_pretty(&settings.system),
-            _ => serde_json::to_string_pretty(&settings.project),
-        };
-        let text = text.expect("settings have a JSON form");
-        replace(&path, format!("{text}\n").as_bytes())?;
+        self.place().change(document, &mut |content| {
+            match scope {
+                Scope::System => settings.system = parse(content, &name)?,
+                _ => settings.project = parse(content, &name)?,
+            }
+            change(&mut settings);
+            let text = match scope {
+                Scope::System => serde_json::to_string_pretty(&settings.system),
+                _ => serde_json::to_string_pretty(&settings.project),
+            };
+            let text = text.expect("settings have a JSON form");
+            Ok(Some(format!("{text}\n").into_bytes()))
+        })?;
         Ok(settings)
     }
 
-    fn system_settings(&self) -> PathBuf {
-        self.root().join(FILE_NAME)
-    }
-
-    fn project_settings(&self) -> PathBuf {
-        self.path().join(FILE_NAME)
+    fn read_settings<T: Default + for<'a> Deserialize<'a>>(&self, document: Document<'_>) -> Result<T> {
+        let content = self.place().read(document)?;
+        parse(content.as_deref(), &self.place().name(document))
     }
 }
 
@@ -396,16 +412,14 @@ fn unknown_zone(name: &str) -> Error {
     )
 }
 
-fn read<T: Default + for<'a> Deserialize<'a>>(path: &std::path::Path) -> Result<T> {
-    let content = match fs::read(path) {
-        Ok(content) => content,
-        Err(error) if error.kind() == Io::NotFound => return Ok(T::default()),
-        Err(error) => return Err(Error::file("read", path)(error)),
+fn parse<T: Default + for<'a> Deserialize<'a>>(content: Option<&[u8]>, name: &str) -> Result<T> {
+    let Some(content) = content else {
+        return Ok(T::default());
     };
-    serde_json::from_slice(&content).map_err(|error| {
+    serde_json::from_slice(content).map_err(|error| {
         Error::refused(
             ErrorKind::Invalid,
-            format!("cannot read settings `{}`: {error}", path.display()),
+            format!("cannot read settings `{name}`: {error}"),
             "`pintail snapshot settings set` writes the file. Correct it, or remove it to go back to defaults.",
         )
     })

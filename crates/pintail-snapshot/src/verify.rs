@@ -3,20 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
-use std::io::ErrorKind as Io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use pintail_lake::Engine;
 use pintail_model::ErrorKind;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::file_hash::{self, FileHash};
+use crate::file_hash::FileHash;
 use crate::folder::ProjectFolder;
 use crate::id::SnapshotId;
 use crate::manifest::{self, Manifest, TableEntry};
+use crate::place::{Fetched, Identity, until_stopped};
 use crate::progress::{Progress, Step};
 
 /// What was looked at, and what was found.
@@ -39,6 +37,9 @@ pub struct Finding {
     pub snapshot: SnapshotId,
     /// The file in its folder.
     pub file: String,
+    /// The snapshot in whose folder it lies, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_in: Option<SnapshotId>,
     /// What is wrong with it.
     #[serde(flatten)]
     pub problem: Problem,
@@ -86,15 +87,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Identity of a file behind its names.
-type Inode = (u64, u64);
+/// The hash of each file: none if it is not there, or why it cannot be read.
+type Hashes = BTreeMap<Identity, std::result::Result<Option<FileHash>, String>>;
 
 /// A file to read, and what it was.
 struct Job<'a> {
     snapshot: &'a SnapshotId,
     entry: &'a TableEntry,
     manifest: &'a Manifest,
-    path: PathBuf,
+    identity: Identity,
 }
 
 impl ProjectFolder {
@@ -117,6 +118,7 @@ impl ProjectFolder {
                         verified.findings.push(Finding {
                             snapshot: id.clone(),
                             file: manifest::FILE_NAME.to_owned(),
+                            stored_in: None,
                             problem: Problem::Changed,
                         });
                     }
@@ -127,6 +129,7 @@ impl ProjectFolder {
                 Err(error) => verified.findings.push(Finding {
                     snapshot: id.clone(),
                     file: manifest::FILE_NAME.to_owned(),
+                    stored_in: None,
                     problem: of_manifest(&error),
                 }),
             }
@@ -137,13 +140,15 @@ impl ProjectFolder {
             .collect();
         verified.files = jobs.len() as u64;
         progress.began(verified.files);
-        let hashes = hash_all(&jobs, threads, progress);
-        verified.bytes = hashes.values().flatten().map(|hash| hash.bytes).sum();
+        let hashes = self.hash_all(&jobs, threads, progress);
+        let read = hashes.values().flatten().flatten();
+        verified.bytes = read.map(|hash| hash.bytes).sum();
         for job in &jobs {
             if let Some(problem) = job.problem(&hashes) {
                 verified.findings.push(Finding {
                     snapshot: job.snapshot.clone(),
                     file: job.entry.file.clone(),
+                    stored_in: job.entry.stored_in.clone(),
                     problem,
                 });
             }
@@ -153,39 +158,76 @@ impl ProjectFolder {
     }
 
     fn jobs<'a>(&self, manifest: &'a Manifest) -> Vec<Job<'a>> {
-        let folder = self.snapshot(&manifest.snapshot_id);
         let job = |entry: &'a TableEntry| Job {
             snapshot: &manifest.snapshot_id,
             entry,
             manifest,
-            path: folder.join(&entry.file),
+            identity: self.place().identity(entry.stored(&manifest.snapshot_id)),
         };
         manifest.tables.iter().map(job).collect()
     }
 
     /// Files of a snapshot's folder that its manifest does not know.
     fn strangers(&self, manifest: &Manifest) -> Result<Vec<Finding>> {
-        let folder = self.snapshot(&manifest.snapshot_id);
-        let entries = fs::read_dir(&folder).map_err(Error::file("list", &folder))?;
         let known: BTreeSet<&str> = manifest
             .tables
             .iter()
+            .filter(|table| table.stored_in.is_none())
             .map(|table| table.file.as_str())
             .chain([manifest::FILE_NAME])
             .collect();
-        Ok(entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| !known.contains(name.as_str()))
-            .map(|file| Finding {
-                snapshot: manifest.snapshot_id.clone(),
-                file,
-                problem: Problem::Extra,
-            })
-            .collect())
+        let mut strangers = self.place().files(&manifest.snapshot_id)?;
+        strangers.retain(|name, _| !known.contains(name.as_str()));
+        if !strangers.is_empty() {
+            // A snapshot of that name may have been here before, and left a file that others still use.
+            for other in self.manifests()?.0 {
+                let here = other
+                    .tables
+                    .iter()
+                    .filter(|table| table.stored_in.as_ref() == Some(&manifest.snapshot_id));
+                for table in here {
+                    strangers.remove(&table.file);
+                }
+            }
+        }
+        let finding = |file: String| Finding {
+            snapshot: manifest.snapshot_id.clone(),
+            file,
+            stored_in: None,
+            problem: Problem::Extra,
+        };
+        Ok(strangers.into_keys().map(finding).collect())
     }
 
-    /// Checks the files of some tables of a snapshot before they are used.
+    /// The hash of every file. One that several snapshots share is read once.
+    fn hash_all(&self, jobs: &[Job<'_>], threads: usize, progress: &dyn Progress) -> Hashes {
+        let mut waiting: BTreeMap<&Identity, &Job<'_>> = BTreeMap::new();
+        for job in jobs {
+            waiting.entry(&job.identity).or_insert(job);
+        }
+        let waiting = Mutex::new(waiting);
+        let hashes = Mutex::new(Hashes::new());
+        std::thread::scope(|scope| {
+            for _ in 0..threads.max(1) {
+                scope.spawn(|| {
+                    loop {
+                        let next = waiting.lock().expect("no holder of this lock panics").pop_first();
+                        let Some((identity, job)) = next else { return };
+                        progress.step(Step::Checking, &job.entry.name());
+                        let hash = self.place().hash(job.entry.stored(job.snapshot));
+                        progress.done(&job.entry.name());
+                        hashes
+                            .lock()
+                            .expect("no holder of this lock panics")
+                            .insert(identity.clone(), hash.map_err(|error| reason(&error)));
+                    }
+                });
+            }
+        });
+        hashes.into_inner().expect("no holder of this lock panics")
+    }
+
+    /// Checks the files of some tables of a snapshot before they are used, as far as it can be done before they are fetched.
     ///
     /// # Errors
     /// `Data` for the first file that is not what was written.
@@ -197,28 +239,49 @@ impl ProjectFolder {
     ) -> Result<()> {
         for entry in tables {
             progress.step(Step::Checking, &entry.name());
-            let path = self.snapshot(id).join(&entry.file);
-            let hash = file_hash::of(&path)?;
-            if (hash.bytes, &hash.sha256) != (entry.size_bytes, &entry.sha256) {
-                return Err(Error::refused(
-                    ErrorKind::Data,
-                    format!(
-                        "cannot use `{}`: it is not what was written when the snapshot was taken",
-                        path.display()
-                    ),
-                    "`pintail snapshot verify --all` says which snapshots are sound; `list --table` which have the table.",
-                ));
+            if !self.place().looks_sound(entry.stored(id), entry)? {
+                return Err(self.unsound(id, entry));
             }
         }
         Ok(())
+    }
+
+    /// Brings a file that was checked to this machine.
+    ///
+    /// # Errors
+    /// `Data` if it is not what was written.
+    pub(crate) fn fetch(&self, engine: &Engine, id: &SnapshotId, entry: &TableEntry) -> Result<Fetched> {
+        let label = format!("fetch table \"{}\"", entry.name());
+        let go_on = until_stopped(engine, &label);
+        let fetched = self.place().fetch(entry.stored(id), entry, &go_on)?;
+        fetched.map_or_else(|| Err(self.unsound(id, entry)), Ok)
+    }
+
+    fn unsound(&self, id: &SnapshotId, entry: &TableEntry) -> Error {
+        let file = entry.stored(id);
+        Error::refused(
+            ErrorKind::Data,
+            format!(
+                "cannot use `{}/{}`: it is not what was written when the snapshot was taken",
+                self.place().folder(file.folder),
+                file.name
+            ),
+            "`pintail snapshot verify --all` says which snapshots are sound; `list --table` which have the table.",
+        )
+    }
+}
+
+/// What lies behind an error, without the name of the file.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::File { source, .. } => source.to_string(),
+        error => error.to_string(),
     }
 }
 
 fn of_manifest(error: &Error) -> Problem {
     match error {
-        Error::File { source, .. } => Problem::Unreadable {
-            why: source.to_string(),
-        },
+        Error::File { .. } | Error::Storage(_) => Problem::Unreadable { why: reason(error) },
         Error::Refused {
             kind: ErrorKind::Invalid,
             message,
@@ -228,59 +291,12 @@ fn of_manifest(error: &Error) -> Problem {
     }
 }
 
-fn inode(path: &Path) -> Option<Inode> {
-    let found = fs::metadata(path).ok()?;
-    Some((found.dev(), found.ino()))
-}
-
-/// The hash of every file, `None` where it could not be read.
-fn hash_all(jobs: &[Job<'_>], threads: usize, progress: &dyn Progress) -> BTreeMap<Inode, Option<FileHash>> {
-    let mut waiting: BTreeMap<Inode, &Job<'_>> = BTreeMap::new();
-    for job in jobs {
-        match inode(&job.path) {
-            Some(inode) => {
-                waiting.entry(inode).or_insert(job);
-            }
-            None => progress.done(&job.entry.name()),
-        }
-    }
-    let waiting = Mutex::new(waiting);
-    let hashes = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().expect("no holder of this lock panics").pop_first();
-                    let Some((inode, job)) = next else { return };
-                    progress.step(Step::Checking, &job.entry.name());
-                    let hash = file_hash::of(&job.path).ok();
-                    progress.done(&job.entry.name());
-                    hashes
-                        .lock()
-                        .expect("no holder of this lock panics")
-                        .insert(inode, hash);
-                }
-            });
-        }
-    });
-    hashes.into_inner().expect("no holder of this lock panics")
-}
-
 impl Job<'_> {
-    fn problem(&self, hashes: &BTreeMap<Inode, Option<FileHash>>) -> Option<Problem> {
-        let found = match fs::metadata(&self.path) {
-            Ok(found) => found,
-            Err(error) if error.kind() == Io::NotFound => return Some(Problem::Missing),
-            Err(error) => {
-                return Some(Problem::Unreadable {
-                    why: error.to_string(),
-                });
-            }
-        };
-        let Some(Some(hash)) = hashes.get(&(found.dev(), found.ino())) else {
-            return Some(Problem::Unreadable {
-                why: "its bytes could not be read".to_owned(),
-            });
+    fn problem(&self, hashes: &Hashes) -> Option<Problem> {
+        let hash = match hashes.get(&self.identity) {
+            Some(Ok(Some(hash))) => hash,
+            Some(Err(why)) => return Some(Problem::Unreadable { why: why.clone() }),
+            Some(Ok(None)) | None => return Some(Problem::Missing),
         };
         if hash.sha256 == self.entry.sha256 {
             return None;

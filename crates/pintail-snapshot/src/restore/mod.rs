@@ -233,12 +233,15 @@ impl Restore<'_> {
         self.look_in(bucket)?;
         session.execute(call, &ddl::table_as(&entry.ddl, &qualified))?;
         let file = TableFile::of(&entry.name(), &entry.schema.columns)?;
-        let path = self.folder.snapshot(&self.manifest.snapshot_id).join(&entry.file);
-        let rows = file.restored(&path);
+        let fetched = self
+            .folder
+            .fetch(self.engine, &self.manifest.snapshot_id, entry)?;
+        let rows = file.restored(fetched.path());
         session.execute(
             call,
             &format!("insert into {qualified} ({}) {rows}", file.names()),
         )?;
+        drop(fetched);
         self.progress.step(Step::Verifying, &entry.name());
         let found = file.hash(self.engine, session, &qualified)?;
         if found.digest() != entry.value_hash || found.rows != entry.row_count {

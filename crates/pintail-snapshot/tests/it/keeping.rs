@@ -359,7 +359,7 @@ fn files_that_a_kept_snapshot_shares_stay() {
         .expect("marked");
     let now = Prune {
         grace: Duration::ZERO,
-        dry_run: false,
+        ..Prune::default()
     };
     let pruned = place
         .snapshots

@@ -1,12 +1,14 @@
 //! `kill -9` at random moments of taking, restoring and pruning: what is visible is whole, a database is as it was before or
 //! after, and nothing lies around. `PINTAIL_KILLS=1000` kills that often; 200 is the default.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use pintail_model::ErrorKind;
 use pintail_snapshot::{CreateRequest, Prune, RestoreRequest};
+use pintail_testkit::S3Server;
 use serde::{Deserialize, Serialize};
 
 use crate::place::{Place, at, id};
@@ -22,6 +24,8 @@ const ROWS: u64 = 30_000;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Work {
     root: PathBuf,
+    /// Endpoint and name, if the snapshots lie in a bucket.
+    bucket: Option<(String, String)>,
     round: u32,
     what: What,
 }
@@ -35,7 +39,10 @@ pub(crate) enum What {
 
 impl Work {
     pub(crate) fn play(&self) {
-        let place = Place::at(&self.root);
+        let place = match &self.bucket {
+            None => Place::at(&self.root),
+            Some((endpoint, name)) => Place::at(&self.root).in_bucket(&S3Server::settings_of(endpoint, name)),
+        };
         println!("ready");
         for number in 0..1000 {
             match self.what {
@@ -75,14 +82,15 @@ fn prune(place: &Place) {
     let now = at("2030-01-01T00:00:00Z");
     let asked = Prune {
         grace: Duration::ZERO,
+        silence: Duration::ZERO,
         dry_run: false,
     };
     place.snapshots.prune(asked, now).expect("a project");
     place.snapshots.prune(asked, now).expect("a project");
 }
 
-fn place() -> Place {
-    let place = Place::new();
+/// Fills an empty place.
+fn filled(place: Place) -> Place {
     place.execute(
         "shop.duckdb",
         &format!(
@@ -101,12 +109,31 @@ fn place() -> Place {
 
 /// Kills `kills` children, and looks after each.
 fn kill(what: What, kills: u32, look: impl Fn(&Place, &str)) {
-    let place = place();
+    kill_at(filled(Place::new()), what, kills, look);
+}
+
+/// The same where snapshots lie in a bucket.
+fn kill_with_bucket(what: What, kills: u32, look: impl Fn(&Place, &str)) {
+    let bucket = S3Server::shared().fresh_bucket();
+    kill_at(
+        filled(Place::new().in_bucket(bucket.settings())),
+        what,
+        kills,
+        look,
+    );
+}
+
+fn kill_at(place: Place, what: What, kills: u32, look: impl Fn(&Place, &str)) {
+    let in_bucket = place.settings().map(|settings| {
+        let endpoint = settings.endpoint.clone().expect("a server of the tests");
+        (endpoint, settings.name.clone())
+    });
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
     for round in 0..kills {
         let work = Work {
             root: place.root().to_path_buf(),
+            bucket: in_bucket.clone(),
             round,
             what,
         };
@@ -117,7 +144,9 @@ fn kill(what: What, kills: u32, look: impl Fn(&Place, &str)) {
             child.stdout(),
             child.stderr()
         );
-        let patience = Duration::from_micros(random.u64(0..120_000));
+        // In a bucket each step takes a request.
+        let longest = if in_bucket.is_some() { 300_000 } else { 120_000 };
+        let patience = Duration::from_micros(random.u64(0..longest));
         let context = format!("{what:?}, seed {seed}, kill {round} after {patience:?}");
         if child.wait(patience).is_some() {
             panic!(
@@ -129,11 +158,8 @@ fn kill(what: What, kills: u32, look: impl Fn(&Place, &str)) {
         child.kill();
         look(&place, &context);
     }
-    assert_eq!(
-        place.snapshots.sweep().expect("a folder"),
-        0,
-        "{what:?}: the last look swept"
-    );
+    let swept = place.snapshots.sweep_after(Duration::ZERO).expect("a folder");
+    assert_eq!(swept, 0, "{what:?}: the last look swept");
 }
 
 fn kills() -> u32 {
@@ -162,6 +188,54 @@ fn assert_whole(place: &Place, context: &str) {
         .filter(|path| path.is_dir())
         .collect();
     assert!(left.is_empty(), "{context}: {left:?}");
+}
+
+/// The same in a bucket: nothing lies there but visible snapshots, the files that they use, and their records.
+fn assert_whole_in_bucket(place: &Place, context: &str) {
+    let (_, broken) = place.snapshots.manifests().expect("a project");
+    assert!(broken.is_empty(), "{context}: {broken:?}");
+    assert_eq!(place.verify().findings, [], "{context}");
+    place.snapshots.sweep_after(Duration::ZERO).expect("a bucket");
+    assert_nothing_else(place, context);
+    assert_eq!(place.verify().findings, [], "{context}");
+}
+
+/// In the bucket lie visible snapshots, the files that they use, their records, and nothing else.
+pub(crate) fn assert_nothing_else(place: &Place, context: &str) {
+    let (manifests, _) = place.snapshots.manifests().expect("a project");
+    let mut expected = BTreeSet::new();
+    for manifest in &manifests {
+        let id = &manifest.snapshot_id;
+        expected.extend([format!("{id}/metadata.json"), format!(".registry/{id}.json")]);
+        expected.extend(manifest.tables.iter().map(|table| {
+            let folder = table.stored_in.as_ref().unwrap_or(id);
+            format!("{folder}/{}", table.file)
+        }));
+    }
+    let keys: BTreeSet<String> = place.keys().into_iter().collect();
+    assert_eq!(keys, expected, "{context}");
+}
+
+#[test]
+fn a_take_into_a_bucket_that_dies_leaves_a_whole_snapshot_or_none() {
+    kill_with_bucket(What::Take, kills(), |place, context| {
+        assert_whole_in_bucket(place, context);
+        if place.snapshots.ids().expect("a project").len() > 10 {
+            prune(place);
+            assert_whole_in_bucket(place, context);
+        }
+    });
+}
+
+#[test]
+fn a_prune_in_a_bucket_that_dies_takes_whole_snapshots_away_or_leaves_them() {
+    kill_with_bucket(What::Prune, kills(), |place, context| {
+        assert_whole_in_bucket(place, context);
+        let (manifests, _) = place.snapshots.manifests().expect("a project");
+        assert!(!manifests.is_empty(), "{context}: the last good snapshot is gone");
+        prune(place);
+        assert_whole_in_bucket(place, context);
+    });
 }
 
 #[test]
@@ -207,6 +281,7 @@ fn prune_automatic(place: &Place) {
     }
     let asked = Prune {
         grace: Duration::ZERO,
+        silence: Duration::ZERO,
         dry_run: false,
     };
     place
@@ -238,12 +313,17 @@ fn a_prune_that_dies_takes_whole_snapshots_away_or_leaves_them() {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Cramped {
     root: PathBuf,
+    /// Endpoint and name, if the snapshots lie in a bucket.
+    bucket: Option<(String, String)>,
     bytes: u64,
 }
 
 impl Cramped {
     pub(crate) fn play(&self) {
-        let place = Place::at(&self.root);
+        let place = match &self.bucket {
+            None => Place::at(&self.root),
+            Some((endpoint, name)) => Place::at(&self.root).in_bucket(&S3Server::settings_of(endpoint, name)),
+        };
         pintail_testkit::limit_file_sizes(self.bytes);
         let error = place
             .create_with("shop.duckdb", &CreateRequest::default())
@@ -253,35 +333,56 @@ impl Cramped {
     }
 }
 
+/// Fails to take a snapshot where there is room for so many bytes a file only.
+fn cramp(place: &Place, bytes: u64) {
+    let cramped = Role::Cramped(Cramped {
+        root: place.root().to_path_buf(),
+        bucket: place.settings().map(|settings| {
+            let endpoint = settings.endpoint.clone().expect("a server of the tests");
+            (endpoint, settings.name.clone())
+        }),
+        bytes,
+    });
+    let binary = std::env::current_exe().expect("a test has a binary");
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(binary);
+    cramped.set_up(&mut command);
+    let mut child = pintail_testkit::Process::spawn(&mut command);
+    let status = child.wait(LIMIT).expect("it ends");
+    assert!(
+        status.success(),
+        "{bytes}: {}\n{}",
+        child.stdout(),
+        child.stderr()
+    );
+    assert!(child.stdout().contains("told: "), "{}", child.stdout());
+}
+
+/// A table that takes more than a megabyte.
+const NOISE: &str = "create table t as select hash(i) as n, hash(i + 7) as m from range(100000) as r (i)";
+
 #[test]
 fn a_full_disk_is_told_and_leaves_nothing() {
     let place = Place::new();
-    place.execute(
-        "shop.duckdb",
-        "create table t as select hash(i) as n, hash(i + 7) as m from range(100000) as r (i)",
-    );
+    place.execute("shop.duckdb", NOISE);
     for bytes in [1_000, 100_000, 1_000_000] {
-        let cramped = Role::Cramped(Cramped {
-            root: place.root().to_path_buf(),
-            bytes,
-        });
-        let binary = std::env::current_exe().expect("a test has a binary");
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-            .arg(binary);
-        cramped.set_up(&mut command);
-        let mut child = pintail_testkit::Process::spawn(&mut command);
-        let status = child.wait(LIMIT).expect("it ends");
-        assert!(
-            status.success(),
-            "{bytes}: {}\n{}",
-            child.stdout(),
-            child.stderr()
-        );
-        assert!(child.stdout().contains("told: "), "{}", child.stdout());
+        cramp(&place, bytes);
         assert_eq!(place.visible(), [""; 0]);
         place.snapshots.sweep().expect("a folder");
+    }
+    place.create("shop.duckdb", "with-room");
+}
+
+#[test]
+fn a_full_disk_on_the_way_to_a_bucket_is_told_and_leaves_nothing() {
+    let bucket = S3Server::shared().fresh_bucket();
+    let place = Place::new().in_bucket(bucket.settings());
+    place.execute("shop.duckdb", NOISE);
+    for bytes in [1_000, 100_000, 1_000_000] {
+        cramp(&place, bytes);
+        assert_eq!(place.keys(), [""; 0]);
     }
     place.create("shop.duckdb", "with-room");
 }

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod buckets;
 mod compat;
 mod constraints;
 mod differences;
@@ -10,7 +11,9 @@ mod guarding;
 mod keeping;
 mod kills;
 mod place;
+mod relay;
 mod restoring;
 mod roles;
 mod taking;
+mod troubles;
 mod types;

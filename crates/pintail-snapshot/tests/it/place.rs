@@ -8,11 +8,14 @@ use pintail_snapshot::{
     CreateRequest, Created, Error, Manifest, ProjectFolder, ProjectId, RestoreRequest, Restored, SnapshotId,
     Unwatched, Verified,
 };
+use pintail_storage::BucketSettings;
+use pintail_testkit::S3Bucket;
 use tempfile::TempDir;
 
 pub(crate) struct Place {
     _folder: Option<TempDir>,
     root: PathBuf,
+    bucket: Option<S3Bucket>,
     pub(crate) engine: Engine,
     pub(crate) snapshots: ProjectFolder,
 }
@@ -24,6 +27,9 @@ pub(crate) fn id(text: &str) -> SnapshotId {
 pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().expect("an instant")
 }
+
+/// Where keys of snapshots begin.
+const PREFIX: &str = "kept/snapshots";
 
 /// When things happen, unless a test says otherwise.
 pub(crate) const NOW: &str = "2024-12-11T14:30:22Z";
@@ -51,6 +57,7 @@ impl Place {
         };
         Self {
             root: folder.path().to_path_buf(),
+            bucket: None,
             snapshots: project(folder.path()),
             engine: Engine::open(&settings).expect("an engine"),
             _folder: Some(folder),
@@ -61,6 +68,7 @@ impl Place {
     pub(crate) fn sharing(other: &Self) -> Self {
         Self {
             root: other.root.clone(),
+            bucket: other.bucket.clone(),
             snapshots: other.snapshots.clone(),
             engine: Engine::open(&EngineSettings::default()).expect("an engine"),
             _folder: None,
@@ -84,10 +92,42 @@ impl Place {
     pub(crate) fn at(root: &Path) -> Self {
         Self {
             root: root.to_path_buf(),
+            bucket: None,
             snapshots: project(root),
             engine: Engine::open(&EngineSettings::default()).expect("an engine"),
             _folder: None,
         }
+    }
+
+    /// The same with its snapshots in a bucket.
+    pub(crate) fn in_bucket(self, settings: &BucketSettings) -> Self {
+        let project = ProjectId::parse("123").expect("an id");
+        Self {
+            snapshots: ProjectFolder::in_bucket(settings, PREFIX, project).expect("settings"),
+            bucket: Some(S3Bucket::known(settings.clone())),
+            ..self
+        }
+    }
+
+    /// How the bucket is reached, if its snapshots lie in one.
+    pub(crate) fn settings(&self) -> Option<&BucketSettings> {
+        self.bucket.as_ref().map(S3Bucket::settings)
+    }
+
+    pub(crate) fn bucket(&self) -> &S3Bucket {
+        self.bucket.as_ref().expect("its snapshots lie in one")
+    }
+
+    /// Keys in the folder of the project, without it.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let project = format!("{PREFIX}/123/");
+        let keys = self.bucket().keys(&project);
+        keys.iter().map(|key| key.replacen(&project, "", 1)).collect()
+    }
+
+    /// One of these keys as the bucket knows it.
+    pub(crate) fn key(&self, name: &str) -> String {
+        format!("{PREFIX}/123/{name}")
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -212,7 +212,7 @@ fn a_manifest_of_a_newer_format_is_told() {
     let text = std::fs::read_to_string(&manifest).expect("the manifest");
     std::fs::write(
         &manifest,
-        text.replace("\"format_version\": 1", "\"format_version\": 2"),
+        text.replace("\"format_version\": 1", "\"format_version\": 3"),
     )
     .expect("the manifest");
     let error = place
@@ -223,7 +223,7 @@ fn a_manifest_of_a_newer_format_is_told() {
     assert!(
         error
             .to_string()
-            .contains("its format is 2, and this release reads up to 1"),
+            .contains("its format is 3, and this release reads up to 2"),
         "{error}"
     );
 }

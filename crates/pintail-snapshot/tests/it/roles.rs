@@ -14,6 +14,7 @@ const VARIABLE: &str = "PINTAIL_TEST_ROLE";
 pub(crate) enum Role {
     Work(Work),
     Cramped(crate::kills::Cramped),
+    Decide(crate::buckets::Decide),
 }
 
 #[test]
@@ -24,6 +25,7 @@ fn a_child_plays_its_role_and_nobody_else_does() {
     match serde_json::from_str(&role).expect("a role") {
         Role::Work(work) => work.play(),
         Role::Cramped(cramped) => cramped.play(),
+        Role::Decide(decide) => decide.play(),
     }
 }
 

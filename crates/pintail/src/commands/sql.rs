@@ -14,11 +14,11 @@ use pintail_connectors::registry;
 use pintail_lake::connector::Attachment;
 use pintail_lake::{Access, Call, Engine, EngineSettings, Error, Lake, Session, TextTable, quote};
 use pintail_model::{Clock, ErrorKind, SystemClock};
-use pintail_snapshot::{GuardedBy, ProjectFolder, ProjectId};
+use pintail_snapshot::GuardedBy;
 use serde_json::{Map, Value};
 
 use super::Outcome;
-use super::snapshot::somebody;
+use super::snapshot::{snapshots, somebody};
 use crate::diagnostics::Diagnostic;
 use crate::interrupt::Interrupt;
 use crate::progress::tables::TableBar;
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
     /// The project whose snapshots keep it
     #[arg(long, value_name = "PROJECT", requires = "write")]
     project: Option<String>,
-    /// Where the snapshots of all projects lie
+    /// Where the snapshots of all projects lie: a folder, or a bucket as `s3://bucket/prefix`
     #[arg(long, value_name = "FOLDER", default_value = "snapshots", requires = "write")]
     dir: PathBuf,
 }
@@ -112,7 +112,7 @@ impl Arguments {
 /// Runs statements that may change a DuckDB file.
 fn write(arguments: &Arguments, project: &str, engine: &Engine, location: &Location) -> Outcome {
     let datastore = &location.datastore;
-    let folder = ProjectFolder::new(&arguments.dir, ProjectId::parse(project)?);
+    let folder = snapshots(&arguments.dir, project)?;
     let by = GuardedBy {
         created_by: somebody(None),
         schema: datastore.schema.clone().unwrap_or_else(|| "main".to_owned()),

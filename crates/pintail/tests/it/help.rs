@@ -225,7 +225,7 @@ fn the_commands_of_a_sync_explain_themselves() {
               The project whose snapshots keep it
 
           --dir <FOLDER>
-              Where the snapshots of all projects lie
+              Where the snapshots of all projects lie: a folder, or a bucket as `s3://bucket/prefix`
               
               [default: snapshots]
 

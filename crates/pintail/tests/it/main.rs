@@ -25,6 +25,7 @@ mod secrecy;
 mod seed;
 mod showing;
 mod signals;
+mod snapshot_buckets;
 mod snapshots;
 mod sources;
 mod sql;

@@ -8,7 +8,7 @@ use crate::project::{Project, Seen};
 /// Where and of what, as the examples have it.
 const PLACE: [&str; 4] = ["--project", "123", "--database", "shop.duckdb"];
 
-fn execute(project: &Project, sql: &str) {
+pub(crate) fn execute(project: &Project, sql: &str) {
     let file = DatabaseFile {
         path: project.path("shop.duckdb"),
         address: "shop.duckdb".to_owned(),
@@ -25,13 +25,13 @@ fn execute(project: &Project, sql: &str) {
         .expect("valid statements");
 }
 
-fn value(project: &Project, sql: &str) -> String {
+pub(crate) fn value(project: &Project, sql: &str) -> String {
     let seen = project.succeed(&["sql", "duckdb:shop.duckdb", sql, "--format", "csv"]);
     seen.stdout.lines().skip(1).collect::<Vec<_>>().join("\n")
 }
 
 /// A folder with a shop in a DuckDB file.
-fn shop() -> (Project, insta::internals::SettingsBindDropGuard) {
+pub(crate) fn shop() -> (Project, insta::internals::SettingsBindDropGuard) {
     let project = Project::empty();
     execute(
         &project,
@@ -350,7 +350,7 @@ fn a_manifest_that_was_edited_is_told() {
     assert_snapshot!(project.pintail(&["snapshot", "show", "before", "--project", "123"]), @"
     exit code 2
     --- stderr
-    error: cannot use manifest `snapshots/123/before/metadata.json`: its format is 7, and this release reads up to 1
+    error: cannot use manifest `snapshots/123/before/metadata.json`: its format is 7, and this release reads up to 2
     hint: Use the release of Pintail that wrote it, or a newer one.
     ");
 }

@@ -7,7 +7,7 @@ use pintail_lake::{Engine, EngineSettings};
 use pintail_model::ErrorKind;
 use pintail_snapshot::{Against, DiffRequest, Difference, TableChange, TableDifference};
 
-use super::place::{Place, database, snapshot_id, table_names};
+use super::place::{Named, database, snapshot_id, table_names};
 use crate::commands::Outcome;
 use crate::diagnostics::Diagnostic;
 use crate::interrupt::Interrupt;
@@ -26,11 +26,8 @@ Examples:
   pintail snapshot diff snap_20241211_143022 --project 123 --against snap_20241212_143022 --rows 10"
 )]
 pub(super) struct Arguments {
-    /// The snapshot
-    #[arg(value_name = "ID")]
-    id: String,
     #[command(flatten)]
-    place: Place,
+    snapshot: Named,
     /// With this snapshot, or with `live`, the database
     #[arg(long, value_name = "ID", default_value = "live")]
     against: String,
@@ -49,7 +46,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Outcome {
-    let id = snapshot_id(&arguments.id)?;
+    let id = arguments.snapshot.id()?;
     let against = match (arguments.against.as_str(), &arguments.database) {
         ("live", Some(address)) => Against::Live(database(address)?),
         ("live", None) => {
@@ -65,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         tables: table_names(&arguments.tables)?,
         rows: arguments.rows,
     };
-    let folder = arguments.place.folder()?;
+    let folder = arguments.snapshot.folder()?;
     let engine = Engine::open(&EngineSettings::default())?;
     let stopper = engine.stopper();
     let _interrupt = Interrupt::listen("stopping", move || stopper.stop())?;

@@ -6,7 +6,7 @@ use clap::Args;
 use pintail_model::{Clock, SystemClock};
 use pintail_snapshot::{Explained, SnapshotId};
 
-use super::place::{Place, snapshot_id};
+use super::place::Named;
 use crate::commands::Outcome;
 use crate::terminal;
 
@@ -14,19 +14,16 @@ use crate::terminal;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pintail snapshot explain snap_20241211_143022 --project 123")]
 pub(super) struct Arguments {
-    /// The snapshot
-    #[arg(value_name = "ID")]
-    id: String,
     #[command(flatten)]
-    place: Place,
+    snapshot: Named,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Outcome {
-    let id = snapshot_id(&arguments.id)?;
-    let explained = arguments.place.folder()?.explain(&id, SystemClock.now())?;
+    let id = arguments.snapshot.id()?;
+    let explained = arguments.snapshot.folder()?.explain(&id, SystemClock.now())?;
     if arguments.json {
         terminal::json(&explained)?;
     } else {

@@ -7,7 +7,7 @@ use pintail_model::{Clock, SystemClock};
 use pintail_snapshot::{Hold, Record, SnapshotId};
 use serde_json::json;
 
-use super::place::{Place, snapshot_id, somebody};
+use super::place::{Named, somebody};
 use crate::commands::Outcome;
 use crate::confirm::confirmed;
 use crate::terminal;
@@ -18,11 +18,8 @@ use crate::terminal;
     after_help = "Example:\n  pintail snapshot hold snap_20241211_143022 --project 123 --reason 'audit 2024'"
 )]
 pub(super) struct HoldArguments {
-    /// The snapshot
-    #[arg(value_name = "ID")]
-    id: String,
     #[command(flatten)]
-    place: Place,
+    snapshot: Named,
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -38,11 +35,8 @@ pub(super) struct HoldArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pintail snapshot release snap_20241211_143022 --project 123")]
 pub(super) struct ReleaseArguments {
-    /// The snapshot
-    #[arg(value_name = "ID")]
-    id: String,
     #[command(flatten)]
-    place: Place,
+    snapshot: Named,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
@@ -52,11 +46,8 @@ pub(super) struct ReleaseArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pintail snapshot delete snap_20241211_143022 --project 123 --yes")]
 pub(super) struct DeleteArguments {
-    /// The snapshot
-    #[arg(value_name = "ID")]
-    id: String,
     #[command(flatten)]
-    place: Place,
+    snapshot: Named,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
@@ -66,25 +57,25 @@ pub(super) struct DeleteArguments {
 }
 
 pub(super) fn hold(arguments: &HoldArguments) -> Outcome {
-    let id = snapshot_id(&arguments.id)?;
+    let id = arguments.snapshot.id()?;
     let hold = Hold {
         since: SystemClock.now(),
         by: somebody(arguments.by.as_deref()),
         reason: arguments.reason.clone(),
     };
-    let record = arguments.place.folder()?.hold(&id, hold)?;
+    let record = arguments.snapshot.folder()?.hold(&id, hold)?;
     show("held", &id, &record, arguments.json)
 }
 
 pub(super) fn release(arguments: &ReleaseArguments) -> Outcome {
-    let id = snapshot_id(&arguments.id)?;
-    let record = arguments.place.folder()?.release(&id)?;
+    let id = arguments.snapshot.id()?;
+    let record = arguments.snapshot.folder()?.release(&id)?;
     show("released", &id, &record, arguments.json)
 }
 
 pub(super) fn delete(arguments: &DeleteArguments) -> Outcome {
-    let id = snapshot_id(&arguments.id)?;
-    let folder = arguments.place.folder()?;
+    let id = arguments.snapshot.id()?;
+    let folder = arguments.snapshot.folder()?;
     let question = format!("mark snapshot `{id}` of project `{}` to go?", folder.project());
     if !arguments.yes && !confirmed("deleting a snapshot", &question)? {
         terminal::say("nothing was changed");

@@ -15,7 +15,7 @@ mod verify;
 
 use clap::{Args, Subcommand};
 
-pub(crate) use self::place::somebody;
+pub(crate) use self::place::{snapshots, somebody};
 use super::Outcome;
 
 /// Keep the state of tables in files that are proven when they are written and when they are restored.

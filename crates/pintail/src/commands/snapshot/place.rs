@@ -17,15 +17,51 @@ pub(super) struct Place {
     /// The project whose snapshots they are: a folder below `--dir`
     #[arg(long, value_name = "PROJECT")]
     project: String,
-    /// Where the snapshots of all projects lie
+    /// Where the snapshots of all projects lie: a folder, or a bucket as `s3://bucket/prefix`
     #[arg(long, value_name = "FOLDER", default_value = "snapshots")]
     dir: PathBuf,
 }
 
 impl Place {
     pub(super) fn folder(&self) -> Result<ProjectFolder, Diagnostic> {
-        Ok(ProjectFolder::new(&self.dir, ProjectId::parse(&self.project)?))
+        snapshots(&self.dir, &self.project)
     }
+}
+
+/// One snapshot, and where it lies.
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The snapshot
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Named {
+    pub(super) fn id(&self) -> Result<SnapshotId, Diagnostic> {
+        snapshot_id(&self.id)
+    }
+
+    pub(super) fn folder(&self) -> Result<ProjectFolder, Diagnostic> {
+        self.place.folder()
+    }
+}
+
+/// The snapshots of a project below a folder, or in a bucket.
+pub(crate) fn snapshots(dir: &Path, project: &str) -> Result<ProjectFolder, Diagnostic> {
+    let project = ProjectId::parse(project)?;
+    let url = dir.to_str().filter(|text| text.contains("://"));
+    let Some(url) = url else {
+        return Ok(ProjectFolder::new(dir, project));
+    };
+    let location = Location::parse(url, Path::new(""))?;
+    if let Some(table) = &location.table {
+        let message = format!("`--dir` names table \"{table}\"");
+        return Err(Diagnostic::new(ErrorKind::Invalid, message).hint("Name tables with `--table`."));
+    }
+    let (bucket, prefix) = registry::bucket_folder(&location.datastore)?;
+    Ok(ProjectFolder::in_bucket(&bucket, &prefix, project)?)
 }
 
 /// A database by its path or its URL.

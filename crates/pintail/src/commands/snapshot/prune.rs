@@ -46,6 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     let asked = |dry_run| Prune {
         grace: arguments.grace,
         dry_run,
+        ..Prune::default()
     };
     let planned = folder.prune(asked(true), SystemClock.now())?;
     if arguments.dry_run {

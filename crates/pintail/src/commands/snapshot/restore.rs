@@ -8,7 +8,7 @@ use pintail_lake::{Engine, EngineSettings};
 use pintail_model::{Clock, SystemClock};
 use pintail_snapshot::{RestorePlan, RestoreRequest, Restored};
 
-use super::place::{Place, database, snapshot_id, somebody, table_name, table_names};
+use super::place::{Named, database, somebody, table_name, table_names};
 use crate::commands::Outcome;
 use crate::confirm::confirmed;
 use crate::diagnostics::Diagnostic;
@@ -31,11 +31,8 @@ Examples:
     --table in_c_customers.customers --as in_c_customers.customers_before"
 )]
 pub(super) struct Arguments {
-    /// The snapshot
-    #[arg(value_name = "ID")]
-    id: String,
     #[command(flatten)]
-    place: Place,
+    snapshot: Named,
     /// The database: the path or URL of a DuckDB file, which is made if there is none
     #[arg(long, value_name = "DATABASE")]
     database: String,
@@ -63,14 +60,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Outcome {
-    let id = snapshot_id(&arguments.id)?;
+    let id = arguments.snapshot.id()?;
     let request = RestoreRequest {
         tables: table_names(&arguments.tables)?,
         rename: arguments.rename.as_deref().map(table_name).transpose()?,
         replace: arguments.replace,
         created_by: somebody(arguments.created_by.as_deref()),
     };
-    let folder = arguments.place.folder()?;
+    let folder = arguments.snapshot.folder()?;
     let database = database(&arguments.database)?;
     let plan = folder.plan_restore(
         &Engine::open(&EngineSettings::default())?,

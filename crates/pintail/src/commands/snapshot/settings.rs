@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 use comfy_table::Table;
 use pintail_model::{ErrorKind, TableName};
@@ -73,51 +74,38 @@ struct Set {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
+/// The word for what has no level.
+const TIME_ZONE: &str = "time_zone";
+
+/// What can be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
-    /// Days that a manual snapshot is kept
-    ManualDays,
-    /// Days that a snapshot is kept that Pintail took by itself
-    AutoDays,
-    /// The newest so many snapshots of a table
-    KeepLast,
-    /// The last snapshot of each of so many days
-    KeepDaily,
-    /// The last snapshot of each of so many weeks
-    KeepWeekly,
-    /// The last snapshot of each of so many months
-    KeepMonthly,
-    /// Whether a snapshot is taken before DROP TABLE and DROP SCHEMA
-    DropTable,
-    /// Before TRUNCATE
-    TruncateTable,
-    /// Before a DELETE without WHERE
-    DeleteAllRows,
-    /// Before ALTER TABLE … DROP COLUMN
-    DropColumn,
-    /// Before CREATE OR REPLACE TABLE
-    ReplaceTable,
-    /// Where days, weeks and months begin; for all projects
+    Setting(SettingKey),
     TimeZone,
 }
 
-impl Key {
-    /// `None` for what has no level.
-    fn setting(self) -> Option<SettingKey> {
+/// A setting and, last, the time zone.
+const KEYS: [Key; SettingKey::ALL.len() + 1] = {
+    let mut keys = [Key::TimeZone; SettingKey::ALL.len() + 1];
+    let mut index = 0;
+    while index < SettingKey::ALL.len() {
+        keys[index] = Key::Setting(SettingKey::ALL[index]);
+        index += 1;
+    }
+    keys
+};
+
+impl ValueEnum for Key {
+    fn value_variants<'a>() -> &'a [Self] {
+        &KEYS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
-            Self::ManualDays => SettingKey::ManualDays,
-            Self::AutoDays => SettingKey::AutoDays,
-            Self::KeepLast => SettingKey::KeepLast,
-            Self::KeepDaily => SettingKey::KeepDaily,
-            Self::KeepWeekly => SettingKey::KeepWeekly,
-            Self::KeepMonthly => SettingKey::KeepMonthly,
-            Self::DropTable => SettingKey::DropTable,
-            Self::TruncateTable => SettingKey::TruncateTable,
-            Self::DeleteAllRows => SettingKey::DeleteAllRows,
-            Self::DropColumn => SettingKey::DropColumn,
-            Self::ReplaceTable => SettingKey::ReplaceTable,
-            Self::TimeZone => return None,
+            Self::Setting(key) => PossibleValue::new(key.as_str()).help(key.about()),
+            Self::TimeZone => {
+                PossibleValue::new(TIME_ZONE).help("Where days, weeks and months begin; for all projects")
+            }
         })
     }
 }
@@ -151,10 +139,10 @@ impl Set {
             (None, None) if self.system => Scope::System,
             (None, None) => Scope::Project,
         };
-        let settings = match self.key.setting() {
-            Some(key) => folder.set(&scope, key, self.value()?)?,
-            None if scope == Scope::System => folder.set_time_zone(self.time_zone())?,
-            None => {
+        let settings = match self.key {
+            Key::Setting(key) => folder.set(&scope, key, self.value()?)?,
+            Key::TimeZone if scope == Scope::System => folder.set_time_zone(self.time_zone())?,
+            Key::TimeZone => {
                 let message = "`time_zone` is set for all projects at once";
                 return Err(Diagnostic::new(ErrorKind::Invalid, message).hint("Add `--system`."));
             }

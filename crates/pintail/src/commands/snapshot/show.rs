@@ -7,7 +7,7 @@ use pintail_snapshot::Manifest;
 use pintail_snapshot::manifest::{ColumnEntry, TableEntry};
 
 use super::list::proof;
-use super::place::{Place, snapshot_id};
+use super::place::Named;
 use crate::commands::Outcome;
 use crate::numbers;
 use crate::terminal;
@@ -16,18 +16,15 @@ use crate::terminal;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pintail snapshot show snap_20241211_143022 --project 123")]
 pub(super) struct Arguments {
-    /// The snapshot
-    #[arg(value_name = "ID")]
-    id: String,
     #[command(flatten)]
-    place: Place,
+    snapshot: Named,
     /// Print the manifest as it is in `metadata.json`
     #[arg(long)]
     pub(super) json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Outcome {
-    let manifest = arguments.place.folder()?.manifest(&snapshot_id(&arguments.id)?)?;
+    let manifest = arguments.snapshot.folder()?.manifest(&arguments.snapshot.id()?)?;
     if arguments.json {
         terminal::json(&manifest)?;
     } else {
@@ -58,11 +55,13 @@ fn people(manifest: &Manifest) -> String {
         lines.push(format!("  after        {parent}"));
     }
     for table in &manifest.tables {
+        let folder = table.stored_in.as_ref().map(|folder| format!("{folder}/"));
         lines.push(format!(
-            "  {}  {} · {} · {}",
+            "  {}  {} · {} · {}{}",
             table.name(),
             numbers::counted(table.row_count, "row"),
             numbers::bytes(table.size_bytes),
+            folder.unwrap_or_default(),
             table.file
         ));
         lines.extend(table.schema.columns.iter().map(|column| about(column, table)));

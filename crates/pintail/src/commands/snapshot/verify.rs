@@ -114,7 +114,14 @@ fn people(verified: &Verified, seconds: f64) -> String {
     let found = numbers::counted(verified.findings.len() as u64, "finding");
     let mut lines = vec![format!("{}  {counts}", palette.paint(Tone::Failed, &found))];
     let line = |finding: &pintail_snapshot::Finding| {
-        format!("  {}/{}  {}", finding.snapshot, finding.file, finding.problem)
+        let elsewhere = match &finding.stored_in {
+            Some(folder) => format!(", in the folder of {folder}"),
+            None => String::new(),
+        };
+        format!(
+            "  {}/{}  {}{elsewhere}",
+            finding.snapshot, finding.file, finding.problem
+        )
     };
     lines.extend(verified.findings.iter().map(line));
     lines.join("\n")
