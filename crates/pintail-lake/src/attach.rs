@@ -32,13 +32,32 @@ impl Lake {
     ) -> Result<Self> {
         let lake = Self::new(engine.clone(), location.clone(), lease)?;
         lake.check_place(access)?;
-        let address = location.address();
-        let label = format!("attach lake `{address}`");
-        let attachment = attachment(location, ALIAS, access, lake.lease().idle);
+        let absent = match access {
+            Access::ReadOnly => Absent::Refuse,
+            Access::ReadWrite => Absent::Make,
+        };
+        lake.attach_as(access, absent)
+    }
+
+    /// Attaches a lake to be changed. One that does not exist is not made.
+    ///
+    /// # Errors
+    /// `NotFound` for a lake that does not exist, and those of [`Lake::attach`].
+    pub fn attach_existing(engine: &Engine, location: &LakeLocation) -> Result<Self> {
+        let lake = Self::new(engine.clone(), location.clone(), LeaseSettings::default())?;
+        lake.check_place(Access::ReadOnly)?;
+        lake.check_place(Access::ReadWrite)?;
+        lake.attach_as(Access::ReadWrite, Absent::Refuse)
+    }
+
+    fn attach_as(self, access: Access, absent: Absent) -> Result<Self> {
+        let (engine, location) = (self.engine(), self.location());
+        let label = format!("attach lake `{}`", location.address());
+        let attachment = attachment(location, ALIAS, access, absent, self.lease().idle);
         let deadline = Instant::now() + MAKING;
         loop {
             match engine.attach(&label, &attachment) {
-                Ok(()) => return Ok(lake),
+                Ok(()) => return Ok(self),
                 Err(error) if !making(&error) || Instant::now() >= deadline => {
                     return Err(location.explain(error));
                 }
@@ -90,7 +109,7 @@ impl LakeLocation {
     /// How the lake is attached under `alias` to be read, and nothing else: as a source.
     #[must_use]
     pub fn reading(&self, alias: &str) -> Attachment {
-        attachment(self, alias, Access::ReadOnly, Duration::ZERO)
+        attachment(self, alias, Access::ReadOnly, Absent::Refuse, Duration::ZERO)
     }
 
     /// There is no lake, or a process died before it was made.
@@ -164,8 +183,21 @@ impl LakeLocation {
     }
 }
 
+/// What becomes of a lake that does not exist.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    Make,
+    Refuse,
+}
+
 /// How a lake is attached under `alias`; `idle` is how long a writer's session may hold a transaction open and do nothing.
-fn attachment(location: &LakeLocation, alias: &str, access: Access, idle: Duration) -> Attachment {
+fn attachment(
+    location: &LakeLocation,
+    alias: &str,
+    access: Access,
+    absent: Absent,
+    idle: Duration,
+) -> Attachment {
     // One for each attachment: a source and a destination may need different passwords.
     let secret = format!("pintail_catalogue_{alias}");
     let mut options = vec![format!(
@@ -174,6 +206,8 @@ fn attachment(location: &LakeLocation, alias: &str, access: Access, idle: Durati
     )];
     if access == Access::ReadOnly {
         options.push("read_only".to_owned());
+    }
+    if absent == Absent::Refuse {
         options.push("create_if_not_exists false".to_owned());
     }
     let extensions = location.extensions();

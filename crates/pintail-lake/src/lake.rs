@@ -163,6 +163,9 @@ impl Lake {
         tables.insert(table_id)
     }
 
+    /// The name under which it is attached.
+    pub const NAME: &'static str = ALIAS;
+
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
@@ -195,6 +198,12 @@ impl Lake {
     #[must_use]
     pub fn qualified(&self, table: &TableName) -> String {
         quote::table(ALIAS, table, "main")
+    }
+
+    /// The table as it was in a snapshot, qualified for SQL.
+    #[must_use]
+    pub fn qualified_at(&self, table: &TableName, snapshot: i64) -> String {
+        format!("{} at (version => {snapshot})", self.qualified(table))
     }
 
     /// Looks a table up.

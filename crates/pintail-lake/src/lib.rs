@@ -12,6 +12,7 @@
 //!    └── Lake ── stage ── commit         a DuckLake, and the protocol that changes it exactly once
 //!           ├── maintenance              fewer and smaller files for the same rows
 //!           ├── ledger                   which partitions are in
+//!           ├── pins                     snapshots that are not to expire
 //!           └── sweep                    what nobody refers to
 //! ```
 //!
@@ -20,6 +21,7 @@
 
 mod attach;
 pub mod bucket;
+mod changes;
 pub mod commit;
 pub mod connector;
 pub mod database;
@@ -39,6 +41,7 @@ pub mod maintenance;
 mod metadata;
 mod mysql_answer;
 pub mod origin;
+pub mod pins;
 pub mod quote;
 pub mod relation;
 pub mod session;
@@ -48,7 +51,8 @@ pub mod tap;
 mod unreachable;
 mod watchdog;
 
-pub use commit::{Basis, Change, CommitOutcome, CommitPart, CommitRequest, StagedFile};
+pub use changes::NeededFile;
+pub use commit::{Basis, Change, CommitOutcome, CommitPart, CommitRequest, StagedFile, WholeChange};
 pub use database::DatabasePlace;
 pub use database_file::DatabaseFile;
 pub use destination::{Compare, Compared, Destination, DestinationPlace, FoundTable};
@@ -59,6 +63,7 @@ pub use lake::{Access, Lake, LakeColumn, LakeTable, LeaseSettings, StageFolder};
 pub use ledger::{Ledger, LedgerEntry};
 pub use location::{Catalogue, LakeLocation};
 pub use maintenance::{Compacted, Maintained, Maintenance, TableMaintained};
+pub use pins::{Pin, PinRequest};
 pub use relation::Relation;
 pub use session::{Call, Cell, Row, Session, TextTable};
 pub use sweep::{SweepPolicy, Swept};

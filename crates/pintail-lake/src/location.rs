@@ -54,6 +54,17 @@ impl LakeLocation {
         format!("ducklake:{catalogue}?data_path={}", self.data_path.display())
     }
 
+    /// The address, with everything that tells two lakes apart. No secrets.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        match &self.catalogue {
+            Catalogue::Postgres { metadata_schema, .. } if metadata_schema != "public" => {
+                format!("{}&metadata_schema={metadata_schema}", self.address())
+            }
+            _ => self.address(),
+        }
+    }
+
     /// The extensions that an engine needs for this lake.
     #[must_use]
     pub fn extensions(&self) -> Vec<Extension> {

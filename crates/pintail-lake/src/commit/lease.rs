@@ -70,7 +70,10 @@ impl Drop for Held {
 /// # Errors
 /// `Unavailable` if another committer keeps it for longer than the wait, `Cancelled` if the engine is stopped.
 pub(crate) fn acquire(lake: &Lake, table: &TableName) -> Result<Lease> {
-    if *table != ledger::ledger_table() {
+    if *table == ledger::ledger_table() {
+        // Whoever makes the ledger asks for its lease.
+        fence::install(lake)?;
+    } else {
         lake.make_ready()?;
     }
     let wait = lake.lease().wait;

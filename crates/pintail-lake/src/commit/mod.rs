@@ -44,6 +44,7 @@ mod inlining;
 mod kept;
 pub(crate) mod lease;
 mod staged;
+mod whole;
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -54,6 +55,7 @@ use self::attempt::Attempt;
 pub use self::exchange::{COPIES, check_copies, copies, same_row};
 pub(crate) use self::staged::drop_stale;
 pub use self::staged::{StagedFile, check_keys};
+pub use self::whole::WholeChange;
 use crate::destination::{Compare, Compared};
 use crate::error::{Error, FaultClass, Result};
 use crate::lake::Lake;

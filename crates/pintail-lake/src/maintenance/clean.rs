@@ -10,6 +10,7 @@ use crate::lake::{ALIAS, Lake};
 use crate::ledger::ledger_table;
 use crate::location::Catalogue;
 use crate::metadata::metadata_table;
+use crate::pins::Pin;
 use crate::session::{Call, Row, Session};
 
 pub(super) fn plan(
@@ -18,9 +19,10 @@ pub(super) fn plan(
     asked: &Maintenance,
     planned: &mut Maintained,
 ) -> Result<()> {
-    let (old, kept) = snapshots(lake, session, asked.expire_older_than)?;
-    planned.snapshots_expired = old.len() as u64;
-    planned.snapshots_kept = kept;
+    let found = snapshots(lake, session, asked.expire_older_than)?;
+    planned.snapshots_expired = found.old.len() as u64;
+    planned.snapshots_kept = found.kept;
+    planned.snapshots_pinned = found.pinned;
     let (ripe, waiting) = given_up(lake, session, asked.clean_older_than)?;
     planned.files_removed = ripe;
     planned.files_waiting = waiting;
@@ -30,25 +32,43 @@ pub(super) fn plan(
 pub(super) fn clean(lake: &Lake, asked: &Maintenance, done: &mut Maintained) -> Result<()> {
     // The ledger's lease stands for the lake: nothing else of ours changes all tables at once.
     let whole = ledger_table();
-    (done.snapshots_expired, done.snapshots_kept) = step(lake, &whole, |session| {
-        let (old, kept) = snapshots(lake, session, asked.expire_older_than)?;
-        if !old.is_empty() {
-            let list = old.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    let found = step(lake, &whole, |session| {
+        let found = snapshots(lake, session, asked.expire_older_than)?;
+        if !found.old.is_empty() {
+            let list = found
+                .old
+                .iter()
+                .map(i64::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
             let sql = format!("call ducklake_expire_snapshots('{ALIAS}', versions => [{list}])");
             session.batch(Call::new("expire snapshots of the lake"), &sql)?;
         }
-        Ok((old.len() as u64, kept))
+        Ok(found)
     })?;
+    done.snapshots_expired = found.old.len() as u64;
+    done.snapshots_kept = found.kept;
+    done.snapshots_pinned = found.pinned;
     (done.files_removed, done.files_waiting) =
         step(lake, &whole, |session| remove_files(lake, session, asked))?;
     Ok(())
 }
 
-/// Numbers of the snapshots that another one took the place of `age` ago or longer, and how many stay. The newest always
-/// does.
+/// The snapshots of a lake.
+struct Snapshots {
+    /// Those that may go.
+    old: Vec<i64>,
+    /// How many stay.
+    kept: u64,
+    /// What keeps those that are old enough to go.
+    pinned: Vec<Pin>,
+}
+
+/// Snapshots that another one took the place of `age` ago or longer may go. The newest always stays, and so does what is
+/// pinned: pins are written under the lease that a step has.
 ///
 /// Their own age says too little: the newest may be of last week, and a run that reads it goes on after the next commit.
-fn snapshots(lake: &Lake, session: &Session, age: Option<Duration>) -> Result<(Vec<i64>, u64)> {
+fn snapshots(lake: &Lake, session: &Session, age: Option<Duration>) -> Result<Snapshots> {
     let sql = format!(
         "select snapshot_id::bigint, {}
          from {}
@@ -61,9 +81,19 @@ fn snapshots(lake: &Lake, session: &Session, age: Option<Duration>) -> Result<(V
     );
     let rows = session.query(Call::new("list the snapshots of the lake"), &sql)?;
     let old = |row: &Row| row.boolean(1).then(|| row.integer(0)).flatten();
-    let expired: Vec<i64> = rows.iter().skip(1).filter_map(old).collect();
+    let mut expired: Vec<i64> = rows.iter().skip(1).filter_map(old).collect();
+    let mut pinned = match expired.as_slice() {
+        [] => Vec::new(),
+        _ => lake.pins()?,
+    };
+    pinned.retain(|pin| expired.contains(&pin.lake_snapshot));
+    expired.retain(|snapshot| !pinned.iter().any(|pin| pin.lake_snapshot == *snapshot));
     let kept = rows.len() - expired.len();
-    Ok((expired, kept as u64))
+    Ok(Snapshots {
+        old: expired,
+        kept: kept as u64,
+        pinned,
+    })
 }
 
 /// Whether a time lies at least `age` back. Compared as numbers: see the module above.

@@ -8,7 +8,8 @@
 //! Every step is a transaction of DuckLake under the lease that commits take, given back in between, so that a commit
 //! waits for one step and not for all. What readers of a snapshot see stays the same.
 //!
-//! What is left alone, because DuckLake has open faults there or an answer that is lost would destroy it:
+//! What is left alone, because somebody needs it, DuckLake has open faults there or an answer that is lost would destroy it:
+//! - snapshots that are [pinned](crate::pins), until they are let go;
 //! - the ledger, always: it lives in the catalogue, and is never flushed or compacted;
 //! - tables with rows or deletes in the catalogue, which another program inlined: nothing is ever flushed;
 //! - files that no snapshot knows: those are [swept](crate::sweep), and never taken for orphans, since a run may be about
@@ -30,6 +31,7 @@ use crate::commit::lease::{self, Lease};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::ledger;
+use crate::pins::Pin;
 use crate::session::Session;
 
 /// What is asked for.
@@ -66,6 +68,8 @@ pub struct Maintained {
     pub snapshots_expired: u64,
     /// Snapshots that stay.
     pub snapshots_kept: u64,
+    /// What keeps snapshots that are old enough to expire.
+    pub snapshots_pinned: Vec<Pin>,
     /// Files that were removed.
     pub files_removed: u64,
     /// Files that no snapshot needs and that are too young to be removed.
