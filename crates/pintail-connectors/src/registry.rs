@@ -111,10 +111,10 @@ pub fn database_file(datastore: &Datastore) -> Result<DatabaseFile> {
         (other, _) => Err(Error::refused(
             ErrorKind::Invalid,
             format!(
-                "`{}` is of type `{other}`, and snapshots are taken of DuckDB files",
+                "`{}` is of type `{other}`, and snapshots are taken of DuckDB files and lakes",
                 datastore.name
             ),
-            "Write the path of the file, or `duckdb:<path>`.",
+            "Write the path of the file, `duckdb:<path>`, or the address of a lake.",
         )),
     }
 }

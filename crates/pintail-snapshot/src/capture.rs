@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use pintail_lake::quote::identifier;
-use pintail_lake::{Access, Call, DUCKDB_VERSION, DatabaseFile, Engine, Session};
+use pintail_lake::quote::{self, identifier};
+use pintail_lake::{Access, Call, DUCKDB_VERSION, DatabaseFile, Engine, Lake, Session};
 use pintail_model::{Checksum, ErrorKind, TableName};
 
 use crate::catalog::{self, Catalog, FoundTable};
@@ -55,6 +55,8 @@ pub struct CreateRequest {
     pub read_back: bool,
     /// Level of ZSTD, 1 to 22. Default 3: higher ones take much longer for a few percent.
     pub compression_level: u8,
+    /// Write files also of a lake, instead of pinning its snapshot: the files outlive the lake.
+    pub export: bool,
 }
 
 impl Default for CreateRequest {
@@ -69,6 +71,7 @@ impl Default for CreateRequest {
             hold: false,
             read_back: true,
             compression_level: COMPRESSION_LEVEL,
+            export: false,
         }
     }
 }
@@ -130,7 +133,7 @@ impl ProjectFolder {
                 session: &session,
                 alias,
             },
-            database,
+            origin: Origin::File(database),
             now,
             progress,
         };
@@ -145,35 +148,103 @@ pub(crate) struct Capture<'a> {
     pub(crate) folder: &'a ProjectFolder,
     pub(crate) engine: &'a Engine,
     pub(crate) catalog: Catalog<'a>,
-    pub(crate) database: &'a DatabaseFile,
+    pub(crate) origin: Origin<'a>,
     pub(crate) now: Timestamp,
     pub(crate) progress: &'a dyn Progress,
 }
 
-impl Capture<'_> {
-    pub(crate) fn take(&self, request: &CreateRequest) -> Result<Created> {
-        let found = catalog::tables(self.catalog)?;
-        let tables = chosen(found, &request.tables, &self.database.address)?;
+/// What is captured.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    /// A DuckDB file, in the transaction of the session.
+    File(&'a DatabaseFile),
+    /// A snapshot of a lake, whose rows are read under another name.
+    Lake {
+        lake: &'a Lake,
+        reader: &'a str,
+        snapshot: i64,
+    },
+}
+
+/// What there is to capture.
+#[derive(Default)]
+pub(crate) struct Looked {
+    pub(crate) tables: Vec<(FoundTable, TableFile)>,
+    /// Tables of which everything is known.
+    pub(crate) known: Vec<TableEntry>,
+    pub(crate) objects: Vec<DatabaseObject>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Looked {
+    /// Looks at a database, as the session of `catalog` sees it. `address` names it in errors.
+    pub(crate) fn at(catalog: Catalog<'_>, request: &CreateRequest, address: &str) -> Result<Self> {
+        let tables = chosen(catalog::tables(catalog)?, &request.tables, address)?;
         let files = tables
             .iter()
             .map(|table| TableFile::of(&table.name(), &table.schema.columns))
             .collect::<Result<Vec<_>>>()?;
-        let (objects, warnings) = self.objects(request, &tables)?;
-        let (id, mut work) = self.begin(request)?;
+        let (objects, warnings) = objects(catalog, request, &tables)?;
+        Ok(Self {
+            tables: tables.into_iter().zip(files).collect(),
+            known: Vec::new(),
+            objects,
+            warnings,
+        })
+    }
+}
+
+/// With all tables, everything that stands beside them; with some, what the statements of these name.
+fn objects(
+    catalog: Catalog<'_>,
+    request: &CreateRequest,
+    tables: &[FoundTable],
+) -> Result<(Vec<DatabaseObject>, Vec<String>)> {
+    let (objects, warnings) = catalog::objects(catalog)?;
+    if request.tables.is_empty() {
+        return Ok((objects, warnings));
+    }
+    let statements: Vec<&str> = tables.iter().map(|table| table.ddl.as_str()).collect();
+    let objects = needed(&objects, &statements).into_iter().cloned().collect();
+    Ok((objects, Vec::new()))
+}
+
+impl Capture<'_> {
+    pub(crate) fn take(&self, request: &CreateRequest) -> Result<Created> {
+        let looked = Looked::at(self.catalog, request, &self.origin.address())?;
+        let (id, work) = begin(self.folder, request, self.now)?;
+        self.fill(request, id, work, looked, None)
+    }
+
+    /// Brings what was found into a snapshot and publishes it. With a pin, tables stay where they are.
+    pub(crate) fn fill(
+        &self,
+        request: &CreateRequest,
+        id: SnapshotId,
+        mut work: Box<dyn Work>,
+        looked: Looked,
+        pin: Option<&str>,
+    ) -> Result<Created> {
         let (earlier, broken) = self.folder.manifests()?;
         for (id, error) in broken {
             tracing::warn!(%id, %error, "a snapshot was passed over that cannot be read");
         }
-        self.progress.began(tables.len() as u64);
-        let mut entries = Vec::new();
-        for (table, file) in tables.into_iter().zip(&files) {
+        self.progress.began(looked.tables.len() as u64);
+        let mut entries = looked.known;
+        for (table, file) in looked.tables {
             let name = table.name();
-            let entry = self.keep(request, &mut *work, &earlier, table, file)?;
+            let entry = match pin {
+                Some(_) => self.pinned(request, &earlier, table, &file)?,
+                None => self.keep(request, &mut *work, &earlier, table, &file)?,
+            };
             self.progress.done(&name);
             entries.push(entry);
         }
         let manifest = Manifest {
-            format_version: match entries.iter().any(|entry| entry.stored_in.is_some()) {
+            format_version: match entries
+                .iter()
+                .any(|entry| entry.stored_in.is_some() || entry.pinned())
+            {
                 true => FORMAT_VERSION,
                 false => FORMAT_OF_FILES,
             },
@@ -190,19 +261,14 @@ impl Capture<'_> {
             } else {
                 Proof::Unproven
             },
-            source: SourceInfo {
-                system: "duckdb".to_owned(),
-                address: absolute_address(&self.database.path),
-                storage_version: self.catalog.storage_version()?,
-                lake_snapshot: None,
-            },
+            source: self.source(pin)?,
             engine: EngineInfo {
                 duckdb: DUCKDB_VERSION.to_owned(),
                 pintail: env!("CARGO_PKG_VERSION").to_owned(),
             },
             tables: entries,
-            objects,
-            warnings,
+            objects: looked.objects,
+            warnings: looked.warnings,
         };
         let (content, manifest_sha256) = manifest.seal();
         let record = Record {
@@ -218,19 +284,23 @@ impl Capture<'_> {
         })
     }
 
-    /// With all tables, everything that stands beside them; with some, what the statements of these name.
-    fn objects(
-        &self,
-        request: &CreateRequest,
-        tables: &[FoundTable],
-    ) -> Result<(Vec<DatabaseObject>, Vec<String>)> {
-        let (objects, warnings) = catalog::objects(self.catalog)?;
-        if request.tables.is_empty() {
-            return Ok((objects, warnings));
-        }
-        let statements: Vec<&str> = tables.iter().map(|table| table.ddl.as_str()).collect();
-        let objects = needed(&objects, &statements).into_iter().cloned().collect();
-        Ok((objects, Vec::new()))
+    fn source(&self, pin: Option<&str>) -> Result<SourceInfo> {
+        Ok(match self.origin {
+            Origin::File(database) => SourceInfo {
+                system: "duckdb".to_owned(),
+                address: absolute_address(&database.path),
+                storage_version: self.catalog.storage_version()?,
+                lake_snapshot: None,
+                pin: None,
+            },
+            Origin::Lake { lake, snapshot, .. } => SourceInfo {
+                system: "ducklake".to_owned(),
+                address: lake.location().identity(),
+                storage_version: None,
+                lake_snapshot: Some(snapshot),
+                pin: pin.map(str::to_owned),
+            },
+        })
     }
 
     fn hold(&self, request: &CreateRequest) -> Option<Hold> {
@@ -240,20 +310,6 @@ impl Capture<'_> {
             reason: reason.clone(),
         };
         request.hold.then(|| hold(&request.description))
-    }
-
-    fn begin(&self, request: &CreateRequest) -> Result<(SnapshotId, Box<dyn Work>)> {
-        if let Some(id) = &request.id {
-            return Ok((id.clone(), self.folder.begin(id)?));
-        }
-        let mut attempt = 1;
-        loop {
-            let id = SnapshotId::generated(request.snapshot_type, self.now, attempt);
-            match self.folder.begin(&id) {
-                Err(error) if error.kind() == ErrorKind::Conflict && attempt < 1000 => attempt += 1,
-                begun => return Ok((id, begun?)),
-            }
-        }
     }
 
     /// Brings one table into the snapshot.
@@ -267,26 +323,16 @@ impl Capture<'_> {
     ) -> Result<TableEntry> {
         let name = file_name::of(&table.bucket, &table.table);
         let path = work.path(&name);
-        let mut schema = table.schema;
+        let mut schema = table.schema.clone();
         for (column, cast) in file.casts() {
             let entry = schema.columns.iter_mut().find(|entry| entry.name == column);
             entry.expect("it was made of these").stored_as = cast;
         }
-        let relation = self.catalog.qualified(&table.bucket, &table.table);
+        let relation = self.origin.relation(self.catalog, &table);
         let mut entry = TableEntry {
-            bucket: table.bucket,
-            table: table.table,
-            file: name,
-            stored_in: None,
-            row_count: 0,
-            size_bytes: 0,
-            sha256: String::new(),
-            value_hash: String::new(),
-            same_as: None,
             schema,
-            ddl: table.ddl,
-            comment: table.comment,
-            indexes: table.indexes,
+            file: name,
+            ..entry_of(table)
         };
         if self.reuse(request, work, earlier, &relation, file, &mut entry)? {
             return Ok(entry);
@@ -341,7 +387,7 @@ impl Capture<'_> {
         let proven = |manifest: &&Manifest| !request.read_back || manifest.proof == Proof::ReadBack;
         let newest = earlier.iter().rev().filter(proven).find_map(|manifest| {
             let found = manifest.table(&entry.bucket, &entry.table)?;
-            Some((manifest, found))
+            (!found.pinned()).then_some((manifest, found))
         });
         let Some((manifest, before)) = newest else {
             return Ok(false);
@@ -373,7 +419,68 @@ impl Capture<'_> {
     }
 }
 
-fn count(session: &Session, relation: &str) -> Result<u64> {
+impl Origin<'_> {
+    fn address(&self) -> String {
+        match self {
+            Self::File(database) => database.address.clone(),
+            Self::Lake { lake, .. } => format!("lake `{}`", lake.location().address()),
+        }
+    }
+
+    /// A table as SQL names it.
+    pub(crate) fn relation(&self, catalog: Catalog<'_>, table: &FoundTable) -> String {
+        match self {
+            Self::File(_) => catalog.qualified(&table.bucket, &table.table),
+            Self::Lake { reader, snapshot, .. } => {
+                let name = TableName::new(&table.bucket, &table.table);
+                format!(
+                    "{} at (version => {snapshot})",
+                    quote::table(reader, &name, "main")
+                )
+            }
+        }
+    }
+}
+
+/// Takes a name for a snapshot: nobody else gets it from now on.
+pub(crate) fn begin(
+    folder: &ProjectFolder,
+    request: &CreateRequest,
+    now: Timestamp,
+) -> Result<(SnapshotId, Box<dyn Work>)> {
+    if let Some(id) = &request.id {
+        return Ok((id.clone(), folder.begin(id)?));
+    }
+    let mut attempt = 1;
+    loop {
+        let id = SnapshotId::generated(request.snapshot_type, now, attempt);
+        match folder.begin(&id) {
+            Err(error) if error.kind() == ErrorKind::Conflict && attempt < 1000 => attempt += 1,
+            begun => return Ok((id, begun?)),
+        }
+    }
+}
+
+/// What is known of a table before its rows are looked at.
+pub(crate) fn entry_of(table: FoundTable) -> TableEntry {
+    TableEntry {
+        bucket: table.bucket,
+        table: table.table,
+        file: String::new(),
+        stored_in: None,
+        row_count: 0,
+        size_bytes: 0,
+        sha256: String::new(),
+        value_hash: String::new(),
+        same_as: None,
+        schema: table.schema,
+        ddl: table.ddl,
+        comment: table.comment,
+        indexes: table.indexes,
+    }
+}
+
+pub(crate) fn count(session: &Session, relation: &str) -> Result<u64> {
     let sql = format!("select count(*) from {relation}");
     let rows = session.query(Call::new("count the rows of a table"), &sql)?;
     let count = rows.first().and_then(|row| row.integer(0));

@@ -97,3 +97,27 @@ pub(crate) fn unquoted(text: &str) -> String {
         })
         .collect()
 }
+
+/// The default in the definition of a column, without its parentheses.
+pub(crate) fn default_of(definition: &str) -> Option<&str> {
+    const BEGIN: &str = " DEFAULT(";
+    let begins = |at: &usize| {
+        let quotes = |mark: char| definition[..*at].matches(mark).count().is_multiple_of(2);
+        quotes('\'') && quotes('"')
+    };
+    let at = definition.match_indices(BEGIN).map(|(at, _)| at).find(begins)?;
+    let rest = &definition[at + BEGIN.len()..];
+    let (mut depth, mut quote) = (0_i32, None);
+    for (end, letter) in rest.char_indices() {
+        match (quote, letter) {
+            (Some(open), letter) if letter == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(letter),
+            (None, '(') => depth += 1,
+            (None, ')') if depth == 0 => return Some(rest[..end].trim()),
+            (None, ')') => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}

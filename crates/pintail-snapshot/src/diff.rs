@@ -5,15 +5,16 @@
 
 use jiff::Timestamp;
 use pintail_lake::quote::{identifier, identifiers};
-use pintail_lake::{Access, Call, DatabaseFile, Engine, Session};
-use pintail_model::TableName;
+use pintail_lake::{Access, Call, DatabaseFile, Engine, Lake, LakeLocation, Session};
+use pintail_model::{ErrorKind, TableName};
 use serde::Serialize;
 
 use crate::catalog::{self, Catalog};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::folder::ProjectFolder;
 use crate::id::SnapshotId;
-use crate::manifest::{ColumnEntry, TableEntry};
+use crate::lakes::PinnedLake;
+use crate::manifest::{ColumnEntry, Manifest, TableEntry};
 use crate::place::Fetched;
 use crate::table_file::TableFile;
 
@@ -26,6 +27,8 @@ pub enum Against {
     Snapshot(SnapshotId),
     /// A database as it is now.
     Live(DatabaseFile),
+    /// A lake as it is now.
+    LiveLake(Box<LakeLocation>),
 }
 
 /// What is asked for.
@@ -146,29 +149,12 @@ impl ProjectFolder {
                         && name.table.eq_ignore_ascii_case(table)
                 })
         };
-        let before = self.sides(id, &manifest.tables, &meant)?;
-        let (against, tables) = match &request.against {
-            Against::Snapshot(other) => {
-                let other_manifest = self.manifest(other)?;
-                let after = self.sides(other, &other_manifest.tables, &meant)?;
-                let session = engine.session()?;
-                let comparison = Comparison {
-                    folder: self,
-                    engine,
-                    session: &session,
-                    limit: request.rows,
-                };
-                (other.to_string(), comparison.tables(before, after)?)
-            }
-            Against::Live(database) => {
-                database.attach(engine, ALIAS, Access::ReadOnly, None)?;
-                let compared = self.compare_live(engine, before, &meant, request.rows);
-                let detached = database.detach(engine, ALIAS);
-                let compared = compared?;
-                detached?;
-                (database.address.clone(), compared)
-            }
-        };
+        let entries = entries(&manifest, &meant);
+        let lake = self.open_lake_of(engine, &manifest, &entries)?;
+        let compared = self.compare_with(engine, &manifest, &entries, lake.as_ref(), request, &meant);
+        let detached = lake.map_or(Ok(()), PinnedLake::close);
+        let (against, tables) = compared?;
+        detached?;
         Ok(Difference {
             snapshot: id.clone(),
             taken_at: manifest.created_at,
@@ -177,29 +163,95 @@ impl ProjectFolder {
         })
     }
 
+    /// Compares entries of a snapshot, of which those without files are in `lake`, with the other side.
+    fn compare_with(
+        &self,
+        engine: &Engine,
+        manifest: &Manifest,
+        of_snapshot: &[&TableEntry],
+        lake: Option<&PinnedLake>,
+        request: &DiffRequest,
+        meant: &impl Fn(&str, &str) -> bool,
+    ) -> Result<(String, Vec<TableDifference>)> {
+        let before = self.sides(&manifest.snapshot_id, of_snapshot, lake)?;
+        match &request.against {
+            Against::Snapshot(other) => {
+                let other_manifest = self.manifest(other)?;
+                let entries = entries(&other_manifest, meant);
+                let pinned = entries.iter().any(|entry| entry.pinned());
+                let (shared, own) = match lake {
+                    Some(lake) if pinned => (Some(lake.also(&other_manifest)?), None),
+                    _ => (None, self.open_lake_of(engine, &other_manifest, &entries)?),
+                };
+                let after = self.sides(other, &entries, shared.as_ref().or(own.as_ref()));
+                let compared = after.and_then(|after| {
+                    let session = engine.session()?;
+                    let comparison = Comparison {
+                        folder: self,
+                        engine,
+                        session: &session,
+                        limit: request.rows,
+                    };
+                    comparison.tables(before, after)
+                });
+                let detached = own.map_or(Ok(()), PinnedLake::close);
+                let compared = compared?;
+                detached?;
+                Ok((other.to_string(), compared))
+            }
+            Against::Live(database) => {
+                database.attach(engine, ALIAS, Access::ReadOnly, None)?;
+                let compared = self.compare_live(engine, ALIAS, before, meant, request.rows);
+                let detached = database.detach(engine, ALIAS);
+                let compared = compared?;
+                detached?;
+                Ok((database.address.clone(), compared))
+            }
+            Against::LiveLake(location) => {
+                if let Some(lake) = lake {
+                    same_lake(lake, location, manifest)?;
+                    let compared = self.compare_live(engine, Lake::NAME, before, meant, request.rows)?;
+                    return Ok((location.address(), compared));
+                }
+                let attached = Lake::attach(engine, location, Access::ReadOnly)?;
+                let compared = self.compare_live(engine, Lake::NAME, before, meant, request.rows);
+                let detached = attached.detach();
+                let compared = compared?;
+                detached?;
+                Ok((location.address(), compared))
+            }
+        }
+    }
+
     fn sides(
         &self,
         id: &SnapshotId,
-        entries: &[TableEntry],
-        meant: &impl Fn(&str, &str) -> bool,
+        entries: &[&TableEntry],
+        lake: Option<&PinnedLake>,
     ) -> Result<Vec<Side>> {
-        let entries: Vec<&TableEntry> = entries
-            .iter()
-            .filter(|entry| meant(&entry.bucket, &entry.table))
-            .collect();
-        self.check(id, &entries, &crate::progress::Unwatched)?;
-        let side = |entry: &TableEntry| Side {
-            entry_name: entry.name(),
-            columns: entry.schema.columns.clone(),
-            primary_key: entry.schema.primary_key.clone(),
-            rows: Rows::Kept(id.clone(), Box::new(entry.clone())),
+        self.check(id, entries, &crate::progress::Unwatched)?;
+        let side = |entry: &&TableEntry| {
+            let rows = match lake.filter(|_| entry.pinned()) {
+                Some(lake) => {
+                    let file = TableFile::of(&entry.name(), &entry.schema.columns)?;
+                    Rows::Live(file.hashed_table(&lake.relation(entry)))
+                }
+                None => Rows::Kept(id.clone(), Box::new((*entry).clone())),
+            };
+            Ok(Side {
+                entry_name: entry.name(),
+                columns: entry.schema.columns.clone(),
+                primary_key: entry.schema.primary_key.clone(),
+                rows,
+            })
         };
-        Ok(entries.into_iter().map(side).collect())
+        entries.iter().map(side).collect()
     }
 
     fn compare_live(
         &self,
         engine: &Engine,
+        alias: &str,
         before: Vec<Side>,
         meant: &impl Fn(&str, &str) -> bool,
         limit: u64,
@@ -207,12 +259,12 @@ impl ProjectFolder {
         let session = engine.session()?;
         session.batch(
             Call::new("use the database"),
-            &format!("use {}.main", identifier(ALIAS)),
+            &format!("use {}.main", identifier(alias)),
         )?;
         session.begin()?;
         let catalog = Catalog {
             session: &session,
-            alias: ALIAS,
+            alias,
         };
         let mut after = Vec::new();
         for table in catalog::tables(catalog)? {
@@ -238,6 +290,27 @@ impl ProjectFolder {
         session.rollback();
         compared
     }
+}
+
+/// The tables of a snapshot that are meant.
+fn entries<'m>(manifest: &'m Manifest, meant: &impl Fn(&str, &str) -> bool) -> Vec<&'m TableEntry> {
+    let meant = |entry: &&TableEntry| meant(&entry.bucket, &entry.table);
+    manifest.tables.iter().filter(meant).collect()
+}
+
+fn same_lake(lake: &PinnedLake, location: &LakeLocation, manifest: &Manifest) -> Result<()> {
+    if lake.identity() == location.identity() {
+        return Ok(());
+    }
+    Err(Error::refused(
+        ErrorKind::Invalid,
+        format!(
+            "snapshot `{}` is pinned in lake `{}`, and an engine reads one lake at a time",
+            manifest.snapshot_id,
+            lake.identity()
+        ),
+        "Compare with that lake, or take snapshots with `--export`.",
+    ))
 }
 
 /// Two sides, compared table by table.

@@ -19,6 +19,19 @@ pub struct Explained {
     pub shares_files_with: Vec<SnapshotId>,
     /// Snapshots that were taken next after it.
     pub followed_by: Vec<SnapshotId>,
+    /// What keeps its tables in a lake.
+    pub pin: Option<ExplainedPin>,
+}
+
+/// A pin, as the manifest has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedPin {
+    /// The lake.
+    pub lake: String,
+    /// The snapshot of the lake, which does not expire as long as this one is kept.
+    pub lake_snapshot: i64,
+    /// The name of the pin in the lake.
+    pub pin: String,
 }
 
 impl ProjectFolder {
@@ -34,7 +47,9 @@ impl ProjectFolder {
         let shares = |other: &&Manifest| {
             let shared = |table: &TableEntry| {
                 let own = manifest.table(&table.bucket, &table.table);
-                own.is_some_and(|own| writer(own, &manifest) == writer(table, other))
+                own.is_some_and(|own| {
+                    !own.pinned() && !table.pinned() && writer(own, &manifest) == writer(table, other)
+                })
             };
             other.tables.iter().any(shared)
         };
@@ -49,11 +64,17 @@ impl ProjectFolder {
         let fate = fates(&candidates, &self.settings()?, now)
             .into_iter()
             .find(|fate| fate.snapshot == *id);
+        let pin = manifest.pin().map(|(pin, lake_snapshot)| ExplainedPin {
+            lake: manifest.source.address.clone(),
+            lake_snapshot,
+            pin: pin.to_owned(),
+        });
         Ok(Explained {
             // It was swept since its manifest was read.
             fate: fate.map_or_else(|| Err(self.unknown(id, &[])), Ok)?,
             shares_files_with,
             followed_by,
+            pin,
         })
     }
 }

@@ -10,6 +10,7 @@ use pintail_storage::BucketSettings;
 use crate::each::each;
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, SnapshotId};
+use crate::lakes::{KnownLakes, Lakes};
 use crate::manifest::{self, Manifest};
 use crate::place::bucket::{InBucket, SILENCE};
 use crate::place::folder::Folder;
@@ -23,6 +24,7 @@ pub type Broken = (SnapshotId, Error);
 pub struct ProjectFolder {
     place: Arc<dyn Place>,
     project: ProjectId,
+    lakes: Arc<dyn Lakes>,
 }
 
 impl ProjectFolder {
@@ -32,6 +34,7 @@ impl ProjectFolder {
         Self {
             place: Arc::new(Folder::new(root.as_ref(), &project)),
             project,
+            lakes: Arc::new(KnownLakes::default()),
         }
     }
 
@@ -43,6 +46,7 @@ impl ProjectFolder {
         Ok(Self {
             place: Arc::new(InBucket::new(settings, prefix, &project)?),
             project,
+            lakes: Arc::new(KnownLakes::default()),
         })
     }
 
@@ -59,7 +63,19 @@ impl ProjectFolder {
         Ok(Self {
             place: Arc::new(InBucket::new(settings, prefix, &project)?.beating(beat)),
             project,
+            lakes: Arc::new(KnownLakes::default()),
         })
+    }
+
+    /// The same, where snapshots may be pinned in lakes.
+    #[must_use]
+    pub fn with_lakes(self, lakes: Arc<dyn Lakes>) -> Self {
+        Self { lakes, ..self }
+    }
+
+    /// Who knows how lakes are reached.
+    pub(crate) fn lakes(&self) -> &dyn Lakes {
+        &*self.lakes
     }
 
     pub(crate) fn place(&self) -> &dyn Place {

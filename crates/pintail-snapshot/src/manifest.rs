@@ -18,7 +18,7 @@ pub const FILE_NAME: &str = "metadata.json";
 /// The newest format that this release knows. It reads this one and all before.
 pub const FORMAT_VERSION: u32 = 2;
 
-/// The format of a snapshot whose files all lie beside its manifest, which releases before this one read too.
+/// The format of a snapshot whose tables are all in files beside its manifest, which releases before this one read too.
 pub(crate) const FORMAT_OF_FILES: u32 = 1;
 
 /// Why a snapshot was taken.
@@ -37,7 +37,8 @@ pub enum SnapshotType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
-    /// Every file was read back, and its rows were those that had been read.
+    /// Every file was read back, and its rows were those that had been read; of a table that is pinned, its rows were read in
+    /// the state that is pinned.
     ReadBack,
     /// Nobody looked.
     Unproven,
@@ -46,7 +47,7 @@ pub enum Proof {
 /// A snapshot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// 1 if all files lie beside it, 2 if some lie elsewhere.
+    /// 1 if all tables are in files beside it, 2 if some lie elsewhere, or are pinned.
     pub format_version: u32,
     /// Its name, and that of its folder.
     pub snapshot_id: SnapshotId,
@@ -92,6 +93,9 @@ pub struct SourceInfo {
     pub storage_version: Option<String>,
     /// The snapshot of the lake that was read.
     pub lake_snapshot: Option<i64>,
+    /// What keeps that one from expiring: the name of a pin in the lake. Tables without a file are read there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
 }
 
 /// What took a snapshot.
@@ -110,7 +114,8 @@ pub struct TableEntry {
     pub bucket: String,
     /// Its name.
     pub table: String,
-    /// Its file, beside the manifest.
+    /// Its file, beside the manifest. Empty, and not in JSON, if the table is [pinned](TableEntry::pinned).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub file: String,
     /// The snapshot beside whose manifest the file lies, if not beside this one: in a bucket, where a file has one name only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,13 +123,17 @@ pub struct TableEntry {
     /// Rows.
     pub row_count: u64,
     /// Bytes of the file.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub size_bytes: u64,
     /// SHA-256 of the file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sha256: String,
     /// Sum of the hashes of its rows, whatever their order: version and 128 bits, as `pintail-model::checksum` says. It is
-    /// taken of the columns that are in the file, in the types that they have there.
+    /// taken of the columns that are in the file, in the types that they have there. Empty, and not in JSON, if a table was
+    /// pinned and nobody looked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub value_hash: String,
-    /// The snapshot that wrote the file, if the table was the same then and its file is used again.
+    /// The snapshot that wrote the file, or read the rows that are pinned, if the table was the same then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_as: Option<SnapshotId>,
     /// Columns and key.
@@ -144,6 +153,12 @@ impl TableEntry {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}.{}", self.bucket, self.table)
+    }
+
+    /// Whether its rows are in the lake that it was taken of, in the snapshot that is pinned there.
+    #[must_use]
+    pub fn pinned(&self) -> bool {
+        self.file.is_empty()
     }
 
     /// Memory that its keys and indexes take while they are made, about: DuckDB keeps them as a whole.
@@ -207,6 +222,10 @@ pub struct ColumnEntry {
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// A foreign key.
@@ -357,9 +376,13 @@ impl Manifest {
                 && !table.file.starts_with('.')
                 && folder.is_none_or(|folder| SnapshotId::parse(folder.as_str()).is_ok())
         };
-        match manifest.tables.iter().all(inside) {
-            true => Ok((manifest, hash.to_owned())),
-            false => Err(changed("it names a file outside of the snapshot")),
+        if !manifest.tables.iter().all(inside) {
+            return Err(changed("it names a file outside of the snapshot"));
+        }
+        let homeless = manifest.tables.iter().any(TableEntry::pinned) && manifest.pin().is_none();
+        match homeless {
+            true => Err(changed("it does not say where the rows of a table are")),
+            false => Ok((manifest, hash.to_owned())),
         }
     }
 
@@ -369,6 +392,13 @@ impl Manifest {
         self.tables.iter().find(|entry| {
             entry.bucket.eq_ignore_ascii_case(bucket) && entry.table.eq_ignore_ascii_case(table)
         })
+    }
+
+    /// The pin that its tables without files need, and the snapshot of the lake.
+    #[must_use]
+    pub fn pin(&self) -> Option<(&str, i64)> {
+        let source = &self.source;
+        source.pin.as_deref().zip(source.lake_snapshot)
     }
 
     /// Rows of all tables.

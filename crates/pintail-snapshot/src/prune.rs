@@ -15,6 +15,7 @@ use crate::folder::ProjectFolder;
 use crate::id::SnapshotId;
 use crate::place::bucket::SILENCE;
 use crate::registry::Record;
+use crate::release::PinLeft;
 use crate::retention::{Candidate, Fate, fates};
 
 /// What is asked for.
@@ -53,6 +54,10 @@ pub struct Pruned {
     pub given_up: u64,
     /// Snapshots that cannot be read, which are left alone.
     pub unreadable: Vec<SnapshotId>,
+    /// Pins that were let go: their snapshots are gone, or were never finished.
+    pub pins_released: u64,
+    /// Pins that could not be let go. The next prune tries again.
+    pub pins_left: Vec<PinLeft>,
 }
 
 impl ProjectFolder {
@@ -88,6 +93,10 @@ impl ProjectFolder {
         let mut candidates = Vec::new();
         for (manifest, record) in manifests.iter().zip(records) {
             let complete = manifest.tables.iter().all(|table| {
+                // What is pinned, the lake keeps.
+                if table.pinned() {
+                    return true;
+                }
                 let file = table.stored(&manifest.snapshot_id);
                 let bytes = there.get(file.folder).and_then(|files| files.get(file.name));
                 bytes == Some(&table.size_bytes)
@@ -134,6 +143,9 @@ impl ProjectFolder {
         let swept = self.place().sweep(&pruned.swept, &over, asked.silence)?;
         pruned.swept = swept.gone;
         pruned.given_up = swept.given_up;
+        let released = self.release_pins()?;
+        pruned.pins_released = released.pins;
+        pruned.pins_left = released.left;
         Ok(pruned)
     }
 }

@@ -101,6 +101,18 @@ impl TableFile {
         self.selected(&parquet(file), Storage::restore)
     }
 
+    /// A query for the rows of a table with the same columns.
+    pub(crate) fn plain(&self, relation: &str) -> String {
+        format!("select {} from {relation}", self.names())
+    }
+
+    /// Whether what stands in a file is not what a reader would take it for, without the casts.
+    pub(crate) fn casts_any(&self) -> bool {
+        self.columns
+            .iter()
+            .any(|(_, storage)| storage.cast().is_some() || storage.hashed("c").is_some())
+    }
+
     /// The name under which a row's hash stands beside it.
     pub(crate) const ROW_HASH: &'static str = "pintail row hash";
 
@@ -191,7 +203,8 @@ impl TableFile {
     }
 }
 
-fn parquet(file: &Path) -> String {
+/// The rows of a file, as a relation.
+pub(crate) fn parquet(file: &Path) -> String {
     format!(
         "read_parquet({}, hive_partitioning = false)",
         plain_path(&file.to_string_lossy())

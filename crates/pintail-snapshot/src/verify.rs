@@ -67,6 +67,10 @@ pub enum Problem {
     },
     /// Nobody wrote it.
     Extra,
+    /// Of a pin: it is not in the lake any more, which may expire what it kept.
+    Unpinned,
+    /// Of a snapshot of a lake: it has expired.
+    Expired,
     /// It cannot be read.
     Unreadable {
         /// Why.
@@ -82,6 +86,8 @@ impl fmt::Display for Problem {
             Self::Changed => f.write_str("changed after it was written"),
             Self::Swapped { holds } => write!(f, "holds what belongs into {holds}"),
             Self::Extra => f.write_str("does not belong there"),
+            Self::Unpinned => f.write_str("is not in the lake any more"),
+            Self::Expired => f.write_str("has expired"),
             Self::Unreadable { why } => write!(f, "cannot be read: {why}"),
         }
     }
@@ -153,6 +159,7 @@ impl ProjectFolder {
                 });
             }
         }
+        self.verify_pins(&manifests, &mut verified, progress)?;
         verified.findings.sort();
         Ok(verified)
     }
@@ -164,7 +171,8 @@ impl ProjectFolder {
             manifest,
             identity: self.place().identity(entry.stored(&manifest.snapshot_id)),
         };
-        manifest.tables.iter().map(job).collect()
+        let in_files = manifest.tables.iter().filter(|entry| !entry.pinned());
+        in_files.map(job).collect()
     }
 
     /// Files of a snapshot's folder that its manifest does not know.
@@ -172,7 +180,7 @@ impl ProjectFolder {
         let known: BTreeSet<&str> = manifest
             .tables
             .iter()
-            .filter(|table| table.stored_in.is_none())
+            .filter(|table| table.stored_in.is_none() && !table.pinned())
             .map(|table| table.file.as_str())
             .chain([manifest::FILE_NAME])
             .collect();
@@ -237,7 +245,8 @@ impl ProjectFolder {
         tables: &[&TableEntry],
         progress: &dyn Progress,
     ) -> Result<()> {
-        for entry in tables {
+        // What is pinned is compared when it is read.
+        for entry in tables.iter().filter(|entry| !entry.pinned()) {
             progress.step(Step::Checking, &entry.name());
             if !self.place().looks_sound(entry.stored(id), entry)? {
                 return Err(self.unsound(id, entry));

@@ -1,7 +1,8 @@
 //! Tables, with columns, keys, indexes and comments.
 
-use pintail_lake::Row;
+use pintail_lake::ledger::ledger_table;
 use pintail_lake::quote::identifiers;
+use pintail_lake::{Lake, Row};
 
 use super::{Catalog, joined, split};
 use crate::error::Result;
@@ -52,6 +53,11 @@ pub(crate) fn tables(catalog: Catalog<'_>) -> Result<Vec<FoundTable>> {
             indexes: Vec::new(),
         })
         .collect();
+    // What Pintail writes down about its commits to a lake is no table of anybody's.
+    if catalog.alias == Lake::NAME {
+        let ledger = ledger_table();
+        tables.retain(|found| !found.named(ledger.schema_or("main"), &ledger.table));
+    }
     add_columns(catalog, &mut tables)?;
     add_keys(catalog, &mut tables)?;
     add_indexes(catalog, &mut tables)?;

@@ -8,6 +8,7 @@
 //! Which of them are kept first is a setting, at four levels. Statements that would make names mean something else (`use`,
 //! `attach`) or hide what is run (`prepare`) are refused: what they take away could not be told.
 
+mod on_lake;
 mod statement;
 mod tokens;
 
@@ -19,7 +20,7 @@ use serde::Serialize;
 
 use self::statement::{Destroyed, Meaning, What, meaning};
 use self::tokens::{Statement, statements};
-use crate::capture::{Capture, CreateRequest};
+use crate::capture::{Capture, CreateRequest, Origin};
 use crate::catalog::{self, Catalog, FoundTable};
 use crate::error::{Error, Result};
 use crate::folder::ProjectFolder;
@@ -74,15 +75,7 @@ impl ProjectFolder {
         progress: &dyn Progress,
     ) -> Result<Guarded> {
         let statements = statements(sql);
-        for statement in &statements {
-            if let Meaning::Hides(how) = meaning(&statement.tokens) {
-                return Err(Error::refused(
-                    ErrorKind::Invalid,
-                    format!("a statement {how}, so what others take away could not be kept first"),
-                    "Run the statements that it is about directly, with full names.",
-                ));
-            }
-        }
+        refuse_hidden(&statements)?;
         database.attach(engine, ALIAS, Access::ReadWrite, None)?;
         let guard = Guard {
             folder: self,
@@ -96,6 +89,62 @@ impl ProjectFolder {
         let done = done?;
         detached?;
         Ok(done)
+    }
+
+    /// Those of `tables` that are kept before such a statement.
+    fn triggered(&self, tables: Vec<FoundTable>, trigger: SettingKey) -> Result<Vec<FoundTable>> {
+        let settings = self.settings()?;
+        let on = |table: &FoundTable| {
+            settings
+                .effective(trigger, Some((&table.bucket, &table.table)))
+                .value
+                .on()
+        };
+        Ok(tables.into_iter().filter(on).collect())
+    }
+}
+
+/// Refuses statements behind which nobody sees what goes.
+fn refuse_hidden(statements: &[Statement<'_>]) -> Result<()> {
+    for statement in statements {
+        if let Meaning::Hides(how) = meaning(&statement.tokens) {
+            return Err(Error::refused(
+                ErrorKind::Invalid,
+                format!("a statement {how}, so what others take away could not be kept first"),
+                "Run the statements that it is about directly, with full names.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What names in statements mean.
+struct Going<'a> {
+    /// The name under which the database is attached.
+    alias: &'a str,
+    /// The schema of names without one.
+    schema: &'a str,
+}
+
+impl Going<'_> {
+    /// The tables that are there and go. What is not there, the statement itself says.
+    fn meant(&self, found: &[FoundTable], destroyed: &Destroyed) -> Vec<FoundTable> {
+        let is = |table: &FoundTable, parts: &[String]| match parts {
+            [name] => table.named(self.schema, name),
+            [database, name] if database.eq_ignore_ascii_case(self.alias) => table.named("main", name),
+            [bucket, name] => table.named(bucket, name),
+            [database, bucket, name] => {
+                database.eq_ignore_ascii_case(self.alias) && table.named(bucket, name)
+            }
+            _ => false,
+        };
+        let going = |table: &&FoundTable| match &destroyed.what {
+            What::Tables(names) => names.iter().any(|parts| is(table, parts)),
+            What::Schema(parts) => parts
+                .last()
+                .is_some_and(|schema| table.bucket.eq_ignore_ascii_case(schema)),
+        };
+        found.iter().filter(going).cloned().collect()
     }
 }
 
@@ -165,8 +214,12 @@ impl Guard<'_> {
             session,
             alias: ALIAS,
         };
-        let tables = self.meant(catalog, destroyed)?;
-        let tables = self.triggered(tables, destroyed.trigger)?;
+        let going = Going {
+            alias: ALIAS,
+            schema: &self.by.schema,
+        };
+        let tables = going.meant(&catalog::tables(catalog)?, destroyed);
+        let tables = self.folder.triggered(tables, destroyed.trigger)?;
         if !tables.is_empty() {
             done.kept.push(self.keep(catalog, destroyed.trigger, &tables)?);
         }
@@ -177,42 +230,12 @@ impl Guard<'_> {
         Ok(answer)
     }
 
-    /// The tables that are there and go. What is not there, the statement itself says.
-    fn meant(&self, catalog: Catalog<'_>, destroyed: &Destroyed) -> Result<Vec<FoundTable>> {
-        let found = catalog::tables(catalog)?;
-        let is = |table: &FoundTable, parts: &[String]| match parts {
-            [name] => table.named(&self.by.schema, name),
-            [database, name] if database.eq_ignore_ascii_case(ALIAS) => table.named("main", name),
-            [bucket, name] => table.named(bucket, name),
-            [database, bucket, name] => database.eq_ignore_ascii_case(ALIAS) && table.named(bucket, name),
-            _ => false,
-        };
-        let going = |table: &FoundTable| match &destroyed.what {
-            What::Tables(names) => names.iter().any(|parts| is(table, parts)),
-            What::Schema(parts) => parts
-                .last()
-                .is_some_and(|schema| table.bucket.eq_ignore_ascii_case(schema)),
-        };
-        Ok(found.into_iter().filter(going).collect())
-    }
-
-    fn triggered(&self, tables: Vec<FoundTable>, trigger: SettingKey) -> Result<Vec<FoundTable>> {
-        let settings = self.folder.settings()?;
-        let on = |table: &FoundTable| {
-            settings
-                .effective(trigger, Some((&table.bucket, &table.table)))
-                .value
-                .on()
-        };
-        Ok(tables.into_iter().filter(on).collect())
-    }
-
     fn keep(&self, catalog: Catalog<'_>, trigger: SettingKey, tables: &[FoundTable]) -> Result<Kept> {
         let capture = Capture {
             folder: self.folder,
             engine: self.engine,
             catalog,
-            database: self.database,
+            origin: Origin::File(self.database),
             now: self.by.now,
             progress: self.progress,
         };

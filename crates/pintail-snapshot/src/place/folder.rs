@@ -70,6 +70,7 @@ impl Folder {
             Document::Record(id) => self.registry().join(format!("{id}.json")),
             Document::Settings => self.project.join(crate::settings::FILE_NAME),
             Document::SystemSettings => self.root.join(crate::settings::FILE_NAME),
+            Document::Pins => self.project.join(crate::release::FILE_NAME),
         }
     }
 
@@ -81,6 +82,7 @@ impl Folder {
         Lock::wait(&folder.join(match document {
             Document::Record(_) => "lock",
             Document::Settings | Document::SystemSettings => ".settings.lock",
+            Document::Pins => ".pins.lock",
         }))
     }
 

@@ -35,6 +35,8 @@ pub(crate) enum Document<'a> {
     Settings,
     /// Those of all projects.
     SystemSettings,
+    /// Pins that may be in lakes.
+    Pins,
 }
 
 /// The file of a table.

@@ -1,6 +1,8 @@
 //! Restoring: tables are made and filled beside what is there, read again and compared, and take its place, all in one
 //! transaction of the target. What is replaced is kept in a snapshot first, so that a restore can be undone.
 
+mod into_lake;
+mod lake_table;
 mod objects;
 mod plan;
 
@@ -11,15 +13,16 @@ use pintail_model::{ErrorKind, TableName};
 use serde::Serialize;
 
 use self::objects::Objects;
-use self::plan::Planned;
 pub(crate) use self::plan::absolute_address;
+use self::plan::{Planned, Target};
 pub use self::plan::{PlannedObject, PlannedTable, RestorePlan};
-use crate::capture::{Capture, CreateRequest};
+use crate::capture::{Capture, CreateRequest, Origin};
 use crate::catalog::Catalog;
 use crate::ddl;
 use crate::error::{Error, Result};
 use crate::folder::ProjectFolder;
 use crate::id::SnapshotId;
+use crate::lakes::PinnedLake;
 use crate::manifest::{Manifest, SnapshotType, TableEntry};
 use crate::progress::{Progress, Step};
 use crate::table_file::TableFile;
@@ -65,10 +68,11 @@ impl ProjectFolder {
         request: &RestoreRequest,
     ) -> Result<RestorePlan> {
         let manifest = self.manifest(id)?;
+        let target = Target::file(&manifest, database);
         if !database.exists() {
-            let planned = Planned::new(&manifest, request, database, Vec::new())?;
+            let planned = Planned::new(&manifest, request, &target, Vec::new())?;
             let objects = Objects::new(&manifest, request, &planned, Vec::new());
-            return Ok(planned.shown(database, &manifest, &objects.shown()));
+            return Ok(planned.shown(&target, &manifest, &objects.shown()));
         }
         database.attach(engine, ALIAS, Access::ReadOnly, None)?;
         let planned = session(engine).and_then(|session| {
@@ -76,10 +80,10 @@ impl ProjectFolder {
                 session: &session,
                 alias: ALIAS,
             };
-            let planned = Planned::look(catalog, &manifest, request, database)?;
+            let planned = Planned::look(catalog, &manifest, request, &target)?;
             let objects = Objects::look(catalog, &manifest, request, &planned)?;
             session.rollback();
-            Ok(planned.shown(database, &manifest, &objects.shown()))
+            Ok(planned.shown(&target, &manifest, &objects.shown()))
         });
         let detached = database.detach(engine, ALIAS);
         let planned = planned?;
@@ -106,15 +110,42 @@ impl ProjectFolder {
         let entries = plan::chosen(&manifest, request)?;
         progress.began(entries.len() as u64);
         self.check(id, &entries, progress)?;
+        let lake = self.open_lake_of(engine, &manifest, &entries)?;
+        let restored = self.restore_from(engine, database, &manifest, lake.as_ref(), request, now, progress);
+        let detached = lake.map_or(Ok(()), PinnedLake::close);
+        let restored = restored?;
+        detached?;
+        Ok(restored)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "those of a restore, and what it reads from"
+    )]
+    fn restore_from(
+        &self,
+        engine: &Engine,
+        database: &DatabaseFile,
+        manifest: &Manifest,
+        lake: Option<&PinnedLake>,
+        request: &RestoreRequest,
+        now: Timestamp,
+        progress: &dyn Progress,
+    ) -> Result<Restored> {
         let new = !database.exists();
-        let version = manifest.source.storage_version.as_deref();
+        // A lake has types of this year, and no format that would say so.
+        let version = match manifest.source.lake_snapshot {
+            Some(_) => Some(NEWEST_FORMAT),
+            None => manifest.source.storage_version.as_deref(),
+        };
         database.attach(engine, ALIAS, Access::ReadWrite, version)?;
         let restored = session(engine).and_then(|session| {
             let restore = Restore {
                 folder: self,
                 engine,
                 database,
-                manifest: &manifest,
+                manifest,
+                lake,
                 request,
                 now,
                 progress,
@@ -136,6 +167,9 @@ impl ProjectFolder {
     }
 }
 
+/// The format of a file that is made for tables of a lake.
+const NEWEST_FORMAT: &str = "v1.5.0";
+
 /// A session in a transaction, whose default is the target.
 fn session(engine: &Engine) -> Result<Session> {
     let session = engine.session()?;
@@ -151,6 +185,8 @@ struct Restore<'a> {
     engine: &'a Engine,
     database: &'a DatabaseFile,
     manifest: &'a Manifest,
+    /// Where tables without files are.
+    lake: Option<&'a PinnedLake>,
     request: &'a RestoreRequest,
     now: Timestamp,
     progress: &'a dyn Progress,
@@ -159,9 +195,10 @@ struct Restore<'a> {
 
 impl Restore<'_> {
     fn run(&self) -> Result<Restored> {
-        let planned = Planned::look(self.catalog, self.manifest, self.request, self.database)?;
+        let target = Target::file(self.manifest, self.database);
+        let planned = Planned::look(self.catalog, self.manifest, self.request, &target)?;
         let mut objects = Objects::look(self.catalog, self.manifest, self.request, &planned)?;
-        let shown = planned.shown(self.database, self.manifest, &objects.shown());
+        let shown = planned.shown(&target, self.manifest, &objects.shown());
         let kept = self.keep_replaced(&planned)?;
         for name in &planned.drops {
             let label = format!("take table \"{}.{}\" away", name.0, name.1);
@@ -177,12 +214,15 @@ impl Restore<'_> {
             );
             self.catalog.session.execute(Call::new(&label), &sql)?;
         }
-        objects.make_before_tables(self)?;
+        let maker = Maker {
+            catalog: self.catalog,
+        };
+        objects.make_before_tables(maker)?;
         for (entry, (bucket, table)) in &planned.tables {
             self.table(entry, bucket, table)?;
             self.progress.done(&entry.name());
         }
-        let not_restored = objects.make_after_tables(self)?;
+        let not_restored = objects.make_after_tables(maker)?;
         let call = Call::new("commit the restored tables").protected();
         self.catalog.session.batch(call, "commit")?;
         Ok(Restored {
@@ -201,7 +241,7 @@ impl Restore<'_> {
             folder: self.folder,
             engine: self.engine,
             catalog: self.catalog,
-            database: self.database,
+            origin: Origin::File(self.database),
             now: self.now,
             progress: &crate::progress::Unwatched,
         };
@@ -230,39 +270,38 @@ impl Restore<'_> {
         let label = format!("restore table \"{bucket}.{table}\"");
         let call = Call::new(&label);
         self.progress.step(Step::Restoring, &entry.name());
-        self.look_in(bucket)?;
+        let maker = Maker {
+            catalog: self.catalog,
+        };
+        maker.look_in(bucket)?;
         session.execute(call, &ddl::table_as(&entry.ddl, &qualified))?;
         let file = TableFile::of(&entry.name(), &entry.schema.columns)?;
-        let fetched = self
-            .folder
-            .fetch(self.engine, &self.manifest.snapshot_id, entry)?;
-        let rows = file.restored(fetched.path());
+        let (rows, fetched) = match self.lake.filter(|_| entry.pinned()) {
+            Some(lake) => (file.plain(&lake.relation(entry)), None),
+            None => {
+                let id = &self.manifest.snapshot_id;
+                let fetched = self.folder.fetch(self.engine, id, entry)?;
+                (file.restored(fetched.path()), Some(fetched))
+            }
+        };
         session.execute(
             call,
             &format!("insert into {qualified} ({}) {rows}", file.names()),
         )?;
         drop(fetched);
         self.progress.step(Step::Verifying, &entry.name());
+        let expected = expected(self.engine, session, &file, entry, self.lake)?;
         let found = file.hash(self.engine, session, &qualified)?;
-        if found.digest() != entry.value_hash || found.rows != entry.row_count {
-            return Err(Error::refused(
-                ErrorKind::Data,
-                format!("cannot restore table \"{bucket}.{table}\": its rows are not those of the snapshot"),
-                "The target is as it was. `pintail snapshot verify` says whether the files are sound; if they are, report it.",
-            ));
+        if (found.digest(), found.rows) != expected {
+            return Err(other_rows(bucket, table));
         }
         for index in &entry.indexes {
             let name = self.index_name(bucket, table, &index.name)?;
             session.execute(call, &ddl::index_as(&index.ddl, &identifier(&name), &qualified))?;
             let index_name = self.catalog.qualified(bucket, &name);
-            self.comment(&format!("index {index_name}"), index.comment.as_deref())?;
+            maker.comment(&format!("index {index_name}"), index.comment.as_deref())?;
         }
-        self.comment(&format!("table {qualified}"), entry.comment.as_deref())?;
-        for column in &entry.schema.columns {
-            let what = format!("column {qualified}.{}", identifier(&column.name));
-            self.comment(&what, column.comment.as_deref())?;
-        }
-        Ok(())
+        maker.comments(entry, &qualified)
     }
 
     /// The index's own name, unless another table of the schema has an index of that name.
@@ -283,13 +322,46 @@ impl Restore<'_> {
             .chain(others);
         Ok(names.find(|name| !taken(name)).expect("numbers do not end"))
     }
+}
 
+/// What the rows of a table have to be, as hash and number. Of rows that nobody looked at, those of the lake.
+fn expected(
+    engine: &Engine,
+    session: &Session,
+    file: &TableFile,
+    entry: &TableEntry,
+    lake: Option<&PinnedLake>,
+) -> Result<(String, u64)> {
+    match lake.filter(|_| entry.value_hash.is_empty()) {
+        None => Ok((entry.value_hash.clone(), entry.row_count)),
+        Some(lake) => {
+            let read = file.hash(engine, session, &lake.relation(entry))?;
+            Ok((read.digest(), read.rows))
+        }
+    }
+}
+
+fn other_rows(bucket: &str, table: &str) -> Error {
+    Error::refused(
+        ErrorKind::Data,
+        format!("cannot restore table \"{bucket}.{table}\": its rows are not those of the snapshot"),
+        "The target is as it was. `pintail snapshot verify` says whether the snapshot is sound; if it is, report it.",
+    )
+}
+
+/// What it takes to make things in a target.
+#[derive(Clone, Copy)]
+struct Maker<'a> {
+    catalog: Catalog<'a>,
+}
+
+impl Maker<'_> {
     /// Lets statements find names without a schema as they did where they were written.
-    fn look_in(&self, bucket: &str) -> Result<()> {
+    fn look_in(self, bucket: &str) -> Result<()> {
         let path = format!(
             "{alias}.{},{alias}.main",
             identifier(bucket),
-            alias = identifier(ALIAS)
+            alias = identifier(self.catalog.alias)
         );
         let sql = format!("set search_path = {}", literal(&path));
         Ok(self
@@ -298,7 +370,17 @@ impl Restore<'_> {
             .batch(Call::new("look into a schema"), &sql)?)
     }
 
-    fn comment(&self, what: &str, comment: Option<&str>) -> Result<()> {
+    /// The comments of a table and its columns.
+    fn comments(self, entry: &TableEntry, qualified: &str) -> Result<()> {
+        self.comment(&format!("table {qualified}"), entry.comment.as_deref())?;
+        for column in &entry.schema.columns {
+            let what = format!("column {qualified}.{}", identifier(&column.name));
+            self.comment(&what, column.comment.as_deref())?;
+        }
+        Ok(())
+    }
+
+    fn comment(self, what: &str, comment: Option<&str>) -> Result<()> {
         let Some(comment) = comment else { return Ok(()) };
         let sql = format!("comment on {what} is {}", literal(comment));
         let call = Call::new("restore a comment");

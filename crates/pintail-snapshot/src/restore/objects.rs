@@ -5,7 +5,7 @@ use pintail_lake::Call;
 use pintail_lake::quote::{identifier, literal};
 
 use super::plan::{Planned, PlannedObject};
-use super::{Restore, RestoreRequest};
+use super::{Maker, RestoreRequest};
 use crate::catalog::{self, Catalog};
 use crate::error::{Error, Result};
 use crate::manifest::{DatabaseObject, Manifest, ObjectKind, needed};
@@ -55,6 +55,11 @@ impl<'a> Objects<'a> {
         }
     }
 
+    /// Passes things of some kinds over.
+    pub(super) fn leave_out(&mut self, kinds: &[ObjectKind]) {
+        self.wanted.retain(|object| !kinds.contains(&object.kind));
+    }
+
     pub(super) fn shown(&self) -> Vec<PlannedObject> {
         let shown = |object: &&DatabaseObject| PlannedObject {
             kind: object.kind.keyword(),
@@ -78,15 +83,15 @@ impl<'a> Objects<'a> {
     }
 
     /// Types, sequences and macros. A macro that needs a table waits.
-    pub(super) fn make_before_tables(&mut self, restore: &Restore<'_>) -> Result<()> {
+    pub(super) fn make_before_tables(&mut self, maker: Maker<'_>) -> Result<()> {
         let mut later = Vec::new();
         for object in &self.wanted {
             match (object.kind, self.there(object)) {
-                (ObjectKind::Sequence, Some(there)) => move_on(restore, object, there)?,
+                (ObjectKind::Sequence, Some(there)) => move_on(maker, object, there)?,
                 (_, Some(_)) => {}
-                (ObjectKind::Type | ObjectKind::Sequence, None) => make(restore, object)?,
+                (ObjectKind::Type | ObjectKind::Sequence, None) => make(maker, object)?,
                 (ObjectKind::Macro | ObjectKind::TableMacro | ObjectKind::View, None) => {
-                    if let Err(error) = make(restore, object) {
+                    if let Err(error) = make(maker, object) {
                         later.push((*object, error));
                     }
                 }
@@ -97,12 +102,12 @@ impl<'a> Objects<'a> {
     }
 
     /// The rest, as long as there is one that can be made: each may stand on others. Returns what cannot be made at all.
-    pub(super) fn make_after_tables(mut self, restore: &Restore<'_>) -> Result<Vec<String>> {
+    pub(super) fn make_after_tables(mut self, maker: Maker<'_>) -> Result<Vec<String>> {
         loop {
             let before = self.waiting.len();
             let mut left = Vec::new();
             for (object, _) in self.waiting {
-                if let Err(error) = make(restore, object) {
+                if let Err(error) = make(maker, object) {
                     left.push((object, error));
                 }
             }
@@ -124,19 +129,19 @@ impl<'a> Objects<'a> {
     }
 }
 
-fn make(restore: &Restore<'_>, object: &DatabaseObject) -> Result<()> {
+fn make(maker: Maker<'_>, object: &DatabaseObject) -> Result<()> {
     let keyword = object.kind.keyword();
     let label = format!("restore {keyword} \"{}.{}\"", object.bucket, object.name);
     let call = Call::new(&label);
-    restore.look_in(&object.bucket)?;
-    restore.catalog.session.execute(call, &object.ddl)?;
+    maker.look_in(&object.bucket)?;
+    maker.catalog.session.execute(call, &object.ddl)?;
     let short = short(object);
     if object.kind == ObjectKind::Sequence && used_up(object) {
         // Its last value is taken.
         let sql = format!("select nextval({})", literal(&short));
-        restore.catalog.session.query(call, &sql)?;
+        maker.catalog.session.query(call, &sql)?;
     }
-    restore.comment(&format!("{keyword} {short}"), object.comment.as_deref())
+    maker.comment(&format!("{keyword} {short}"), object.comment.as_deref())
 }
 
 /// Whether a sequence is beyond its last value, where a new one cannot begin.
@@ -146,7 +151,7 @@ fn used_up(object: &DatabaseObject) -> bool {
 }
 
 /// Moves a sequence of the target on to where that of the snapshot goes on, if it is not there yet.
-fn move_on(restore: &Restore<'_>, object: &DatabaseObject, there: &DatabaseObject) -> Result<()> {
+fn move_on(maker: Maker<'_>, object: &DatabaseObject, there: &DatabaseObject) -> Result<()> {
     let (Some(wanted), Some(next)) = (object.next_value, there.next_value) else {
         return Ok(());
     };
@@ -167,7 +172,7 @@ fn move_on(restore: &Restore<'_>, object: &DatabaseObject, there: &DatabaseObjec
         "select max(nextval({})) from range({steps})",
         literal(&short(object))
     );
-    restore.catalog.session.query(Call::new(&label), &sql)?;
+    maker.catalog.session.query(Call::new(&label), &sql)?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use pintail_lake::DatabaseFile;
+use pintail_lake::{DatabaseFile, LakeLocation};
 use pintail_model::ErrorKind;
 use serde::Serialize;
 
@@ -25,6 +25,8 @@ pub struct RestorePlan {
     pub tables: Vec<PlannedTable>,
     /// What stands beside them.
     pub objects: Vec<PlannedObject>,
+    /// What the target cannot hold, in words.
+    pub warnings: Vec<String>,
     /// Memory that keys and indexes take while they are made, about: DuckDB keeps them as a whole. An engine needs that much
     /// beside what it has for everything else.
     pub index_bytes: u64,
@@ -54,6 +56,30 @@ pub struct PlannedObject {
     pub exists: bool,
 }
 
+/// Where tables are restored to.
+pub(super) struct Target {
+    /// For people.
+    pub(super) address: String,
+    /// Whether the snapshot was taken of it: its tables may be replaced.
+    pub(super) own: bool,
+}
+
+impl Target {
+    pub(super) fn file(manifest: &Manifest, database: &DatabaseFile) -> Self {
+        Self {
+            address: database.address.clone(),
+            own: manifest.source.address == absolute_address(&database.path),
+        }
+    }
+
+    pub(super) fn lake(manifest: &Manifest, location: &LakeLocation) -> Self {
+        Self {
+            address: location.address(),
+            own: manifest.source.address == location.identity(),
+        }
+    }
+}
+
 /// What is to be done.
 pub(super) struct Planned<'a> {
     /// Tables of the snapshot and their names in the target, those first that others refer to.
@@ -67,33 +93,32 @@ impl<'a> Planned<'a> {
         catalog: Catalog<'_>,
         manifest: &'a Manifest,
         request: &RestoreRequest,
-        database: &DatabaseFile,
+        target: &Target,
     ) -> Result<Self> {
-        Self::new(manifest, request, database, catalog::tables(catalog)?)
+        Self::new(manifest, request, target, catalog::tables(catalog)?)
     }
 
     /// `there` are the tables of the target.
     pub(super) fn new(
         manifest: &'a Manifest,
         request: &RestoreRequest,
-        database: &DatabaseFile,
+        target: &Target,
         there: Vec<FoundTable>,
     ) -> Result<Self> {
         let tables: Vec<(&TableEntry, (String, String))> = ordered(chosen(manifest, request)?)
             .into_iter()
-            .map(|entry| (entry, target(entry, request)))
+            .map(|entry| (entry, named(entry, request)))
             .collect();
-        let same_database = manifest.source.address == absolute_address(&database.path);
         let mut drops = Vec::new();
         for (entry, (bucket, table)) in &tables {
             let Some(found) = there.iter().find(|found| found.named(bucket, table)) else {
                 continue;
             };
-            let own = same_database && found.named(&entry.bucket, &entry.table);
+            let own = target.own && found.named(&entry.bucket, &entry.table);
             if !own && !request.replace {
                 return Err(Error::refused(
                     ErrorKind::Conflict,
-                    format!("{} has a table \"{bucket}.{table}\" already", database.address),
+                    format!("{} has a table \"{bucket}.{table}\" already", target.address),
                     "Add `--replace` to put the restored one in its place (it is kept in a snapshot of its own), or give the \
                      restored one another name with `--as`.",
                 ));
@@ -114,7 +139,7 @@ impl<'a> Planned<'a> {
 
     pub(super) fn shown(
         &self,
-        database: &DatabaseFile,
+        target: &Target,
         manifest: &Manifest,
         objects: &[PlannedObject],
     ) -> RestorePlan {
@@ -129,9 +154,10 @@ impl<'a> Planned<'a> {
         };
         RestorePlan {
             snapshot: manifest.snapshot_id.clone(),
-            target: database.address.clone(),
+            target: target.address.clone(),
             tables: self.tables.iter().map(table).collect(),
             objects: objects.to_vec(),
+            warnings: Vec::new(),
             index_bytes: self.tables.iter().map(|(entry, _)| entry.index_bytes()).sum(),
         }
     }
@@ -174,7 +200,7 @@ pub(super) fn chosen<'a>(manifest: &'a Manifest, request: &RestoreRequest) -> Re
     Ok(chosen)
 }
 
-fn target(entry: &TableEntry, request: &RestoreRequest) -> (String, String) {
+fn named(entry: &TableEntry, request: &RestoreRequest) -> (String, String) {
     match &request.rename {
         None => (entry.bucket.clone(), entry.table.clone()),
         // Without a schema it stays in its own.

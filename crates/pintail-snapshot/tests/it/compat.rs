@@ -1,9 +1,11 @@
-//! Snapshots that earlier releases wrote are read by this one. `tests/compat` has one of each format, with every type; they
-//! are never written anew.
+//! Snapshots that earlier releases wrote are read by this one. `tests/compat` has one of each format, that of files with every
+//! type and that of pins with its lake; they are never written anew.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use pintail_snapshot::{ProjectFolder, ProjectId, RestoreRequest, Unwatched};
+use pintail_lake::{Call, Catalogue, LakeLocation, extension};
+use pintail_snapshot::{Lakes, ProjectFolder, ProjectId, RestoreRequest, Unwatched};
 
 use crate::place::{NOW, Place, at, id};
 
@@ -100,4 +102,61 @@ fn a_snapshot_of_release_0_1_is_read() {
             "insert into in_c_customers.customers values (1, 'again', null)",
         )
         .expect_err("the key is taken");
+}
+
+/// The lake is not where it was.
+#[derive(Debug)]
+struct Moved(LakeLocation);
+
+impl Lakes for Moved {
+    fn find(&self, identity: &str) -> Result<LakeLocation, pintail_snapshot::Error> {
+        assert_eq!(
+            identity,
+            "ducklake:sqlite:/srv/shop/lake.sqlite?data_path=/srv/shop/lake"
+        );
+        Ok(self.0.clone())
+    }
+}
+
+#[test]
+fn a_snapshot_that_release_0_1_pinned_is_read() {
+    let place = Place::new();
+    let root = place.root().join("old");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat"), &root);
+    let lake = LakeLocation {
+        catalogue: Catalogue::Sqlite(root.join("lake/lake.sqlite")),
+        data_path: root.join("lake/lake"),
+        bucket: None,
+    };
+    // The catalogue says where its files are.
+    place.engine.load(extension::SQLITE).expect("it is there");
+    let sql = format!(
+        "attach '{}' as moved (type sqlite);
+         update moved.ducklake_metadata set value = '{}/' where key = 'data_path';
+         detach moved",
+        root.join("lake/lake.sqlite").display(),
+        lake.data_path.display()
+    );
+    let session = place.engine.session().expect("a session");
+    session
+        .batch(Call::new("move the lake"), &sql)
+        .expect("a catalogue");
+    let snapshots = ProjectFolder::new(&root, ProjectId::parse("shop").expect("an id"));
+    let snapshots = snapshots.with_lakes(Arc::new(Moved(lake)));
+    let snapshot = id("pinned_by_release_0_1");
+    let verified = snapshots
+        .verify(std::slice::from_ref(&snapshot), 1, &Unwatched)
+        .expect("a snapshot");
+    assert_eq!((verified.files, verified.findings), (1, Vec::new()));
+    let database = place.database("new.duckdb");
+    let request = RestoreRequest::default();
+    let restored = snapshots
+        .restore(&place.engine, &database, &snapshot, &request, at(NOW), &Unwatched)
+        .expect("restored");
+    assert_eq!(restored.not_restored, [""; 0]);
+    let sums = "select count(*), sum(id), sum(paid), max(tags[2]), (select count(*) from in_c.late) from in_c.customers";
+    assert_eq!(
+        place.ask("new.duckdb", sums),
+        [["100", "5050", "1683.33", "b", "10"]]
+    );
 }

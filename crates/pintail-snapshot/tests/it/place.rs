@@ -224,6 +224,15 @@ impl Place {
         self.snapshots.verify(&ids, 2, &Unwatched).expect("folders")
     }
 
+    /// What is wrong with snapshots, where there may be none.
+    pub(crate) fn verify_all(&self) -> Vec<pintail_snapshot::Finding> {
+        let ids = self.snapshots.ids().unwrap_or_default();
+        self.snapshots
+            .verify(&ids, 2, &Unwatched)
+            .expect("folders")
+            .findings
+    }
+
     /// The files of a snapshot, by name.
     pub(crate) fn files(&self, snapshot: &str) -> Vec<PathBuf> {
         let folder = self.snapshots.snapshot(&id(snapshot));

@@ -15,6 +15,7 @@ pub(crate) enum Role {
     Work(Work),
     Cramped(crate::kills::Cramped),
     Decide(crate::buckets::Decide),
+    Pin(crate::pin_kills::Work),
 }
 
 #[test]
@@ -26,6 +27,7 @@ fn a_child_plays_its_role_and_nobody_else_does() {
         Role::Work(work) => work.play(),
         Role::Cramped(cramped) => cramped.play(),
         Role::Decide(decide) => decide.play(),
+        Role::Pin(work) => work.play(),
     }
 }
 

@@ -112,6 +112,7 @@ impl InBucket {
             Document::Record(id) => format!("{}{id}.json", self.registry_key()),
             Document::Settings => format!("{}{}", self.project_key(), crate::settings::FILE_NAME),
             Document::SystemSettings => format!("{}{}", self.prefix, crate::settings::FILE_NAME),
+            Document::Pins => format!("{}{}", self.project_key(), crate::release::FILE_NAME),
         }
     }
 
