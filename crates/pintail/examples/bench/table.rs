@@ -15,6 +15,13 @@ pub(crate) struct Bound {
     pub(crate) at_most: f64,
 }
 
+/// What a wall time may be at most, whatever others take.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit {
+    pub(crate) of: &'static str,
+    pub(crate) seconds_at_most: f64,
+}
+
 /// The contestants of a section and their samples.
 pub(crate) struct Table {
     title: String,
@@ -22,6 +29,7 @@ pub(crate) struct Table {
     base: &'static str,
     contestants: Vec<(&'static str, Vec<Sample>)>,
     bounds: Vec<Bound>,
+    limits: Vec<Limit>,
     notes: Vec<String>,
 }
 
@@ -32,7 +40,16 @@ impl Table {
             base,
             contestants: Vec::new(),
             bounds: bounds.to_vec(),
+            limits: Vec::new(),
             notes: Vec::new(),
+        }
+    }
+
+    /// The same table with limits.
+    pub(crate) fn with_limits(self, limits: &[Limit]) -> Self {
+        Self {
+            limits: limits.to_vec(),
+            ..self
         }
     }
 
@@ -58,11 +75,23 @@ impl Table {
     /// Whether each bound is met, that of memory last.
     pub(crate) fn bounds_met(&self) -> Vec<bool> {
         let ratios = self.bounds.iter().map(|bound| self.meets(bound));
-        ratios.chain([self.peak_mib() <= PEAK_MIB_AT_MOST]).collect()
+        let limits = self.limits.iter().map(|limit| self.keeps(limit));
+        ratios
+            .chain(limits)
+            .chain([self.peak_mib() <= PEAK_MIB_AT_MOST])
+            .collect()
     }
 
     fn meets(&self, bound: &Bound) -> bool {
         self.ratio(bound.of, bound.to) <= bound.at_most
+    }
+
+    fn keeps(&self, limit: &Limit) -> bool {
+        self.seconds(limit) <= limit.seconds_at_most
+    }
+
+    fn seconds(&self, limit: &Limit) -> f64 {
+        self.median(limit.of, |sample| sample.wall_seconds)
     }
 
     /// Of all runs of Pintail, the highest.
@@ -118,6 +147,16 @@ impl fmt::Display for Table {
                 bound.to,
                 bound.at_most,
                 verdict(self.meets(bound))
+            )?;
+        }
+        for limit in &self.limits {
+            writeln!(
+                f,
+                "{} takes {:.0} ms, at most {:.0} is the bound: {}",
+                limit.of,
+                self.seconds(limit) * 1000.0,
+                limit.seconds_at_most * 1000.0,
+                verdict(self.keeps(limit))
             )?;
         }
         writeln!(

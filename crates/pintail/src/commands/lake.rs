@@ -35,7 +35,7 @@ enum Action {
     ///
     /// Every row stays as it is. Commits of runs go on meanwhile: each waits for one step at most. Snapshots are kept
     /// unless `--expire-older-than` says how old they may be; what has expired cannot be read with `at (version => n)` any
-    /// more. Tables whose rows another program keeps in the catalogue are left alone, and so is Pintail's ledger.
+    /// more. What `pintail snapshot create` pinned does not expire. Tables whose rows another program keeps in the catalogue are left alone, and so is Pintail's ledger.
     ///
     /// Of tables in files, small files of a folder become one, which is read again and compared before it counts. The
     /// replaced ones go at once, since whoever reads all files of a folder would see their rows twice; with
@@ -291,7 +291,16 @@ fn whole(report: &Maintained, asked: &Maintain) -> Vec<String> {
         ),
     };
     let clean = asked.clean_older_than.unwrap_or(CLEAN_OLDER_THAN);
-    vec![format!("  snapshots  {expired}"), old_files(report, Some(clean))]
+    let pinned = report.snapshots_pinned.iter().map(|pin| {
+        format!(
+            "  pinned     keep {}: snapshot `{}` of project `{}` in `{}` needs it",
+            pin.lake_snapshot, pin.snapshot, pin.project, pin.place
+        )
+    });
+    std::iter::once(format!("  snapshots  {expired}"))
+        .chain(pinned)
+        .chain([old_files(report, Some(clean))])
+        .collect()
 }
 
 fn old_files(report: &Maintained, clean_older_than: Option<Duration>) -> String {

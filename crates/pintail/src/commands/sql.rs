@@ -1,5 +1,5 @@
-//! `pintail sql`: one query against a lake or a source, read-only; or statements that change a DuckDB file, after what they
-//! take away was kept in a snapshot.
+//! `pintail sql`: one query against a lake or a source, read-only; or statements that change a DuckDB file or a lake, after
+//! what they take away was kept in a snapshot.
 //!
 //! The place is attached to an engine of its own and is its default database, so tables go by their own names. Types
 //! appear in DuckDB's spelling, and in JSON as what they are.
@@ -30,8 +30,8 @@ use crate::terminal;
 ///
 /// The place is attached read-only. Files that a query names with `copy … to` or `attach` are written.
 ///
-/// With `--write`, statements may change a DuckDB file. Before one that drops or replaces a table, drops a column or deletes
-/// all rows, the table is kept in a snapshot of `--project`; if that fails, the statement is refused.
+/// With `--write`, statements may change a DuckDB file or a lake. Before one that drops or replaces a table, drops a column or
+/// deletes all rows, the table is kept in a snapshot of `--project`; if that fails, the statement is refused.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// The same as `--format json`
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// Let statements change the DuckDB file, and keep what they take away first
+    /// Let statements change the DuckDB file or the lake, and keep what they take away first
     #[arg(long, requires = "project")]
     write: bool,
     /// The project whose snapshots keep it
@@ -109,7 +109,7 @@ impl Arguments {
     }
 }
 
-/// Runs statements that may change a DuckDB file.
+/// Runs statements that may change a DuckDB file or a lake.
 fn write(arguments: &Arguments, project: &str, engine: &Engine, location: &Location) -> Outcome {
     let datastore = &location.datastore;
     let folder = snapshots(&arguments.dir, project)?;
@@ -118,9 +118,17 @@ fn write(arguments: &Arguments, project: &str, engine: &Engine, location: &Locat
         schema: datastore.schema.clone().unwrap_or_else(|| "main".to_owned()),
         now: SystemClock.now(),
     };
-    let database = registry::database_file(datastore)?;
     let bar = TableBar::new(project);
-    let done = folder.run_guarded(engine, &database, &arguments.query, &by, &bar);
+    let done = match datastore.lake() {
+        Some(_) => {
+            let lake = registry::lake_location(datastore)?;
+            folder.run_guarded_on_lake(engine, &lake, &arguments.query, &by, &bar)
+        }
+        None => {
+            let database = registry::database_file(datastore)?;
+            folder.run_guarded(engine, &database, &arguments.query, &by, &bar)
+        }
+    };
     drop(bar);
     let done = done.map_err(|error| match error {
         pintail_snapshot::Error::Engine(error) => typed(error),

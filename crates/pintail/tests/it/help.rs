@@ -192,8 +192,8 @@ fn the_commands_of_a_sync_explain_themselves() {
 
     The place is attached read-only. Files that a query names with `copy … to` or `attach` are written.
 
-    With `--write`, statements may change a DuckDB file. Before one that drops or replaces a table, drops a column or deletes
-    all rows, the table is kept in a snapshot of `--project`; if that fails, the statement is refused.
+    With `--write`, statements may change a DuckDB file or a lake. Before one that drops or replaces a table, drops a column or
+    deletes all rows, the table is kept in a snapshot of `--project`; if that fails, the statement is refused.
 
     Usage: pintail sql [OPTIONS] <URL> <QUERY>
 
@@ -219,7 +219,7 @@ fn the_commands_of_a_sync_explain_themselves() {
               The same as `--format json`
 
           --write
-              Let statements change the DuckDB file, and keep what they take away first
+              Let statements change the DuckDB file or the lake, and keep what they take away first
 
           --project <PROJECT>
               The project whose snapshots keep it

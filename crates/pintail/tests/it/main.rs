@@ -27,6 +27,7 @@ mod showing;
 mod signals;
 mod snapshot_buckets;
 mod snapshots;
+mod snapshots_of_lakes;
 mod sources;
 mod sql;
 mod state;

@@ -292,8 +292,8 @@ fn what_is_not_there_is_named() {
     assert_snapshot!(create(&["--database", "sqlite:shop.db"]), @"
     exit code 2
     --- stderr
-    error: `sqlite:shop.db` is of type `sqlite`, and snapshots are taken of DuckDB files
-    hint: Write the path of the file, or `duckdb:<path>`.
+    error: `sqlite:shop.db` is of type `sqlite`, and snapshots are taken of DuckDB files and lakes
+    hint: Write the path of the file, `duckdb:<path>`, or the address of a lake.
     ");
     project.write(
         "text.duckdb",

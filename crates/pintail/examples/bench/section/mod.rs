@@ -82,7 +82,7 @@ impl Section {
             Self::Hard => "Postgres → lake, a table of unbounded numbers, documents, arrays and texts",
             Self::Compare => "comparisons, Postgres against a lake",
             Self::Aggregates => "groups of rows, Postgres → lake",
-            Self::Snapshots => "snapshots of a DuckDB file",
+            Self::Snapshots => "snapshots of a DuckDB file and of a lake",
         }
     }
 

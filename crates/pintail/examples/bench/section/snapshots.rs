@@ -1,15 +1,17 @@
-//! Snapshots of a DuckDB file, beside a plain Parquet copy, a table filled from one, and `sha256sum`.
+//! Snapshots of a DuckDB file, beside a plain Parquet copy, a table filled from one, and `sha256sum`; and of a lake with the
+//! same table.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use pintail_lake::extension;
 
 use super::{Bench, Section};
-use crate::duckdb_script::contestant;
+use crate::duckdb_script::{attach_lake, contestant};
 use crate::measure::measure;
 use crate::pintail::Workplace;
-use crate::table::{Bound, Table};
+use crate::table::{Bound, Limit, Table};
 
 const COPY: &str = "DuckDB copy to Parquet, zstd";
 const CREATE: &str = "pintail snapshot create --no-readback";
@@ -19,6 +21,14 @@ const FILL: &str = "DuckDB create table, filled from Parquet";
 const RESTORE: &str = "pintail snapshot restore";
 const SHA: &str = "sha256sum";
 const VERIFY: &str = "pintail snapshot verify";
+const PIN: &str = "pintail snapshot create, a lake";
+const SAME_PIN: &str = "pintail snapshot create, unchanged lake";
+
+/// How long a second snapshot of an unchanged lake table may take.
+const LIMITS: &[Limit] = &[Limit {
+    of: SAME_PIN,
+    seconds_at_most: 0.15,
+}];
 
 const BOUNDS: &[Bound] = &[
     Bound {
@@ -65,8 +75,16 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Table> {
              from range({rows}) as r (i)"
         ),
     ])?)?;
-    let mut table = Table::new(Section::Snapshots.heading(bench, rows), COPY, BOUNDS);
-    let mut unchanged_bytes = 0;
+    run_once(contestant(
+        &[extension::SQLITE, extension::DUCKLAKE],
+        &[
+            attach_lake(place.folder()),
+            format!("attach '{}' as shop (read_only)", file(&place, "shop.duckdb")),
+            "create table lake.main.orders as from shop.orders".to_owned(),
+        ],
+    )?)?;
+    let mut table = Table::new(Section::Snapshots.heading(bench, rows), COPY, BOUNDS).with_limits(LIMITS);
+    let (mut unchanged_bytes, mut pinned_bytes) = (0, 0);
     bench.rounds(|number| {
         let parquet = file(&place, "plain.parquet");
         let attach = format!("attach '{}' as shop (read_only)", file(&place, "shop.duckdb"));
@@ -108,12 +126,29 @@ pub(super) fn run(bench: &Bench<'_>) -> Result<Table> {
         table.add(SHA, measure(vec![sha], &[])?);
         let verify = snapshot(bench, &place, &proven, &["verify", "first"]);
         table.add(VERIFY, measure(vec![verify], &[])?);
+        let address = format!(
+            "ducklake:sqlite:{0}/lake.sqlite?data_path={0}/data",
+            place.folder().display()
+        );
+        let pinned = format!("pinned-{number}");
+        let pin = |id| {
+            snapshot(
+                bench,
+                &place,
+                &pinned,
+                &["create", "--database", &address, "--id", id],
+            )
+        };
+        table.add(PIN, measure(vec![pin("first")], &[])?);
+        table.add(SAME_PIN, measure(vec![pin("second")], &[])?);
+        pinned_bytes = size_of_manifest(&place, &pinned)?;
         std::fs::remove_dir_all(place.folder().join("snapshots"))?;
         Ok(())
     })?;
     table.note(format!(
         "a snapshot of what did not change takes {unchanged_bytes} bytes beside what it shares"
     ));
+    table.note(format!("one of an unchanged lake takes {pinned_bytes} bytes"));
     place.remove()?;
     Ok(table)
 }

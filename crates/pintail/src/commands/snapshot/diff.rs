@@ -7,7 +7,7 @@ use pintail_lake::{Engine, EngineSettings};
 use pintail_model::ErrorKind;
 use pintail_snapshot::{Against, DiffRequest, Difference, TableChange, TableDifference};
 
-use super::place::{Named, database, snapshot_id, table_names};
+use super::place::{Database, Named, snapshot_id, table_names};
 use crate::commands::Outcome;
 use crate::diagnostics::Diagnostic;
 use crate::interrupt::Interrupt;
@@ -31,7 +31,8 @@ pub(super) struct Arguments {
     /// With this snapshot, or with `live`, the database
     #[arg(long, value_name = "ID", default_value = "live")]
     against: String,
-    /// The database, where it is compared with `live`: the path or URL of a DuckDB file
+    /// The database, where it is compared with `live`: the path or URL of a DuckDB file, or a lake by its URL or its name in
+    /// `datastores.yaml`
     #[arg(long, value_name = "DATABASE", required_if_eq("against", "live"))]
     database: Option<String>,
     /// Only this table; may be given more than once
@@ -47,8 +48,13 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Outcome {
     let id = arguments.snapshot.id()?;
-    let against = match (arguments.against.as_str(), &arguments.database) {
-        ("live", Some(address)) => Against::Live(database(address)?),
+    let place = &arguments.snapshot.place;
+    let address = arguments.database.as_deref();
+    let database = address.map(|address| place.database(address)).transpose()?;
+    let folder = place.folder_beside(database.as_ref())?;
+    let against = match (arguments.against.as_str(), database) {
+        ("live", Some(Database::File(file))) => Against::Live(file),
+        ("live", Some(Database::Lake(lake))) => Against::LiveLake(lake),
         ("live", None) => {
             return Err(
                 Diagnostic::new(ErrorKind::Invalid, "`live` is compared with a database")
@@ -62,7 +68,6 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         tables: table_names(&arguments.tables)?,
         rows: arguments.rows,
     };
-    let folder = arguments.snapshot.folder()?;
     let engine = Engine::open(&EngineSettings::default())?;
     let stopper = engine.stopper();
     let _interrupt = Interrupt::listen("stopping", move || stopper.stop())?;

@@ -47,6 +47,12 @@ fn people(explained: &Explained) -> String {
         let ids: Vec<&str> = ids.iter().map(SnapshotId::as_str).collect();
         ids.join(", ")
     };
+    if let Some(pin) = &explained.pin {
+        lines.push(format!(
+            "  keeps snapshot {} of {} from expiring, by pin {}",
+            pin.lake_snapshot, pin.lake, pin.pin
+        ));
+    }
     if !explained.shares_files_with.is_empty() {
         lines.push(format!(
             "  shares files with {}",

@@ -137,7 +137,10 @@ fn people(listed: &[&Manifest]) -> String {
             manifest.snapshot_type.as_str().to_owned(),
             manifest.tables.len().to_string(),
             numbers::count(manifest.rows()),
-            numbers::bytes(manifest.bytes()),
+            match manifest.pin() {
+                Some(_) => "pinned".to_owned(),
+                None => numbers::bytes(manifest.bytes()),
+            },
             proof(manifest.proof).to_owned(),
             manifest.description.clone().unwrap_or_default(),
         ]);

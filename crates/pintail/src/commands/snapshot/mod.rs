@@ -5,6 +5,7 @@ mod diff;
 mod drill;
 mod explain;
 mod hold;
+mod lakes;
 mod list;
 mod place;
 mod prune;

@@ -1,14 +1,16 @@
 //! Where snapshots lie, and the database that they are taken of: what all commands of a snapshot take.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
-use pintail_config::Location;
+use pintail_config::{Datastore, Location};
 use pintail_connectors::registry;
-use pintail_lake::DatabaseFile;
+use pintail_lake::{DatabaseFile, LakeLocation};
 use pintail_model::{ErrorKind, TableName};
 use pintail_snapshot::{ProjectFolder, ProjectId, SnapshotId};
 
+use super::lakes::{NamedLakes, load};
 use crate::diagnostics::Diagnostic;
 
 /// Where snapshots lie.
@@ -20,11 +22,58 @@ pub(super) struct Place {
     /// Where the snapshots of all projects lie: a folder, or a bucket as `s3://bucket/prefix`
     #[arg(long, value_name = "FOLDER", default_value = "snapshots")]
     dir: PathBuf,
+    /// The datastores that name lakes [default: `datastores.yaml` here]
+    #[arg(long, value_name = "FILE")]
+    datastores: Option<PathBuf>,
+    /// A lake in which snapshots are pinned and that needs a password: its URL, or its name in `datastores.yaml`; may be given
+    /// more than once
+    #[arg(long = "lake", value_name = "LAKE")]
+    lakes: Vec<String>,
 }
 
 impl Place {
     pub(super) fn folder(&self) -> Result<ProjectFolder, Diagnostic> {
-        snapshots(&self.dir, &self.project)
+        self.folder_beside(None)
+    }
+
+    /// The same for a command that names a database.
+    pub(super) fn folder_beside(&self, database: Option<&Database>) -> Result<ProjectFolder, Diagnostic> {
+        let mut named = Vec::new();
+        for lake in &self.lakes {
+            match self.database(lake)? {
+                Database::Lake(location) => named.push(*location),
+                Database::File(_) => {
+                    return Err(Diagnostic::new(
+                        ErrorKind::Invalid,
+                        format!("`{lake}` is no lake"),
+                    ));
+                }
+            }
+        }
+        if let Some(Database::Lake(location)) = database {
+            named.push((**location).clone());
+        }
+        let lakes = NamedLakes {
+            named,
+            datastores: self.datastores.clone(),
+        };
+        let folder = snapshots(&self.dir, &self.project)?;
+        Ok(folder.with_lakes(Arc::new(lakes)))
+    }
+
+    /// A database by its path, its URL, or its name in `datastores.yaml`.
+    pub(super) fn database(&self, address: &str) -> Result<Database, Diagnostic> {
+        if Path::new(address).is_file() {
+            return of_location(&Location::parse(&format!("duckdb:{address}"), Path::new(""))?);
+        }
+        if address.contains(':') {
+            return of_location(&Location::parse(address, Path::new(""))?);
+        }
+        let datastores = load(self.datastores.as_deref())?;
+        match datastores.as_ref().and_then(|known| known.get(address)) {
+            Some(datastore) => of_datastore(datastore),
+            None => of_location(&Location::parse(&format!("duckdb:{address}"), Path::new(""))?),
+        }
     }
 }
 
@@ -35,7 +84,7 @@ pub(super) struct Named {
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
 }
 
 impl Named {
@@ -64,13 +113,13 @@ pub(crate) fn snapshots(dir: &Path, project: &str) -> Result<ProjectFolder, Diag
     Ok(ProjectFolder::in_bucket(&bucket, &prefix, project)?)
 }
 
-/// A database by its path or its URL.
-pub(super) fn database(address: &str) -> Result<DatabaseFile, Diagnostic> {
-    let location = if address.contains(':') && !Path::new(address).exists() {
-        Location::parse(address, Path::new(""))?
-    } else {
-        Location::parse(&format!("duckdb:{address}"), Path::new(""))?
-    };
+/// What snapshots are taken of, and restored to.
+pub(super) enum Database {
+    File(DatabaseFile),
+    Lake(Box<LakeLocation>),
+}
+
+fn of_location(location: &Location) -> Result<Database, Diagnostic> {
     if let Some(table) = &location.table {
         return Err(Diagnostic::new(
             ErrorKind::Invalid,
@@ -78,7 +127,14 @@ pub(super) fn database(address: &str) -> Result<DatabaseFile, Diagnostic> {
         )
         .hint("Name tables with `--table`."));
     }
-    Ok(registry::database_file(&location.datastore)?)
+    of_datastore(&location.datastore)
+}
+
+fn of_datastore(datastore: &Datastore) -> Result<Database, Diagnostic> {
+    Ok(match datastore.lake() {
+        Some(_) => Database::Lake(Box::new(registry::lake_location(datastore)?)),
+        None => Database::File(registry::database_file(datastore)?),
+    })
 }
 
 pub(super) fn snapshot_id(text: &str) -> Result<SnapshotId, Diagnostic> {

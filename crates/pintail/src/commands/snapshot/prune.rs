@@ -95,6 +95,17 @@ impl Arguments {
             let left = line("left   ", id);
             format!("{left}  its manifest cannot be used")
         }));
+        if pruned.pins_released > 0 {
+            let pins = numbers::counted(pruned.pins_released, "pin");
+            lines.push(format!("  let go of {pins} in lakes"));
+        }
+        lines.extend(pruned.pins_left.iter().map(|left| {
+            format!(
+                "{}  its pin is left for the next prune: {}",
+                line("left   ", &left.snapshot),
+                left.why
+            )
+        }));
         if pruned.given_up > 0 {
             let given_up = numbers::counted(pruned.given_up, "snapshot");
             lines.push(format!("  and {given_up} that was never finished"));

@@ -8,7 +8,7 @@ use pintail_lake::{Engine, EngineSettings};
 use pintail_model::{Clock, SystemClock};
 use pintail_snapshot::{RestorePlan, RestoreRequest, Restored};
 
-use super::place::{Named, database, somebody, table_name, table_names};
+use super::place::{Database, Named, somebody, table_name, table_names};
 use crate::commands::Outcome;
 use crate::confirm::confirmed;
 use crate::diagnostics::Diagnostic;
@@ -21,6 +21,8 @@ use crate::terminal::{self, Palette, Tone};
 ///
 /// Each table is filled beside what is there, read again and compared, and takes its place in one transaction. What is
 /// replaced is kept in a snapshot first, so that a restore can be undone by another one.
+///
+/// Into a lake, all tables come in one commit. What is pinned in a lake comes back into that lake, or into a DuckDB file.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -33,7 +35,8 @@ Examples:
 pub(super) struct Arguments {
     #[command(flatten)]
     snapshot: Named,
-    /// The database: the path or URL of a DuckDB file, which is made if there is none
+    /// The database: the path or URL of a DuckDB file or a lake, which is made if there is none, or the name of a lake in
+    /// `datastores.yaml`
     #[arg(long, value_name = "DATABASE")]
     database: String,
     /// Only this table; may be given more than once
@@ -67,14 +70,15 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         replace: arguments.replace,
         created_by: somebody(arguments.created_by.as_deref()),
     };
-    let folder = arguments.snapshot.folder()?;
-    let database = database(&arguments.database)?;
-    let plan = folder.plan_restore(
-        &Engine::open(&EngineSettings::default())?,
-        &database,
-        &id,
-        &request,
-    )?;
+    let place = &arguments.snapshot.place;
+    let database = place.database(&arguments.database)?;
+    let folder = place.folder_beside(Some(&database))?;
+    let planner = Engine::open(&EngineSettings::default())?;
+    let plan = match &database {
+        Database::File(file) => folder.plan_restore(&planner, file, &id, &request)?,
+        Database::Lake(lake) => folder.plan_restore_into_lake(&planner, lake, &id, &request)?,
+    };
+    drop(planner);
     if arguments.dry_run {
         return arguments.show_plan(&plan);
     }
@@ -96,7 +100,11 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
     })?;
     let started_at = Instant::now();
     let bar = TableBar::new(folder.project().as_str());
-    let restored = folder.restore(&engine, &database, &id, &request, SystemClock.now(), &bar)?;
+    let now = SystemClock.now();
+    let restored = match &database {
+        Database::File(file) => folder.restore(&engine, file, &id, &request, now, &bar)?,
+        Database::Lake(lake) => folder.restore_into_lake(&engine, lake, &id, &request, now, &bar)?,
+    };
     drop(bar);
     if arguments.json {
         terminal::json(&restored)?;
@@ -104,6 +112,10 @@ pub(super) fn run(arguments: &Arguments) -> Outcome {
         terminal::data(done(&restored, started_at.elapsed().as_secs_f64()))?;
     }
     let palette = Palette::stderr();
+    for warning in &restored.plan.warnings {
+        let careful = palette.paint(Tone::Careful, "careful:");
+        terminal::say(format_args!("{careful} {warning}"));
+    }
     for object in &restored.not_restored {
         let careful = palette.paint(Tone::Careful, "careful:");
         terminal::say(format_args!("{careful} could not restore {object}"));
@@ -136,6 +148,11 @@ impl Arguments {
             format!("  {} {}{exists}", object.kind, object.name)
         };
         lines.extend(plan.objects.iter().map(object));
+        lines.extend(
+            plan.warnings
+                .iter()
+                .map(|warning| format!("  careful: {warning}")),
+        );
         terminal::data(lines.join("\n"))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -48,6 +48,13 @@ fn people(manifest: &Manifest) -> String {
         ),
         format!("  proof        {}", proof(manifest.proof)),
     ];
+    if let Some(snapshot) = manifest.source.lake_snapshot {
+        let pinned = manifest.pin().map(|(pin, _)| format!(", pinned as {pin}"));
+        lines.push(format!(
+            "  at           snapshot {snapshot} of the lake{}",
+            pinned.unwrap_or_default()
+        ));
+    }
     if let Some(description) = &manifest.description {
         lines.push(format!("  description  {description}"));
     }
@@ -57,12 +64,18 @@ fn people(manifest: &Manifest) -> String {
     for table in &manifest.tables {
         let folder = table.stored_in.as_ref().map(|folder| format!("{folder}/"));
         lines.push(format!(
-            "  {}  {} · {} · {}{}",
+            "  {}  {} · {}",
             table.name(),
             numbers::counted(table.row_count, "row"),
-            numbers::bytes(table.size_bytes),
-            folder.unwrap_or_default(),
-            table.file
+            match table.pinned() {
+                true => "pinned".to_owned(),
+                false => format!(
+                    "{} · {}{}",
+                    numbers::bytes(table.size_bytes),
+                    folder.unwrap_or_default(),
+                    table.file
+                ),
+            }
         ));
         lines.extend(table.schema.columns.iter().map(|column| about(column, table)));
     }
