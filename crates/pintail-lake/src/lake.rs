@@ -14,9 +14,9 @@ use crate::error::Result;
 use crate::folders;
 use crate::ledger::{self, Ledger};
 use crate::location::LakeLocation;
-use crate::metadata::{self, Place};
+use crate::metadata;
 use crate::quote;
-use crate::session::{Call, Session};
+use crate::session::{Call, Row, Session};
 use crate::sweep::{self, SweepPolicy, Swept};
 
 /// The name under which a lake is attached.
@@ -94,15 +94,20 @@ impl LakeTable {
     /// Whether the table holds exactly `columns`, in this order.
     #[must_use]
     pub fn matches(&self, columns: &[Column]) -> bool {
-        self.columns.len() == columns.len()
-            && self.columns.iter().zip(columns).all(|(own, wanted)| {
-                own.name == wanted.name
-                    && own.nullable == wanted.nullable
-                    && own
-                        .sql_type
-                        .eq_ignore_ascii_case(&wanted.logical_type.to_string())
-            })
+        are(&self.columns, columns)
     }
+}
+
+/// Whether columns of a lake's table are exactly `wanted`, in this order.
+pub(crate) fn are(columns: &[LakeColumn], wanted: &[Column]) -> bool {
+    columns.len() == wanted.len()
+        && columns.iter().zip(wanted).all(|(own, wanted)| {
+            own.name == wanted.name
+                && own.nullable == wanted.nullable
+                && own
+                    .sql_type
+                    .eq_ignore_ascii_case(&wanted.logical_type.to_string())
+        })
 }
 
 /// The folder into which one run stages its files for one table.
@@ -208,10 +213,15 @@ impl Lake {
 
     /// Looks a table up.
     pub fn table(&self, session: &Session, name: &TableName) -> Result<Option<LakeTable>> {
-        match metadata::place(self, session, name)? {
-            Some(place) => self.table_at(session, name, place).map(Some),
-            None => Ok(None),
-        }
+        let Some(place) = metadata::place(self, session, name)? else {
+            return Ok(None);
+        };
+        Ok(Some(LakeTable {
+            columns: self.columns(session, name)?,
+            rows: self.rows(session, name)?,
+            table_id: place.table_id,
+            folder: place.folder,
+        }))
     }
 
     /// DuckLake's number of a table: another one after it was dropped and made anew.
@@ -219,9 +229,9 @@ impl Lake {
         Ok(metadata::place(self, session, name)?.map(|place| place.table_id))
     }
 
-    /// Describes a table whose place is known.
-    pub(crate) fn table_at(&self, session: &Session, name: &TableName, place: Place) -> Result<LakeTable> {
-        let label = format!("look up table \"{name}\" of the lake");
+    /// The columns of a table that is there.
+    pub(crate) fn columns(&self, session: &Session, name: &TableName) -> Result<Vec<LakeColumn>> {
+        let label = format!("look up the columns of table \"{name}\" of the lake");
         // Not `duckdb_columns()`: that lists the catalogues of all attached databases first, the source's too. Nor
         // `pragma_table_info()`: it does not understand a quote in a name.
         let columns = session.query(
@@ -231,25 +241,21 @@ impl Lake {
                 self.qualified(name)
             ),
         )?;
-        let columns = columns
-            .iter()
-            .map(|row| LakeColumn {
-                name: row.text(0).unwrap_or_default().to_owned(),
-                sql_type: row.text(1).unwrap_or_default().to_owned(),
-                nullable: row.boolean(2),
-            })
-            .collect();
-        let rows = session.query(
-            Call::new(&label),
-            &format!("select count(*) from {}", self.qualified(name)),
-        )?;
+        let column = |row: &Row| LakeColumn {
+            name: row.text(0).unwrap_or_default().to_owned(),
+            sql_type: row.text(1).unwrap_or_default().to_owned(),
+            nullable: row.boolean(2),
+        };
+        Ok(columns.iter().map(column).collect())
+    }
+
+    /// How many rows a table has that is there.
+    pub(crate) fn rows(&self, session: &Session, name: &TableName) -> Result<u64> {
+        let label = format!("count the rows of table \"{name}\" of the lake");
+        let sql = format!("select count(*) from {}", self.qualified(name));
+        let rows = session.query(Call::new(&label), &sql)?;
         let rows = rows.first().and_then(|row| row.integer(0)).unwrap_or(0);
-        Ok(LakeTable {
-            columns,
-            rows: u64::try_from(rows).unwrap_or(0),
-            table_id: place.table_id,
-            folder: place.folder,
-        })
+        Ok(u64::try_from(rows).unwrap_or(0))
     }
 
     /// The number of the newest snapshot.
@@ -283,8 +289,11 @@ impl Lake {
     ///
     /// Commits do this first of all; who only reads what others committed calls it before. May be called at any time,
     /// and costs a look at a folder where nothing is to be done.
-    pub fn repair(&self, session: &Session, table: &LakeTable) -> Result<u32> {
-        commit::guard::put_back(self, session, &table.folder)
+    pub fn repair(&self, session: &Session, table: &TableName) -> Result<u32> {
+        match metadata::place(self, session, table)? {
+            Some(place) => commit::guard::put_back(self, session, &place.folder),
+            None => Ok(0),
+        }
     }
 
     /// The ledger.

@@ -142,10 +142,7 @@ impl Destination for Lake {
     }
 
     fn repair(&self, session: &Session, table: &TableName) -> Result<u32> {
-        match Self::table(self, session, table)? {
-            Some(table) => Self::repair(self, session, &table),
-            None => Ok(0),
-        }
+        Self::repair(self, session, table)
     }
 
     fn stage(&self, table: &TableName, run: &RunId) -> Result<StageFolder> {

@@ -10,7 +10,7 @@ use super::{
     lease, same_row,
 };
 use crate::error::{Error, Result};
-use crate::lake::{ALIAS, Lake, column_definitions};
+use crate::lake::{ALIAS, Lake, are, column_definitions};
 use crate::ledger::{self, LedgerEntry};
 use crate::session::{Call, Session};
 use crate::{metadata, origin, quote};
@@ -240,29 +240,24 @@ impl Attempt {
             column_definitions(request.columns),
             comments(&table, request.columns)
         );
-        let found = match place {
-            Some(place) => Some(lake.table_at(session, request.table, place)?),
-            None => None,
-        };
-        self.table = Some(match &found {
-            Some(found) if found.matches(request.columns) => Target::Found(found.table_id),
-            _ => Target::Made,
-        });
-        match found {
+        self.table = Some(Target::Made);
+        match place {
             None => {
                 session.batch(Call::new(&label).protected(), &create)?;
                 Ok(Prepared::Made { dropped: 0 })
             }
-            Some(found) if found.matches(request.columns) => {
-                self.guard = Some(guard::Guard::watch(lake.depot(), &found.folder)?);
+            Some(place) if are(&lake.columns(session, request.table)?, request.columns) => {
+                self.table = Some(Target::Found(place.table_id));
+                self.guard = Some(guard::Guard::watch(lake.depot(), &place.folder)?);
                 Ok(Prepared::Kept)
             }
-            Some(found) if request.change == Change::ReplaceAll => {
+            Some(_) if request.change == Change::ReplaceAll => {
+                let dropped = lake.rows(session, request.table)?;
                 session.batch(
                     Call::new(&label).protected(),
                     &format!("drop table {table}; {create}"),
                 )?;
-                Ok(Prepared::Made { dropped: found.rows })
+                Ok(Prepared::Made { dropped })
             }
             Some(_) => Err(Error::refused(
                 ErrorKind::Conflict,

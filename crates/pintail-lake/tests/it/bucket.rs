@@ -101,8 +101,7 @@ fn who_comes_later_puts_back_what_a_dead_committer_could_not() {
     store.delete(&key).unwrap();
     assert!(try_read(&lake).is_err());
 
-    let table = lake.table(&session, &numbers()).unwrap().unwrap();
-    assert_eq!(lake.repair(&session, &table).unwrap(), 1);
+    assert_eq!(lake.repair(&session, &numbers()).unwrap(), 1);
     assert_eq!(contents(&session).0, 1000);
     store.delete(&key).unwrap();
     let outcome = commit(&lake, upsert(), vec![stage(&lake, "r2", "a", 0..10, 1, 3)]);

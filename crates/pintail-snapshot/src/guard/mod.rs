@@ -239,31 +239,52 @@ impl Guard<'_> {
             now: self.by.now,
             progress: self.progress,
         };
-        let what = trigger.statement();
-        let snapshot_type = match trigger {
-            SettingKey::DropTable | SettingKey::DropColumn => SnapshotType::PreDrop,
-            _ => SnapshotType::Auto,
-        };
-        let names: Vec<String> = tables.iter().map(FoundTable::name).collect();
-        let request = CreateRequest {
-            tables: tables
-                .iter()
-                .map(|table| TableName::new(&table.bucket, &table.table))
-                .collect(),
-            snapshot_type,
-            description: Some(format!("Before {what} {}", names.join(", "))),
-            created_by: self.by.created_by.clone(),
-            ..CreateRequest::default()
-        };
-        let created = capture.take(&request).map_err(|error| Error::Kept {
-            what: format!("{what} of table \"{}\"", names.join("\", \"")),
-            source: Box::new(error),
-        })?;
+        let tables: Vec<&FoundTable> = tables.iter().collect();
+        let created = capture
+            .take(&request(trigger, &tables, self.by))
+            .map_err(|error| not_kept(trigger, &tables, error))?;
         Ok(Kept {
             snapshot: created.manifest.snapshot_id,
-            tables: names,
+            tables: names(&tables),
         })
     }
+}
+
+/// The snapshot that keeps what a statement takes away.
+fn request(trigger: SettingKey, tables: &[&FoundTable], by: &GuardedBy) -> CreateRequest {
+    CreateRequest {
+        tables: tables
+            .iter()
+            .map(|table| TableName::new(&table.bucket, &table.table))
+            .collect(),
+        snapshot_type: match trigger {
+            SettingKey::DropTable | SettingKey::DropColumn => SnapshotType::PreDrop,
+            _ => SnapshotType::Auto,
+        },
+        description: Some(format!(
+            "Before {} {}",
+            trigger.statement(),
+            names(tables).join(", ")
+        )),
+        created_by: by.created_by.clone(),
+        ..CreateRequest::default()
+    }
+}
+
+/// Why a statement was not run.
+fn not_kept(trigger: SettingKey, tables: &[&FoundTable], error: Error) -> Error {
+    Error::Kept {
+        what: format!(
+            "{} of table \"{}\"",
+            trigger.statement(),
+            names(tables).join("\", \"")
+        ),
+        source: Box::new(error),
+    }
+}
+
+fn names(tables: &[&FoundTable]) -> Vec<String> {
+    tables.iter().map(|table| table.name()).collect()
 }
 
 fn run(session: &Session, statement: &Statement<'_>) -> Result<TextTable> {

@@ -12,12 +12,11 @@ use pintail_model::{ErrorKind, TableName};
 
 use super::statement::{Destroyed, Meaning, meaning};
 use super::tokens::{Statement, Token, statements};
-use super::{Going, Guarded, GuardedBy, Kept, refuse_hidden, run};
-use crate::capture::CreateRequest;
+use super::{Going, Guarded, GuardedBy, Kept, names, not_kept, refuse_hidden, request, run};
 use crate::catalog::{self, FoundTable};
 use crate::error::{Error, Result};
 use crate::folder::ProjectFolder;
-use crate::manifest::{Manifest, SnapshotType};
+use crate::manifest::Manifest;
 use crate::pinning::catalog as of_lake;
 use crate::progress::Progress;
 use crate::settings::SettingKey;
@@ -163,7 +162,7 @@ impl LakeGuard<'_> {
             let answer = begin()?;
             if self.same(session, &kept)? {
                 done.kept.push(Kept {
-                    tables: tables.iter().map(|table| table.name()).collect(),
+                    tables: names(&tables),
                     snapshot: kept.snapshot_id,
                 });
                 return Ok(answer);
@@ -206,28 +205,15 @@ impl LakeGuard<'_> {
     }
 
     fn pin(&self, trigger: SettingKey, tables: &[&FoundTable]) -> Result<Manifest> {
-        let what = trigger.statement();
-        let names: Vec<String> = tables.iter().map(|table| table.name()).collect();
-        let request = CreateRequest {
-            tables: tables
-                .iter()
-                .map(|table| TableName::new(&table.bucket, &table.table))
-                .collect(),
-            snapshot_type: match trigger {
-                SettingKey::DropTable | SettingKey::DropColumn => SnapshotType::PreDrop,
-                _ => SnapshotType::Auto,
-            },
-            description: Some(format!("Before {what} {}", names.join(", "))),
-            created_by: self.by.created_by.clone(),
-            ..CreateRequest::default()
-        };
         let created = self
             .folder
-            .create_in_lake(self.lake, &request, self.by.now, self.progress)
-            .map_err(|error| Error::Kept {
-                what: format!("{what} of table \"{}\"", names.join("\", \"")),
-                source: Box::new(error),
-            })?;
+            .create_in_lake(
+                self.lake,
+                &request(trigger, tables, self.by),
+                self.by.now,
+                self.progress,
+            )
+            .map_err(|error| not_kept(trigger, tables, error))?;
         Ok(created.manifest)
     }
 
