@@ -119,3 +119,60 @@ fn a_table_becomes_a_folder_of_files_and_comes_back() {
     }
     assert!(bucket.keys("out/orders/_pintail/manifest").len() == 1);
 }
+
+#[test]
+fn a_lake_in_a_bucket_is_pinned_by_a_snapshot_in_a_bucket() {
+    let project = Project::with_shop(500);
+    let bucket = S3Server::shared().fresh_bucket();
+    project.write("datastores.yaml", &datastores(&bucket));
+    let dir = bucket.url("kept");
+    let endpoint = bucket.settings().endpoint.clone().unwrap_or_default();
+    let pintail = |arguments: &[&str]| {
+        let mut command = project.command(arguments);
+        command
+            .env("AWS_ENDPOINT_URL", format!("http://{endpoint}"))
+            .env("AWS_ACCESS_KEY_ID", S3Server::KEY_ID)
+            .env("AWS_SECRET_ACCESS_KEY", S3Server::SECRET);
+        let seen = Seen::of(&mut command);
+        assert_no_canary(&seen.to_string(), &[S3Server::KEY_ID, S3Server::SECRET]);
+        seen
+    };
+    let snapshot = |arguments: &[&str]| {
+        pintail(&[&["snapshot"], arguments, &["--project", "123", "--dir", &dir]].concat())
+    };
+    let run = || assert_eq!(pintail(&["run", "--config", "pipeline.yaml"]).code, Some(0));
+    run();
+    let created = snapshot(&["create", "--id", "before", "--database", "lake"]);
+    assert!(created.stdout.contains("500 rows · pinned"), "{created}");
+    let pinned = bucket.keys("lake/shop/orders/");
+    project.execute("update orders set status = 'sent', change_number = 500 + id where id <= 300");
+    run();
+
+    let sound = snapshot(&["verify", "--all"]);
+    assert_eq!(sound.code, Some(0), "{sound}");
+    let proven = snapshot(&["drill"]);
+    assert!(proven.stdout.contains("proven  before"), "{proven}");
+    let restored = snapshot(&["restore", "before", "--database", "lake", "--yes"]);
+    assert_eq!(restored.code, Some(0), "{restored}");
+    let lake = format!(
+        "ducklake:sqlite:lake.sqlite?data_path={}&{}",
+        bucket.url("lake/"),
+        bucket.parameters("s3_")
+    );
+    let query = "select count(*), count(*) filter (status = 'sent') from shop.orders";
+    let asked = project.succeed(&["sql", &lake, query, "--format", "csv"]);
+    assert!(asked.stdout.ends_with("500,0\n"), "{asked}");
+    // The tables of a lake stay where they are: beside its files, a manifest is all that a snapshot takes.
+    let kept = bucket.keys("kept/123/before/");
+    assert_eq!(kept, ["kept/123/before/metadata.json"]);
+    assert_no_canary(
+        &String::from_utf8_lossy(&bucket.read(&kept[0])),
+        &[S3Server::KEY_ID, S3Server::SECRET],
+    );
+
+    bucket.delete(&pinned[0]);
+    let broken = snapshot(&["verify", "before"]);
+    assert_eq!(broken.code, Some(7), "{broken}");
+    let name = pinned[0].rsplit('/').next().unwrap_or_default();
+    assert!(broken.stdout.contains(name), "{broken}");
+}
