@@ -75,8 +75,6 @@ pub struct LakeTable {
     pub rows: u64,
     /// DuckLake's number of the table.
     pub table_id: i64,
-    /// The folder of its data files.
-    pub folder: PathBuf,
 }
 
 /// A column of a lake's table.
@@ -94,12 +92,12 @@ impl LakeTable {
     /// Whether the table holds exactly `columns`, in this order.
     #[must_use]
     pub fn matches(&self, columns: &[Column]) -> bool {
-        are(&self.columns, columns)
+        same_columns(&self.columns, columns)
     }
 }
 
 /// Whether columns of a lake's table are exactly `wanted`, in this order.
-pub(crate) fn are(columns: &[LakeColumn], wanted: &[Column]) -> bool {
+pub(crate) fn same_columns(columns: &[LakeColumn], wanted: &[Column]) -> bool {
     columns.len() == wanted.len()
         && columns.iter().zip(wanted).all(|(own, wanted)| {
             own.name == wanted.name
@@ -220,7 +218,6 @@ impl Lake {
             columns: self.columns(session, name)?,
             rows: self.rows(session, name)?,
             table_id: place.table_id,
-            folder: place.folder,
         }))
     }
 

@@ -10,7 +10,7 @@ use super::{
     lease, same_row,
 };
 use crate::error::{Error, Result};
-use crate::lake::{ALIAS, Lake, are, column_definitions};
+use crate::lake::{ALIAS, Lake, column_definitions, same_columns};
 use crate::ledger::{self, LedgerEntry};
 use crate::session::{Call, Session};
 use crate::{metadata, origin, quote};
@@ -246,7 +246,7 @@ impl Attempt {
                 session.batch(Call::new(&label).protected(), &create)?;
                 Ok(Prepared::Made { dropped: 0 })
             }
-            Some(place) if are(&lake.columns(session, request.table)?, request.columns) => {
+            Some(place) if same_columns(&lake.columns(session, request.table)?, request.columns) => {
                 self.table = Some(Target::Found(place.table_id));
                 self.guard = Some(guard::Guard::watch(lake.depot(), &place.folder)?);
                 Ok(Prepared::Kept)

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use pintail_model::ErrorKind;
 use pintail_snapshot::{
-    Against, CreateRequest, Created, DiffRequest, Error, Finding, Hold, Problem, Progress, ProjectFolder,
-    ProjectId, Prune, Pruned, RestoreRequest, Scope, SettingKey, SettingValue, Step, TableChange, Unwatched,
+    Against, CreateRequest, Created, DiffRequest, Error, Hold, Problem, Progress, ProjectFolder, ProjectId,
+    Prune, Pruned, RestoreRequest, Scope, SettingKey, SettingValue, Step, TableChange, Unwatched,
 };
 use pintail_testkit::{S3Bucket, S3Server};
 use serde::{Deserialize, Serialize};
@@ -49,14 +49,6 @@ fn prune_at_once(place: &Place) -> Pruned {
         dry_run: false,
     };
     place.snapshots.prune(asked, at(NOW)).expect("a project")
-}
-
-fn found(place: &Place) -> Vec<(String, Problem)> {
-    let found = place.verify().findings;
-    found
-        .into_iter()
-        .map(|Finding { file, problem, .. }| (file, problem))
-        .collect()
 }
 
 #[test]
@@ -129,7 +121,7 @@ fn a_large_table_goes_there_and_back_in_pieces() {
     );
     let manifest = place.create("shop.duckdb", "one");
     assert!(manifest.bytes() > 17 << 20, "{}: three pieces", manifest.bytes());
-    assert_eq!(found(&place), []);
+    assert_eq!(place.problems(), []);
     place.restore("copy.duckdb", "one");
     let sums = "select sum(a)::varchar, sum(b)::varchar from noise";
     assert_eq!(place.ask("copy.duckdb", sums), place.ask("shop.duckdb", sums));
@@ -162,7 +154,7 @@ fn what_did_not_change_is_referred_to_and_outlives_its_snapshot() {
     assert!(keys.contains(&"first/main.orders.parquet".to_owned()), "{keys:?}");
     assert!(!keys.contains(&"first/main.notes.parquet".to_owned()), "{keys:?}");
     assert!(!keys.contains(&".registry/first.json".to_owned()), "{keys:?}");
-    assert_eq!(found(&place), []);
+    assert_eq!(place.problems(), []);
     place.restore("copy.duckdb", "second");
 
     // A new one of that name does not take the place of a file that others use.
@@ -174,7 +166,7 @@ fn what_did_not_change_is_referred_to_and_outlives_its_snapshot() {
         orders.sha256,
         before.table("main", "orders").expect("a table").sha256
     );
-    assert_eq!(found(&place), []);
+    assert_eq!(place.problems(), []);
     place.restore("other.duckdb", "third");
     assert_eq!(
         place.value("other.duckdb", "select count(*) from orders where note = 'x'"),
@@ -195,7 +187,7 @@ fn what_did_not_change_is_referred_to_and_outlives_its_snapshot() {
             "third/main.notes.parquet".to_owned(),
         ]
     );
-    assert_eq!(found(&place), []);
+    assert_eq!(place.problems(), []);
 }
 
 #[test]
@@ -228,7 +220,7 @@ fn files_that_are_changed_cut_missing_or_extra_are_named() {
         flipped[position] ^= 1 << random.u8(0..8);
         bucket.put(&orders, &flipped);
         assert_eq!(
-            found(&place),
+            place.problems(),
             [(name("main.orders.parquet"), Problem::Changed)],
             "seed {seed}, byte {position}"
         );
@@ -244,19 +236,19 @@ fn files_that_are_changed_cut_missing_or_extra_are_named() {
         bytes: 1000,
         expected: large.len() as u64,
     };
-    assert_eq!(found(&place), [(name("main.orders.parquet"), cut)]);
+    assert_eq!(place.problems(), [(name("main.orders.parquet"), cut)]);
     bucket.put(&orders, b"");
     let cut = Problem::Truncated {
         bytes: 0,
         expected: large.len() as u64,
     };
-    assert_eq!(found(&place), [(name("main.orders.parquet"), cut)]);
+    assert_eq!(place.problems(), [(name("main.orders.parquet"), cut)]);
 
     bucket.put(&orders, &small);
     bucket.put(&notes, &large);
     let holds = |file: &str| Problem::Swapped { holds: name(file) };
     assert_eq!(
-        found(&place),
+        place.problems(),
         [
             (name("main.notes.parquet"), holds("main.orders.parquet")),
             (name("main.orders.parquet"), holds("main.notes.parquet")),
@@ -267,7 +259,7 @@ fn files_that_are_changed_cut_missing_or_extra_are_named() {
     bucket.delete(&notes);
     bucket.put(&place.key("one/main.other.parquet"), &small);
     assert_eq!(
-        found(&place),
+        place.problems(),
         [
             (name("main.notes.parquet"), Problem::Missing),
             (name("main.other.parquet"), Problem::Extra),
@@ -276,7 +268,7 @@ fn files_that_are_changed_cut_missing_or_extra_are_named() {
     let manifest = place.key("one/metadata.json");
     let text = String::from_utf8(bucket.read(&manifest)).expect("a text");
     bucket.put(&manifest, text.replace("20000", "20001"));
-    assert_eq!(found(&place), [(name("metadata.json"), Problem::Changed)]);
+    assert_eq!(place.problems(), [(name("metadata.json"), Problem::Changed)]);
 }
 
 #[test]
@@ -313,7 +305,7 @@ fn of_two_creates_with_one_id_one_is_told() {
         }
         assert_eq!(&place.snapshots.manifest(&id(&snapshot)).expect("it"), done[0]);
     }
-    assert_eq!(found(&place), []);
+    assert_eq!(place.problems(), []);
     assert_nothing_else(&place, "after five rounds");
 }
 
@@ -374,7 +366,7 @@ fn one_that_is_being_taken_is_left_alone() {
         assert_eq!(place.keys(), [".work/slow.json", "slow/main.notes.parquet"]);
     });
     created.expect("nobody disturbed it");
-    assert_eq!(found(&place), []);
+    assert_eq!(place.problems(), []);
     assert!(!place.keys().contains(&".work/slow.json".to_owned()));
 }
 
@@ -408,7 +400,7 @@ fn one_that_was_taken_for_dead_gets_to_know_it_and_leaves_nothing() {
     })
     .expect_err("somebody else was first");
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert_eq!(found(&place), []);
+    assert_eq!(place.problems(), []);
     other.restore("copy.duckdb", "slow");
     assert_eq!(place.value("copy.duckdb", "select id from notes"), "2");
 }
@@ -462,7 +454,7 @@ fn a_file_that_is_about_to_be_used_stays() {
         slow.table("main", "notes").expect("a table").stored_in,
         Some(id("first"))
     );
-    assert_eq!(found(&place), []);
+    assert_eq!(place.problems(), []);
     assert!(place.keys().contains(&"first/main.notes.parquet".to_owned()));
 }
 

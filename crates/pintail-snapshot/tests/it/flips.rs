@@ -1,6 +1,6 @@
 //! What happens to files behind our back is noticed, down to a bit.
 
-use pintail_snapshot::{Finding, Problem};
+use pintail_snapshot::Problem;
 
 use crate::place::{Place, id};
 
@@ -13,14 +13,6 @@ fn shop() -> Place {
     );
     place.create("shop.duckdb", "one");
     place
-}
-
-fn found(place: &Place) -> Vec<(String, Problem)> {
-    let found = place.verify().findings;
-    found
-        .into_iter()
-        .map(|Finding { file, problem, .. }| (file, problem))
-        .collect()
 }
 
 #[test]
@@ -60,7 +52,7 @@ fn one_flipped_bit_is_named_wherever_it_is() {
             .expect("a name")
             .to_string_lossy()
             .into_owned();
-        let findings = found(&place);
+        let findings = place.problems();
         let only = findings.len() == 1 && findings[0].0 == name;
         assert!(
             only,
@@ -70,7 +62,7 @@ fn one_flipped_bit_is_named_wherever_it_is() {
         flip();
     }
     assert_eq!(named, 100);
-    assert_eq!(found(&place), []);
+    assert_eq!(place.problems(), []);
 }
 
 #[test]
@@ -92,13 +84,13 @@ fn files_that_are_cut_missing_extra_or_exchanged_are_named() {
         bytes: 1000,
         expected: large.len() as u64,
     };
-    assert_eq!(found(&place), [(name("main.orders.parquet"), cut)]);
+    assert_eq!(place.problems(), [(name("main.orders.parquet"), cut)]);
 
     std::fs::write(&orders, &small).expect("a file");
     std::fs::write(&notes, &large).expect("a file");
     let holds = |file: &str| Problem::Swapped { holds: name(file) };
     assert_eq!(
-        found(&place),
+        place.problems(),
         [
             (name("main.notes.parquet"), holds("main.orders.parquet")),
             (name("main.orders.parquet"), holds("main.notes.parquet")),
@@ -109,7 +101,7 @@ fn files_that_are_cut_missing_extra_or_exchanged_are_named() {
     std::fs::remove_file(&notes).expect("a file");
     std::fs::write(folder.join("main.other.parquet"), &small).expect("a file");
     assert_eq!(
-        found(&place),
+        place.problems(),
         [
             (name("main.notes.parquet"), Problem::Missing),
             (name("main.other.parquet"), Problem::Extra),
@@ -125,7 +117,11 @@ fn a_manifest_that_was_made_anew_is_named() {
     let of = |snapshot: &str| place.snapshots.snapshot(&id(snapshot)).join("metadata.json");
     // Another snapshot's manifest, and the same one with a name that fits and a hash that fits.
     std::fs::copy(of("two"), of("one")).expect("a file");
-    assert!(found(&place).contains(&("metadata.json".to_owned(), Problem::Changed)));
+    assert!(
+        place
+            .problems()
+            .contains(&("metadata.json".to_owned(), Problem::Changed))
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use pintail_lake::{Access, Call, DatabaseFile, Engine, EngineSettings, quote};
 use pintail_snapshot::{
-    CreateRequest, Created, Error, Manifest, ProjectFolder, ProjectId, RestoreRequest, Restored, SnapshotId,
-    Unwatched, Verified,
+    CreateRequest, Created, Error, Finding, Manifest, Problem, ProjectFolder, ProjectId, RestoreRequest,
+    Restored, SnapshotId, Unwatched, Verified,
 };
 use pintail_storage::BucketSettings;
 use pintail_testkit::S3Bucket;
@@ -224,8 +224,17 @@ impl Place {
         self.snapshots.verify(&ids, 2, &Unwatched).expect("folders")
     }
 
+    /// The files that are not as they were written, each with what is wrong.
+    pub(crate) fn problems(&self) -> Vec<(String, Problem)> {
+        let found = self.verify().findings;
+        found
+            .into_iter()
+            .map(|Finding { file, problem, .. }| (file, problem))
+            .collect()
+    }
+
     /// What is wrong with snapshots, where there may be none.
-    pub(crate) fn verify_all(&self) -> Vec<pintail_snapshot::Finding> {
+    pub(crate) fn verify_all(&self) -> Vec<Finding> {
         let ids = self.snapshots.ids().unwrap_or_default();
         self.snapshots
             .verify(&ids, 2, &Unwatched)
