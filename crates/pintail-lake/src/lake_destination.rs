@@ -9,7 +9,7 @@ use crate::destination::{Destination, DestinationPlace, FoundTable};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::extension::Extension;
-use crate::lake::{ALIAS, Access, Lake, StageFolder, column_definitions};
+use crate::lake::{ALIAS, Access, Lake, StageFolder, column_definitions, same_columns};
 use crate::ledger::LedgerEntry;
 use crate::location::LakeLocation;
 use crate::metadata;
@@ -102,11 +102,18 @@ impl Destination for Lake {
     }
 
     fn table(&self, session: &Session, name: &TableName, columns: &[Column]) -> Result<Option<FoundTable>> {
-        let found = Self::table(self, session, name)?;
-        Ok(found.map(|table| FoundTable {
-            table_id: table.table_id,
-            rows: table.rows,
-            fits: table.matches(columns),
+        let Some(place) = metadata::place(self, session, name)? else {
+            return Ok(None);
+        };
+        // With delete files, counting reads the table.
+        let rows = match metadata::rows_in_files(self, session, place.table_id)? {
+            0 => Self::rows(self, session, name)?,
+            rows => rows,
+        };
+        Ok(Some(FoundTable {
+            table_id: place.table_id,
+            rows,
+            fits: same_columns(&self.columns(session, name)?, columns),
         }))
     }
 

@@ -83,19 +83,38 @@ pub(crate) fn known(session: &Session, keys: &[PartitionKey]) -> Result<Vec<Part
     Ok(rows.iter().filter_map(key).collect())
 }
 
-/// The key of the newest entry for `table`, also while the engine is told to stop.
-pub(crate) fn newest_key(session: &Session, table: &TableName) -> Result<Option<PartitionKey>> {
+/// What the ledger says of a table, and of partitions that are about to be committed to it.
+pub(crate) struct Standing {
+    /// The greatest fencing number of the table; 0 without any.
+    pub(crate) fence: i64,
+    /// The key of its newest entry.
+    pub(crate) newest: Option<PartitionKey>,
+    /// Those of the keys that were committed.
+    pub(crate) known: Vec<PartitionKey>,
+}
+
+/// Asks for all of it at once, since each look into the ledger reads all of it; also while the engine is told to stop.
+pub(crate) fn standing(session: &Session, table: &TableName, keys: &[PartitionKey]) -> Result<Standing> {
     let sql = format!(
-        "select partition_key
-         from {ALIAS}.pintail.ledger
-         where target = ?
-         order by fence desc, position desc
-         limit 1"
+        "select fence, newest, unnest(coalesce(known, [null]))
+         from (
+             select
+                 max(fence) filter (where target = ?) as fence,
+                 max_by(partition_key, row(fence, position)) filter (where target = ?) as newest,
+                 list(partition_key) filter (where partition_key in ({})) as known
+             from {ALIAS}.pintail.ledger
+         )",
+        literals(keys)
     );
-    let call = Call::new("read the newest entry of the ledger").protected();
-    let rows = session.query_with(call, &sql, &[&target(table)])?;
-    let key = rows.first().and_then(|row| row.text(0));
-    Ok(key.map(PartitionKey::from_stored))
+    let target = target(table);
+    let rows = session.query_with(Call::new(LOOK_UP).protected(), &sql, &[&target, &target])?;
+    let key = |row: &Row, index| row.text(index).map(PartitionKey::from_stored);
+    let first = rows.first();
+    Ok(Standing {
+        fence: first.and_then(|row| row.integer(0)).unwrap_or(0),
+        newest: first.and_then(|row| key(row, 1)),
+        known: rows.iter().filter_map(|row| key(row, 2)).collect(),
+    })
 }
 
 const LOOK_UP: &str = "look partitions up in the ledger";
@@ -104,13 +123,18 @@ fn look_up(session: &Session, call: Call<'_>, columns: &str, keys: &[PartitionKe
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let list = keys
-        .iter()
-        .map(|key| quote::literal(key.as_str()))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let list = literals(keys);
     let sql = format!("select {columns} from {ALIAS}.pintail.ledger where partition_key in ({list})");
     session.query(call, &sql)
+}
+
+/// A list for `in`, also without keys.
+fn literals(keys: &[PartitionKey]) -> String {
+    if keys.is_empty() {
+        return "null".to_owned();
+    }
+    let literals = keys.iter().map(|key| quote::literal(key.as_str()));
+    literals.collect::<Vec<_>>().join(", ")
 }
 
 /// How a table is named in the ledger and by the fence.

@@ -129,6 +129,24 @@ pub(crate) fn last_change(
     Ok(rows.first().and_then(|row| row.integer(0)))
 }
 
+/// How many rows the files of a live table hold, less those that were deleted from them. What other programs keep in the
+/// catalogue instead is left out.
+pub(crate) fn rows_in_files(lake: &Lake, session: &Session, table_id: i64) -> Result<u64> {
+    let sql = format!(
+        "select coalesce(sum(f.record_count - coalesce(d.delete_count, 0)), 0)
+         from {files} as f
+         left join {deletes} as d on d.data_file_id = f.data_file_id and d.end_snapshot is null
+         where f.table_id = {table_id}
+           and f.end_snapshot is null",
+        files = metadata_table(lake, "ducklake_data_file"),
+        deletes = metadata_table(lake, "ducklake_delete_file"),
+    );
+    let call = Call::new("add the rows of a table's files up").protected();
+    let rows = session.query(call, &sql)?;
+    let number = rows.first().and_then(|row| row.integer(0)).unwrap_or(0);
+    Ok(u64::try_from(number).unwrap_or(0))
+}
+
 /// Which files to list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Files {

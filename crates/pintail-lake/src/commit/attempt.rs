@@ -148,7 +148,8 @@ impl Attempt {
         }
         let keys: Vec<PartitionKey> = request.parts.iter().map(|part| part.entry.key.clone()).collect();
         // Read inside the transaction: on SQLite this read is what makes a stale committer fail.
-        let already = ledger::known(session, &keys)?;
+        let standing = ledger::standing(session, request.table, &keys)?;
+        let already = standing.known;
         self.knows_ledger = true;
         let parts: Vec<&CommitPart> = request
             .parts
@@ -163,10 +164,7 @@ impl Attempt {
             return Ok((outcome, String::new()));
         }
         if let Some(basis) = &request.basis {
-            basis.check(
-                request.table,
-                ledger::newest_key(session, request.table)?.as_ref(),
-            )?;
+            basis.check(request.table, standing.newest.as_ref())?;
         }
         if request.change == Change::ReplaceAll && parts.len() < request.parts.len() {
             return Err(Error::refused(
@@ -201,7 +199,8 @@ impl Attempt {
         self.kept = Kept::of(lake.depot(), &files);
         add_files(lake.depot(), session, request.table, &files)?;
         let entries: Vec<&LedgerEntry> = parts.iter().map(|part| &part.entry).collect();
-        let number = fence::number(session, lease, request.table)?;
+        // In a catalogue without a fence table, the ledger counts.
+        let number = lease.granted().unwrap_or(standing.fence + 1);
         let call = Call::new("write the ledger of the lake").protected();
         session.batch(call, &ledger::insert(request.table, &entries, number))?;
         let extra = fence::extra_info(session, request.table, number, &entries)?;

@@ -16,9 +16,8 @@
 use pintail_model::{PartitionKey, TableName};
 use serde::Serialize;
 
-use super::lease::Lease;
 use crate::error::{Error, Result};
-use crate::lake::{ALIAS, Lake};
+use crate::lake::Lake;
 use crate::ledger::{self, LedgerEntry};
 use crate::location::Catalogue;
 use crate::metadata::metadata_alias;
@@ -61,21 +60,6 @@ pub(crate) fn extra_info(
         keys: entries.iter().map(|entry| entry.key.as_str()).collect(),
     };
     Ok(serde_json::to_string(&info).expect("texts and numbers always make JSON"))
-}
-
-/// The fencing number of a commit: the lease's, or in a catalogue without a fence table one more than the ledger
-/// knows. `session` is in the transaction that commits.
-pub(crate) fn number(session: &Session, lease: &Lease, table: &TableName) -> Result<i64> {
-    if let Some(granted) = lease.granted() {
-        return Ok(granted);
-    }
-    let sql = format!("select coalesce(max(fence), 0) + 1 from {ALIAS}.pintail.ledger where target = ?");
-    let rows = session.query_with(
-        Call::new("read the fence of the lake").protected(),
-        &sql,
-        &[&ledger::target(table)],
-    )?;
-    Ok(rows.first().and_then(|row| row.integer(0)).unwrap_or(1))
 }
 
 /// Counts the fence of `table` up, on Postgres. From here on, commits under an earlier number are refused.

@@ -34,7 +34,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// The fencing number that the catalogue gave: greater than that of every earlier lease on the same table. `None`
-    /// where the ledger counts: see [`fence::number`].
+    /// where the ledger counts: see [`ledger::Standing`](crate::ledger::Standing).
     pub(crate) fn granted(&self) -> Option<i64> {
         self.granted
     }

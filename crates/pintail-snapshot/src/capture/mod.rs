@@ -4,86 +4,29 @@
 //! A table that is the same as in the newest snapshot that has it is not written again: its rows are hashed, and if nothing
 //! changed the earlier file is used once more. A file goes when the last snapshot that needs it goes, and not before.
 
-use std::path::Path;
+mod looked;
+mod request;
+mod table;
 
 use jiff::Timestamp;
 use pintail_lake::quote::{self, identifier};
 use pintail_lake::{Access, Call, DUCKDB_VERSION, DatabaseFile, Engine, Lake, Session};
-use pintail_model::{Checksum, ErrorKind, TableName};
+use pintail_model::{ErrorKind, TableName};
 
-use crate::catalog::{self, Catalog, FoundTable};
-use crate::error::{Error, Result};
-use crate::file_hash::{self, FileHash};
-use crate::file_name;
+pub(crate) use self::looked::Looked;
+pub use self::request::{COMPRESSION_LEVEL, CreateRequest, Created};
+use crate::catalog::{Catalog, FoundTable};
+use crate::error::Result;
 use crate::folder::ProjectFolder;
 use crate::id::SnapshotId;
-use crate::manifest::{
-    DatabaseObject, EngineInfo, FORMAT_OF_FILES, FORMAT_VERSION, Manifest, Proof, SnapshotType, SourceInfo,
-    TableEntry, needed,
-};
+use crate::manifest::{EngineInfo, FORMAT_OF_FILES, FORMAT_VERSION, Manifest, Proof, SourceInfo, TableEntry};
 use crate::place::{Work, until_stopped};
-use crate::progress::{Progress, Step};
+use crate::progress::Progress;
 use crate::registry::{Hold, Record};
 use crate::restore::absolute_address;
-use crate::table_file::TableFile;
 
 /// The name under which the database is attached.
 const ALIAS: &str = "pintail_source";
-
-/// ZSTD as DuckDB chooses it by itself.
-pub const COMPRESSION_LEVEL: u8 = 3;
-
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub struct CreateRequest {
-    /// The name; made of type and time if there is none.
-    pub id: Option<SnapshotId>,
-    /// The branch of the project. Default `main`.
-    pub branch: String,
-    /// These tables only. Default: all, and what stands beside them.
-    pub tables: Vec<TableName>,
-    /// Why it is taken.
-    pub snapshot_type: SnapshotType,
-    /// In somebody's words.
-    pub description: Option<String>,
-    /// Who takes it.
-    pub created_by: String,
-    /// Whether it is kept until somebody releases it.
-    pub hold: bool,
-    /// Whether files are read back before the snapshot counts. It costs about a third of the time, and without it the snapshot
-    /// says `unproven`.
-    pub read_back: bool,
-    /// Level of ZSTD, 1 to 22. Default 3: higher ones take much longer for a few percent.
-    pub compression_level: u8,
-    /// Write files also of a lake, instead of pinning its snapshot: the files outlive the lake.
-    pub export: bool,
-}
-
-impl Default for CreateRequest {
-    fn default() -> Self {
-        Self {
-            id: None,
-            branch: "main".to_owned(),
-            tables: Vec::new(),
-            snapshot_type: SnapshotType::Manual,
-            description: None,
-            created_by: String::new(),
-            hold: false,
-            read_back: true,
-            compression_level: COMPRESSION_LEVEL,
-            export: false,
-        }
-    }
-}
-
-/// A snapshot that was taken.
-#[derive(Debug, Clone)]
-pub struct Created {
-    /// What it is.
-    pub manifest: Manifest,
-    /// SHA-256 that stands at the end of the manifest.
-    pub manifest_sha256: String,
-}
 
 impl ProjectFolder {
     /// Takes a snapshot of a DuckDB file. Nothing of it is visible before all of it is there.
@@ -164,49 +107,6 @@ pub(crate) enum Origin<'a> {
         reader: &'a str,
         snapshot: i64,
     },
-}
-
-/// What there is to capture.
-#[derive(Default)]
-pub(crate) struct Looked {
-    pub(crate) tables: Vec<(FoundTable, TableFile)>,
-    /// Tables of which everything is known.
-    pub(crate) known: Vec<TableEntry>,
-    pub(crate) objects: Vec<DatabaseObject>,
-    pub(crate) warnings: Vec<String>,
-}
-
-impl Looked {
-    /// Looks at a database, as the session of `catalog` sees it. `address` names it in errors.
-    pub(crate) fn at(catalog: Catalog<'_>, request: &CreateRequest, address: &str) -> Result<Self> {
-        let tables = chosen(catalog::tables(catalog)?, &request.tables, address)?;
-        let files = tables
-            .iter()
-            .map(|table| TableFile::of(&table.name(), &table.schema.columns))
-            .collect::<Result<Vec<_>>>()?;
-        let (objects, warnings) = objects(catalog, request, &tables)?;
-        Ok(Self {
-            tables: tables.into_iter().zip(files).collect(),
-            known: Vec::new(),
-            objects,
-            warnings,
-        })
-    }
-}
-
-/// With all tables, everything that stands beside them; with some, what the statements of these name.
-fn objects(
-    catalog: Catalog<'_>,
-    request: &CreateRequest,
-    tables: &[FoundTable],
-) -> Result<(Vec<DatabaseObject>, Vec<String>)> {
-    let (objects, warnings) = catalog::objects(catalog)?;
-    if request.tables.is_empty() {
-        return Ok((objects, warnings));
-    }
-    let statements: Vec<&str> = tables.iter().map(|table| table.ddl.as_str()).collect();
-    let objects = needed(&objects, &statements).into_iter().cloned().collect();
-    Ok((objects, Vec::new()))
 }
 
 impl Capture<'_> {
@@ -311,112 +211,6 @@ impl Capture<'_> {
         };
         request.hold.then(|| hold(&request.description))
     }
-
-    /// Brings one table into the snapshot.
-    fn keep(
-        &self,
-        request: &CreateRequest,
-        work: &mut dyn Work,
-        earlier: &[Manifest],
-        table: FoundTable,
-        file: &TableFile,
-    ) -> Result<TableEntry> {
-        let name = file_name::of(&table.bucket, &table.table);
-        let path = work.path(&name);
-        let mut schema = table.schema.clone();
-        for (column, cast) in file.casts() {
-            let entry = schema.columns.iter_mut().find(|entry| entry.name == column);
-            entry.expect("it was made of these").stored_as = cast;
-        }
-        let relation = self.origin.relation(self.catalog, &table);
-        let mut entry = TableEntry {
-            schema,
-            file: name,
-            ..entry_of(table)
-        };
-        if self.reuse(request, work, earlier, &relation, file, &mut entry)? {
-            return Ok(entry);
-        }
-        self.progress.step(Step::Writing, &entry.name());
-        let session = self.catalog.session;
-        let level = request.compression_level;
-        let written = file.write(self.engine, session, &relation, &path, level)?;
-        let hash = match request.read_back {
-            true => self.prove(file, &path, &entry.name(), written)?,
-            false => file_hash::of(&path)?,
-        };
-        let label = format!("keep table \"{}\"", entry.name());
-        let go_on = until_stopped(self.engine, &label);
-        entry.file = work.keep(&entry.file, &hash, request.read_back, &go_on)?.file;
-        entry.row_count = written.rows;
-        entry.value_hash = written.digest();
-        entry.size_bytes = hash.bytes;
-        entry.sha256 = hash.sha256;
-        Ok(entry)
-    }
-
-    /// Reads a file back and compares, while another thread takes its SHA-256.
-    fn prove(&self, file: &TableFile, path: &Path, table: &str, written: Checksum) -> Result<FileHash> {
-        self.progress.step(Step::Proving, table);
-        let (read, hash) = std::thread::scope(|scope| {
-            let hash = scope.spawn(|| file_hash::of(path));
-            let read = file.hash_file(self.engine, self.catalog.session, path);
-            (read, hash.join().expect("hashing a file does not panic"))
-        });
-        if read? != written {
-            return Err(Error::refused(
-                ErrorKind::Data,
-                format!("cannot keep table \"{table}\": its file does not read back as it was written"),
-                "No snapshot was made. If it happens again, check the disk; a value that DuckDB does not carry \
-                 through Parquet would be a fault of Pintail: report it with the types of the columns.",
-            ));
-        }
-        hash
-    }
-
-    /// Uses the file of an earlier snapshot once more, if the table is the same as it was then and the file is sound.
-    fn reuse(
-        &self,
-        request: &CreateRequest,
-        work: &mut dyn Work,
-        earlier: &[Manifest],
-        relation: &str,
-        file: &TableFile,
-        entry: &mut TableEntry,
-    ) -> Result<bool> {
-        let proven = |manifest: &&Manifest| !request.read_back || manifest.proof == Proof::ReadBack;
-        let newest = earlier.iter().rev().filter(proven).find_map(|manifest| {
-            let found = manifest.table(&entry.bucket, &entry.table)?;
-            (!found.pinned()).then_some((manifest, found))
-        });
-        let Some((manifest, before)) = newest else {
-            return Ok(false);
-        };
-        let session = self.catalog.session;
-        if before.schema.columns != entry.schema.columns || before.row_count != count(session, relation)? {
-            return Ok(false);
-        }
-        self.progress.step(Step::Comparing, &entry.name());
-        let found = file.hash(self.engine, session, relation)?;
-        if found.digest() != before.value_hash || found.rows != before.row_count {
-            return Ok(false);
-        }
-        let id = &manifest.snapshot_id;
-        let label = format!("keep table \"{}\"", entry.name());
-        let go_on = until_stopped(self.engine, &label);
-        let Some(kept) = work.reuse(id, before, &entry.file, request.read_back, &go_on)? else {
-            return Ok(false);
-        };
-        entry.file = kept.file;
-        entry.stored_in = kept.stored_in;
-        entry.row_count = before.row_count;
-        entry.size_bytes = before.size_bytes;
-        entry.sha256.clone_from(&before.sha256);
-        entry.value_hash.clone_from(&before.value_hash);
-        let writer = before.same_as.clone();
-        entry.same_as = Some(writer.unwrap_or_else(|| manifest.snapshot_id.clone()));
-        Ok(true)
-    }
 }
 
 impl Origin<'_> {
@@ -485,31 +279,6 @@ pub(crate) fn count(session: &Session, relation: &str) -> Result<u64> {
     let rows = session.query(Call::new("count the rows of a table"), &sql)?;
     let count = rows.first().and_then(|row| row.integer(0));
     Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
-}
-
-/// The tables that are meant.
-fn chosen(found: Vec<FoundTable>, wanted: &[TableName], address: &str) -> Result<Vec<FoundTable>> {
-    for name in wanted {
-        let known = found
-            .iter()
-            .any(|table| table.named(name.schema_or("main"), &name.table));
-        if !known {
-            return Err(Error::refused(
-                ErrorKind::NotFound,
-                format!("{address} has no table \"{name}\""),
-                "Write `table` for one of schema `main`, or `schema.table`; a part with dots stands in double quotes.",
-            ));
-        }
-    }
-    let meant = |table: &FoundTable| {
-        wanted
-            .iter()
-            .any(|name| table.named(name.schema_or("main"), &name.table))
-    };
-    Ok(match wanted {
-        [] => found,
-        _ => found.into_iter().filter(meant).collect(),
-    })
 }
 
 fn whole_milliseconds(now: Timestamp) -> Timestamp {

@@ -1,0 +1,157 @@
+//! Looking at both sides before a plan is made.
+//!
+//! The source's clock is read early and its open transactions late, with everything else in between: see
+//! [`watermark::join`]. Nothing is written, but a lake that is to be written to is made where it is missing, and made
+//! readable where a lost answer left it otherwise.
+//!
+//! Both sides are looked at side by side, each on sessions of its own. Only before the first run of a pipeline the source
+//! comes first: nothing is made for a pipeline that cannot run.
+
+mod destination;
+mod source;
+
+use pintail_lake::{Access, Destination, Engine};
+
+use self::destination::{Found, Reached, forget_lost_files, has_no_rows, look_up};
+use self::source::{Source, read_point};
+use crate::error::Result;
+use crate::plan::{Asked, Candidates, Facts, SOURCE, Task, Versions};
+use crate::relation::Layout;
+use crate::run::SyncRequest;
+use crate::state::History;
+use crate::throttle::{self, Relay};
+use crate::watermark;
+
+/// Both sides as they were found.
+pub(crate) struct Survey {
+    pub(crate) facts: Facts,
+    /// The destination; `None` if it does not exist and was only to be looked at.
+    pub(crate) destination: Option<Box<dyn Destination>>,
+    /// Files of the destination's table that an earlier run could not put back after a lost answer, and that are back now.
+    pub(crate) repaired: u32,
+    /// What the source is reached through, where its bandwidth is capped.
+    pub(crate) relay: Option<Relay>,
+}
+
+pub(crate) fn survey(
+    request: &SyncRequest,
+    asked: &Asked,
+    engine: &Engine,
+    access: Access,
+    mut history: History,
+) -> Result<Survey> {
+    let (spec, connector) = (&request.spec, request.source.as_ref());
+    let candidates = Candidates::of(spec, asked)?;
+    let address = connector.address();
+    let (attachment, relay) = throttle::attachment(connector, SOURCE, &spec.limits)?;
+    let reach = || Reached::look(engine, request, access, &history);
+    let look = || {
+        engine
+            .attach(&format!("attach source {address}"), &attachment)
+            .map_err(|error| connector.explain(error))?;
+        Source::look(request, asked, &candidates, engine.session()?, &history)
+    };
+    let (source, reached) = if history.is_blank() && access == Access::ReadWrite {
+        // Both sides' at once: loading is most of what a run with nothing to do costs.
+        engine.load_all(&[attachment.extensions.clone(), request.destination.extensions()].concat())?;
+        (look()?, reach()?)
+    } else {
+        let (source, reached) = std::thread::scope(|scope| {
+            let reached = scope.spawn(reach);
+            let source = look();
+            (
+                source,
+                reached.join().expect("looking at a destination does not panic"),
+            )
+        });
+        (source?, reached?)
+    };
+    let Source {
+        session,
+        layout,
+        mut shape,
+        hidden,
+        kept,
+        bounds,
+        first,
+    } = source;
+    let Reached {
+        destination,
+        ledger,
+        committed,
+        repaired,
+    } = reached;
+    let source_identity = layout.identity(&connector.identity());
+    let Layout {
+        relation,
+        table,
+        main,
+        ..
+    } = layout;
+    let mut found = Found::default();
+    if let Some(destination) = &destination {
+        forget_lost_files(destination.as_ref(), &mut history)?;
+        found = look_up(destination.as_ref(), request, &shape, access)?;
+    }
+    let compares = candidates.comparison().is_some() || relation.grouped();
+    if let (Some(destination), true, Some(true)) = (
+        &destination,
+        compares,
+        found.table.as_ref().map(|table| table.fits),
+    ) {
+        found.empty = has_no_rows(destination.as_ref(), request, &shape)?;
+    }
+
+    let versions = match &destination {
+        Some(destination) if candidates.compares_versions(&history) => Some(Versions {
+            lineage: connector.lineage(&session, SOURCE)?,
+            token: {
+                let session = destination.session()?;
+                destination.rows_token(&session, &spec.destination.table, None)?
+            },
+        }),
+        _ => None,
+    };
+
+    let second = read_point(request, connector, &session, &relation, &shape)?;
+    let read_point = first
+        .zip(second)
+        .map(|(first, second)| watermark::join(first, second));
+    if asked.as_copies.is_some() {
+        shape = shape.as_copies();
+    }
+    let shape = match asked.task {
+        // None of its rows is marked, and nothing is to be written.
+        Task::Verify { .. } if found.lacks_mark => shape.unmarked(),
+        _ => shape,
+    };
+    let facts = Facts {
+        now: request.clock.now(),
+        source_identity,
+        source_address: address,
+        capabilities: connector.capabilities(),
+        shape,
+        read_point,
+        relation,
+        table,
+        main,
+        kept,
+        hidden,
+        bounds,
+        noun: request.destination.noun(),
+        destination_address: request.destination.address(),
+        found: found.table,
+        found_empty: found.empty,
+        adds_mark: found.lacks_mark,
+        ledger,
+        versions,
+        history,
+        committed,
+    };
+    Ok(Survey {
+        facts,
+        destination,
+        repaired,
+        relay,
+    })
+}
