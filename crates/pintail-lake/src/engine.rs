@@ -16,7 +16,7 @@ use crate::connector::Attachment;
 use crate::error::{Error, Fault, Result};
 use crate::extension::{Extension, Found};
 use crate::session::{Call, Session};
-use crate::signature::SignedFile;
+use crate::signature::{Records, SignedFile};
 use crate::tap::{GivenKey, Tap, TapRegistry};
 use crate::watchdog::Watchdog;
 
@@ -32,6 +32,9 @@ pub struct EngineSettings {
     pub temp_folder: Option<PathBuf>,
     /// Where extensions are looked for first.
     pub extension_folder: Option<PathBuf>,
+    /// Where it is recorded which files of extensions were checked, so that the next process does not do it again: see
+    /// [`Engine::open_own`]. `None` records nothing. Default: `pintail/checked-extensions` in the user's cache.
+    pub records_folder: Option<PathBuf>,
     /// When a statement is given up, unless its call says otherwise. Default: a hundred years, so never: a read takes
     /// as long as its table is large, and nobody but the user knows how long is too long.
     pub deadline: Duration,
@@ -44,6 +47,7 @@ impl Default for EngineSettings {
             memory_limit_bytes: 256 << 20,
             temp_folder: None,
             extension_folder: std::env::var_os("PINTAIL_EXTENSION_DIR").map(PathBuf::from),
+            records_folder: Records::default_folder(),
             deadline: Duration::from_hours(100 * 365 * 24),
         }
     }
@@ -68,6 +72,7 @@ pub(crate) struct EngineShared {
     /// A fault inside DuckDB ended the instance.
     pub(crate) ended: AtomicBool,
     extension_folder: Option<PathBuf>,
+    records: Option<Records>,
     secrets: Mutex<Vec<String>>,
     // Closes the database, which then removes what it spilled; the folder goes after it.
     database: Database,
@@ -79,7 +84,7 @@ pub(crate) struct EngineShared {
 enum Signatures {
     /// DuckDB, with every load.
     Engine,
-    /// Pintail, once in this process: see [`crate::signature`].
+    /// Pintail, once: see [`crate::signature`].
     Own,
 }
 
@@ -118,7 +123,7 @@ impl Engine {
     }
 
     /// The same for an engine that will run Pintail's statements alone: Pintail checks the files that it loads, and each
-    /// of them once.
+    /// of them once as long as it stays as it is.
     ///
     /// # Errors
     /// As [`Engine::open`].
@@ -160,6 +165,7 @@ impl Engine {
             callers: Mutex::new(1),
             ended: AtomicBool::new(false),
             extension_folder: settings.extension_folder.clone(),
+            records: settings.records_folder.clone().map(Records::new),
             secrets: Mutex::new(Vec::new()),
             database,
             _spill_folder: SpillFolder(own_temp_folder),
@@ -212,14 +218,16 @@ impl Engine {
     fn load_file(&self, session: &Session, call: Call<'_>, path: &Path) -> Result<()> {
         let file = SignedFile::look(path);
         let load = format!("load {}", crate::quote::literal(&path.to_string_lossy()));
+        let records = self.shared.records.as_ref();
+        let known = file.as_ref().is_some_and(|file| file.is_known(records));
         let own = self.shared.signatures == Signatures::Own;
-        if own && !file.as_ref().is_some_and(SignedFile::is_signed) {
+        if own && !known && !file.as_ref().is_some_and(SignedFile::is_signed) {
             let checker = Self::checker(&self.shared)?;
             checker.load_file(&checker.session()?, call, path)?;
         }
         session.batch(call, &load)?;
-        if let Some(file) = file {
-            file.remember();
+        if let Some(file) = file.filter(|_| !known) {
+            file.remember(records);
         }
         Ok(())
     }
@@ -240,6 +248,8 @@ impl Engine {
         Self::open(&EngineSettings {
             threads: 1,
             extension_folder: shared.extension_folder.clone(),
+            // What is known may be wrong, or this engine would not be asked.
+            records_folder: None,
             ..EngineSettings::default()
         })
     }

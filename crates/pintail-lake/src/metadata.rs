@@ -164,31 +164,36 @@ pub(crate) fn files(
     folder: &Path,
     which: Files,
 ) -> Result<BTreeSet<PathBuf>> {
+    let live = if which == Files::Current {
+        "where f.end_snapshot is null and t.end_snapshot is null"
+    } else {
+        ""
+    };
+    let of_kind = |kind: &str| {
+        format!(
+            "select f.path, f.path_is_relative, f.end_snapshot, f.table_id from {} as f",
+            metadata_table(lake, kind)
+        )
+    };
+    // A table has several rows if it was renamed; its path stays.
+    let sql = format!(
+        "select distinct s.path, s.path_is_relative, t.path, t.path_is_relative, f.path, f.path_is_relative
+         from ({data} union all {deletes}) as f
+         join {tables} as t on t.table_id = f.table_id
+         join {schemas} as s on s.schema_id = t.schema_id
+         {live}",
+        data = of_kind("ducklake_data_file"),
+        deletes = of_kind("ducklake_delete_file"),
+        tables = metadata_table(lake, "ducklake_table"),
+        schemas = metadata_table(lake, "ducklake_schema"),
+    );
     let mut found = BTreeSet::new();
-    for kind in ["ducklake_data_file", "ducklake_delete_file"] {
-        let live = if which == Files::Current {
-            "where f.end_snapshot is null and t.end_snapshot is null"
-        } else {
-            ""
-        };
-        // A table has several rows if it was renamed; its path stays.
-        let sql = format!(
-            "select distinct s.path, s.path_is_relative, t.path, t.path_is_relative, f.path, f.path_is_relative
-             from {files} as f
-             join {tables} as t on t.table_id = f.table_id
-             join {schemas} as s on s.schema_id = t.schema_id
-             {live}",
-            files = metadata_table(lake, kind),
-            tables = metadata_table(lake, "ducklake_table"),
-            schemas = metadata_table(lake, "ducklake_schema"),
-        );
-        for row in session.query(Call::new("list the files of a table").protected(), &sql)? {
-            let schema = joined(&lake.location().data_path, &row, 0);
-            let table = joined(&schema, &row, 2);
-            let file = joined(&table, &row, 4);
-            if table == folder || file.starts_with(folder) {
-                found.insert(file);
-            }
+    for row in session.query(Call::new("list the files of a table").protected(), &sql)? {
+        let schema = joined(&lake.location().data_path, &row, 0);
+        let table = joined(&schema, &row, 2);
+        let file = joined(&table, &row, 4);
+        if table == folder || file.starts_with(folder) {
+            found.insert(file);
         }
     }
     Ok(found)

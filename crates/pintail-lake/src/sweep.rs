@@ -84,26 +84,25 @@ fn sweep_folder(
     // A link of the guard may be all that is left of a file.
     guard::recover(lake, session, folder, lease)?;
     let referenced = metadata::files(lake, session, folder, Files::Any)?;
+    let own = |file: &Path| {
+        let mut runs = policy.own_runs.iter();
+        runs.any(|run| file.starts_with(folder.join(run.as_str())))
+    };
+    let mut loose = lake.depot().below(folder)?;
+    loose.retain(|found| {
+        let old = policy.older_than.is_some_and(|limit| found.age >= limit);
+        !referenced.contains(&found.path) && (old || own(&found.path))
+    });
     // Replaced delete files and expired data files have the age of their making.
     let resting = match policy.older_than {
-        Some(limit) => metadata::given_up_within(lake, session, limit)?,
-        None => BTreeSet::new(),
+        Some(limit) if !loose.is_empty() => metadata::given_up_within(lake, session, limit)?,
+        _ => BTreeSet::new(),
     };
     let mut swept = Swept::default();
-    for found in lake.depot().below(folder)? {
-        let file = found.path;
-        if referenced.contains(&file) || resting.contains(&file) {
-            continue;
-        }
-        let own = policy
-            .own_runs
-            .iter()
-            .any(|run| file.starts_with(folder.join(run.as_str())));
-        if own || policy.older_than.is_some_and(|limit| found.age >= limit) {
-            lake.depot().remove(&file)?;
-            swept.files += 1;
-            swept.bytes += found.bytes;
-        }
+    for found in loose.iter().filter(|found| !resting.contains(&found.path)) {
+        lake.depot().remove(&found.path)?;
+        swept.files += 1;
+        swept.bytes += found.bytes;
     }
     remove_empty_folders(folder);
     Ok(swept)

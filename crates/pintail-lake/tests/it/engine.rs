@@ -9,7 +9,7 @@ use pintail_lake::connector::Attachment;
 use pintail_lake::{
     Access, Call, Catalogue, Change, Engine, EngineSettings, Error, FaultClass, Lake, LakeLocation,
     LeaseSettings, Session, SweepPolicy,
-    extension::{self, Extension, Found, is_signed},
+    extension::{self, Extension},
 };
 use pintail_model::{ErrorKind, Secret};
 use pintail_testkit::{PostgresServer, Process, assert_no_canary, limit_file_sizes};
@@ -304,67 +304,6 @@ fn an_extension_that_is_none_is_refused_and_the_folder_is_named() {
     };
     assert_eq!(searched.first().map(PathBuf::as_path), Some(folder.path()));
     assert!(error.hint().is_some());
-}
-
-#[test]
-fn every_official_extension_is_signed_with_the_key_that_is_known_and_no_other_file_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().join("copy.duckdb_extension");
-    for extension in [
-        extension::DUCKLAKE,
-        extension::POSTGRES,
-        extension::MYSQL,
-        extension::SQLITE,
-        extension::HTTPFS,
-    ] {
-        let Found::Installed(installed) = extension.find(None) else {
-            panic!("{extension:?} is installed");
-        };
-        assert!(is_signed(&installed), "{extension:?}");
-
-        let mut bytes = std::fs::read(&installed).unwrap();
-        let flipped = fastrand::usize(..bytes.len());
-        bytes[flipped] ^= 1;
-        std::fs::write(&copy, &bytes).unwrap();
-        assert!(
-            !is_signed(&copy),
-            "{extension:?} with a flipped bit in byte {flipped}"
-        );
-    }
-    for other in [&b"x"[..], b"", &[0; 256], &[0; 300]] {
-        std::fs::write(&copy, other).unwrap();
-        assert!(!is_signed(&copy), "{} bytes", other.len());
-    }
-    assert!(!is_signed(&folder.path().join("nowhere")));
-}
-
-#[test]
-fn a_file_that_changed_since_it_was_checked_is_checked_again() {
-    let Found::Installed(installed) = extension::SQLITE.find(None) else {
-        panic!("the extension is installed");
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let copy = folder.path().join("sqlite_scanner.duckdb_extension");
-    std::fs::copy(&installed, &copy).unwrap();
-    let settings = EngineSettings {
-        extension_folder: Some(folder.path().to_path_buf()),
-        ..EngineSettings::default()
-    };
-    let load = || Engine::open_own(&settings).and_then(|engine| engine.load(extension::SQLITE));
-    load().expect("nobody has checked the copy yet, and it is signed");
-    load().expect("it was checked");
-
-    let mut bytes = std::fs::read(&copy).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    // In its place, and not into it: this process runs what is in the old file.
-    let other = folder.path().join("other");
-    std::fs::write(&other, &bytes).unwrap();
-    std::fs::rename(&other, &copy).unwrap();
-    assert!(matches!(load(), Err(Error::Extension { .. })));
-    // What users say is run by engines that check always.
-    let users = Engine::open(&settings).and_then(|engine| engine.load(extension::SQLITE));
-    assert!(matches!(users, Err(Error::Extension { .. })));
 }
 
 #[test]

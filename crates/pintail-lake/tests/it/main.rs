@@ -16,6 +16,7 @@ mod maintenance;
 mod names;
 mod repeat;
 mod roles;
+mod signatures;
 mod stopped;
 mod strangers;
 mod tap;

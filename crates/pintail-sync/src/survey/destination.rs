@@ -139,11 +139,10 @@ pub(super) fn has_no_rows(
     shape: &Shape,
 ) -> Result<bool> {
     let session = destination.session()?;
-    let version = destination.version(&session)?.map(|version| version.to_string());
     let table = &request.spec.destination.table;
     let rows = request
         .destination
-        .rows(table, &shape.unmarked().destination(), version.as_deref());
+        .rows(table, &shape.unmarked().destination(), None);
     let sql = format!("select count(*) from (select 1 from {rows} as kept limit 1)");
     let found = parity::reading(&session, || {
         Ok(session.query(Call::new("look whether the table has rows"), &sql)?)

@@ -3,11 +3,13 @@
 //! DuckDB checks the signature of a file whenever an engine loads it, with a hash that does without the processor's own
 //! instructions: for the 110 MB of a usual run a third of a second, of which a small delta has little more. An engine that
 //! runs Pintail's statements alone therefore has DuckDB skip that check, and each file is checked here, in a fifth of the
-//! time, and once as long as this process lives and the file stays the very same: of that path, inode, size and times.
+//! time, and once as long as the file stays the very same, of that path, inode, size and times: see [`records`].
 //! What cannot be vouched for here, since another key may have signed it, is left to DuckDB's own check.
 //!
 //! A file ends with a signature of 256 bytes (RSA, PKCS #1 v1.5, SHA-256) over the SHA-256 of each MiB before it, one
 //! after the other (`ExtensionHelper::CheckExtensionSignature` of DuckDB).
+
+mod records;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -18,6 +20,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ring::digest;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+
+pub(crate) use self::records::Records;
 
 /// Bytes of which each takes a hash of its own.
 const PIECE_BYTES: usize = 1 << 20;
@@ -52,17 +56,28 @@ impl SignedFile {
         })
     }
 
-    fn is_checked(&self) -> bool {
-        with_checked(|files| files.contains(self))
+    /// Whether it was checked before: by this process, or by another one that recorded it.
+    pub(crate) fn is_known(&self, records: Option<&Records>) -> bool {
+        if with_checked(|files| files.contains(self)) {
+            return true;
+        }
+        let recorded = records.is_some_and(|records| records.has(self));
+        if recorded {
+            with_checked(|files| files.insert(self.clone()));
+        }
+        recorded
     }
 
-    /// Whether it is signed, as [`is_signed`] says, or was found so before.
+    /// Whether it is signed, as [`is_signed`] says.
     pub(crate) fn is_signed(&self) -> bool {
-        self.is_checked() || is_signed(&self.path)
+        is_signed(&self.path)
     }
 
     /// Remembers that it was checked.
-    pub(crate) fn remember(self) {
+    pub(crate) fn remember(self, records: Option<&Records>) {
+        if let Some(records) = records {
+            records.write(&self);
+        }
         with_checked(|files| files.insert(self));
     }
 }
