@@ -44,6 +44,9 @@ pub struct Capabilities {
     pub shared_snapshot: bool,
     /// The source can tell when its oldest open transaction began.
     pub oldest_transaction: bool,
+    /// What is asked about a table the system answers itself. Without it the engine's catalogues are read, which list
+    /// everything that is attached, so that nothing may be attached meanwhile.
+    pub own_catalogue: bool,
     /// The engine's own scanner reads a table over several threads at once.
     pub parallel_scans: bool,
 }

@@ -67,6 +67,9 @@ pub trait DestinationPlace: Send + Sync {
     /// The extensions that an engine needs for it.
     fn extensions(&self) -> Vec<Extension>;
 
+    /// Whether it is there already, as far as that can be told without a connection: then attaching makes nothing.
+    fn is_there(&self) -> bool;
+
     /// Options of the engine for staged Parquet files, each behind a comma.
     fn stage_options(&self) -> &'static str {
         ""

@@ -16,7 +16,7 @@ use crate::connector::Attachment;
 use crate::error::{Error, Fault, Result};
 use crate::extension::{Extension, Found};
 use crate::session::{Call, Session};
-use crate::signature::{Records, SignedFile};
+use crate::signature::{self, Records, SignedFile};
 use crate::tap::{GivenKey, Tap, TapRegistry};
 use crate::watchdog::Watchdog;
 
@@ -84,7 +84,7 @@ pub(crate) struct EngineShared {
 enum Signatures {
     /// DuckDB, with every load.
     Engine,
-    /// Pintail, once: see [`crate::signature`].
+    /// Pintail, once as long as a file stays as it is: see [`crate::signature`].
     Own,
 }
 
@@ -216,18 +216,24 @@ impl Engine {
 
     /// Loads a file that is there.
     fn load_file(&self, session: &Session, call: Call<'_>, path: &Path) -> Result<()> {
-        let file = SignedFile::look(path);
-        let load = format!("load {}", crate::quote::literal(&path.to_string_lossy()));
-        let records = self.shared.records.as_ref();
-        let known = file.as_ref().is_some_and(|file| file.is_known(records));
-        let own = self.shared.signatures == Signatures::Own;
-        if own && !known && !file.as_ref().is_some_and(SignedFile::is_signed) {
-            let checker = Self::checker(&self.shared)?;
-            checker.load_file(&checker.session()?, call, path)?;
+        if self.shared.signatures == Signatures::Own {
+            self.check_file(call, path)?;
         }
-        session.batch(call, &load)?;
-        if let Some(file) = file.filter(|_| !known) {
-            file.remember(records);
+        let load = format!("load {}", crate::quote::literal(&path.to_string_lossy()));
+        session.batch(call, &load)
+    }
+
+    /// Fails unless a file is signed by somebody whom DuckDB knows.
+    fn check_file(&self, call: Call<'_>, path: &Path) -> Result<()> {
+        let records = self.shared.records.as_ref();
+        let found = SignedFile::look(path);
+        if found.as_ref().is_some_and(|file| file.is_known(records)) || signature::check(path, records) {
+            return Ok(());
+        }
+        let checker = Self::checker(&self.shared)?;
+        checker.load_file(&checker.session()?, call, path)?;
+        if let Some(file) = found {
+            file.remember();
         }
         Ok(())
     }
@@ -248,8 +254,6 @@ impl Engine {
         Self::open(&EngineSettings {
             threads: 1,
             extension_folder: shared.extension_folder.clone(),
-            // What is known may be wrong, or this engine would not be asked.
-            records_folder: None,
             ..EngineSettings::default()
         })
     }

@@ -71,7 +71,8 @@ pub struct Lake {
 pub struct LakeTable {
     /// Columns in order. A type that is not in our list appears as `None`.
     pub columns: Vec<LakeColumn>,
-    /// Rows of the newest snapshot.
+    /// Rows of the newest snapshot: an estimate where another program keeps some of them, or that some are deleted, in the
+    /// catalogue, but never 0 where there are some.
     pub rows: u64,
     /// DuckLake's number of the table.
     pub table_id: i64,
@@ -216,7 +217,11 @@ impl Lake {
         };
         Ok(Some(LakeTable {
             columns: self.columns(session, name)?,
-            rows: self.rows(session, name)?,
+            // With delete files, counting reads the table.
+            rows: match metadata::rows_in_files(self, session, place.table_id)? {
+                0 => self.rows(session, name)?,
+                rows => rows,
+            },
             table_id: place.table_id,
         }))
     }

@@ -9,9 +9,9 @@ use crate::destination::{Destination, DestinationPlace, FoundTable};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::extension::Extension;
-use crate::lake::{ALIAS, Access, Lake, StageFolder, column_definitions, same_columns};
+use crate::lake::{ALIAS, Access, Lake, StageFolder, column_definitions};
 use crate::ledger::LedgerEntry;
-use crate::location::LakeLocation;
+use crate::location::{Catalogue, LakeLocation};
 use crate::metadata;
 use crate::quote;
 use crate::session::{Call, Session};
@@ -28,6 +28,13 @@ impl DestinationPlace for LakeLocation {
 
     fn extensions(&self) -> Vec<Extension> {
         Self::extensions(self)
+    }
+
+    fn is_there(&self) -> bool {
+        match &self.catalogue {
+            Catalogue::Sqlite(path) | Catalogue::DuckDb(path) => path.exists() && self.data_path.exists(),
+            Catalogue::Postgres { .. } => false,
+        }
     }
 
     fn adds_columns(&self) -> bool {
@@ -102,18 +109,11 @@ impl Destination for Lake {
     }
 
     fn table(&self, session: &Session, name: &TableName, columns: &[Column]) -> Result<Option<FoundTable>> {
-        let Some(place) = metadata::place(self, session, name)? else {
-            return Ok(None);
-        };
-        // With delete files, counting reads the table.
-        let rows = match metadata::rows_in_files(self, session, place.table_id)? {
-            0 => Self::rows(self, session, name)?,
-            rows => rows,
-        };
-        Ok(Some(FoundTable {
-            table_id: place.table_id,
-            rows,
-            fits: same_columns(&self.columns(session, name)?, columns),
+        let found = Self::table(self, session, name)?;
+        Ok(found.map(|table| FoundTable {
+            table_id: table.table_id,
+            rows: table.rows,
+            fits: table.matches(columns),
         }))
     }
 

@@ -130,12 +130,18 @@ pub(crate) fn last_change(
 }
 
 /// How many rows the files of a live table hold, less those that were deleted from them. What other programs keep in the
-/// catalogue instead is left out.
+/// catalogue instead is left out. Of two delete files for one data file, the larger one counts.
 pub(crate) fn rows_in_files(lake: &Lake, session: &Session, table_id: i64) -> Result<u64> {
     let sql = format!(
         "select coalesce(sum(f.record_count - coalesce(d.delete_count, 0)), 0)
          from {files} as f
-         left join {deletes} as d on d.data_file_id = f.data_file_id and d.end_snapshot is null
+         left join (
+             select data_file_id, max(delete_count) as delete_count
+             from {deletes}
+             where table_id = {table_id}
+               and end_snapshot is null
+             group by data_file_id
+         ) as d on d.data_file_id = f.data_file_id
          where f.table_id = {table_id}
            and f.end_snapshot is null",
         files = metadata_table(lake, "ducklake_data_file"),

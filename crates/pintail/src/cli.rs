@@ -35,6 +35,7 @@ Exit codes:
 Environment:
   PINTAIL_LOG_LEVEL      debug, info, warning or error: what is logged to stderr, and to the log of each run
   PINTAIL_EXTENSION_DIR  where DuckDB's extensions are looked for first
+  XDG_CACHE_HOME         where it is recorded which of them were checked
   NO_COLOR               no colours, also on a terminal";
 
 #[derive(Debug, Subcommand)]

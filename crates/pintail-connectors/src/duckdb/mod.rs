@@ -88,6 +88,7 @@ impl Connector for DuckDbSource {
             key_ranges: true,
             shared_snapshot: true,
             oldest_transaction: true,
+            own_catalogue: false,
             parallel_scans: true,
         }
     }

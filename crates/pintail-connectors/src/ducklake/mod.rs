@@ -78,6 +78,7 @@ impl Connector for LakeSource {
             key_ranges: true,
             shared_snapshot: false,
             oldest_transaction: false,
+            own_catalogue: false,
             parallel_scans: true,
         }
     }

@@ -158,6 +158,7 @@ impl Connector for FilesSource {
             key_ranges: false,
             shared_snapshot: false,
             oldest_transaction: false,
+            own_catalogue: false,
             parallel_scans: true,
         }
     }

@@ -108,6 +108,7 @@ impl Connector for MySqlSource {
             key_ranges: false,
             shared_snapshot: false,
             oldest_transaction: true,
+            own_catalogue: true,
             parallel_scans: false,
         }
     }

@@ -91,6 +91,7 @@ impl Connector for PostgresSource {
             key_ranges: true,
             shared_snapshot: true,
             oldest_transaction: true,
+            own_catalogue: true,
             parallel_scans: true,
         }
     }

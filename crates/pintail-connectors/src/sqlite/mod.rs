@@ -103,6 +103,7 @@ impl Connector for SqliteSource {
             key_ranges: true,
             shared_snapshot: false,
             oldest_transaction: false,
+            own_catalogue: false,
             parallel_scans: true,
         }
     }

@@ -163,6 +163,10 @@ impl DestinationPlace for DatabasePlace {
         format!("<stage>/{run}").into()
     }
 
+    fn is_there(&self) -> bool {
+        self.writer.exists()
+    }
+
     fn attach(&self, engine: &Engine, access: Access) -> Result<Box<dyn Destination>> {
         let address = self.address();
         if access == Access::ReadOnly && !self.writer.exists() {

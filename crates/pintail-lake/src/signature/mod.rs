@@ -1,7 +1,7 @@
 //! Whether an extension file is signed by DuckDB's makers, checked by Pintail.
 //!
 //! DuckDB checks the signature of a file whenever an engine loads it, with a hash that does without the processor's own
-//! instructions: for the 110 MB of a usual run a third of a second, of which a small delta has little more. An engine that
+//! instructions: for the 106 MB of a usual run a third of a second, of which a small delta has little more. An engine that
 //! runs Pintail's statements alone therefore has DuckDB skip that check, and each file is checked here, in a fifth of the
 //! time, and once as long as the file stays the very same, of that path, inode, size and times: see [`records`].
 //! What cannot be vouched for here, since another key may have signed it, is left to DuckDB's own check.
@@ -12,11 +12,12 @@
 mod records;
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use ring::digest;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
@@ -37,23 +38,28 @@ pub(crate) struct SignedFile {
     bytes: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+    /// Nobody but this user and the administrator can write to it.
+    safe: bool,
 }
 
 static CHECKED: Mutex<BTreeSet<SignedFile>> = Mutex::new(BTreeSet::new());
 
 impl SignedFile {
-    /// Looks at a file before it is checked: what it becomes meanwhile is another file then. `None` if it cannot be
-    /// looked at.
+    /// Looks at a file. `None` if it cannot be looked at.
     pub(crate) fn look(path: &Path) -> Option<Self> {
-        let found = std::fs::metadata(path).ok()?;
-        Some(Self {
+        Some(Self::of(path, &std::fs::metadata(path).ok()?))
+    }
+
+    fn of(path: &Path, found: &Metadata) -> Self {
+        Self {
             path: path.to_path_buf(),
             device: found.dev(),
             inode: found.ino(),
             bytes: found.size(),
             modified: (found.mtime(), found.mtime_nsec()),
             changed: (found.ctime(), found.ctime_nsec()),
-        })
+            safe: records::safe(found),
+        }
     }
 
     /// Whether it was checked before: by this process, or by another one that recorded it.
@@ -63,46 +69,58 @@ impl SignedFile {
         }
         let recorded = records.is_some_and(|records| records.has(self));
         if recorded {
-            with_checked(|files| files.insert(self.clone()));
+            self.clone().remember();
         }
         recorded
     }
 
-    /// Whether it is signed, as [`is_signed`] says.
-    pub(crate) fn is_signed(&self) -> bool {
-        is_signed(&self.path)
-    }
-
-    /// Remembers that it was checked.
-    pub(crate) fn remember(self, records: Option<&Records>) {
-        if let Some(records) = records {
-            records.write(&self);
-        }
+    /// Remembers in this process that it was checked.
+    pub(crate) fn remember(self) {
         with_checked(|files| files.insert(self));
     }
+}
+
+/// Checks a file, and remembers it if it is signed with the key of DuckDB's official extensions. Returns whether it is.
+pub(crate) fn check(path: &Path, records: Option<&Records>) -> bool {
+    let began = SystemTime::now();
+    let Ok(file) = signed(path) else {
+        return false;
+    };
+    if let Some(records) = records {
+        records.write(&file, began);
+    }
+    file.remember();
+    true
 }
 
 /// Whether an extension file is signed with the key of DuckDB's official extensions. One that cannot be read is not.
 #[must_use]
 pub fn is_signed(path: &Path) -> bool {
+    signed(path).is_ok()
+}
+
+/// The file whose bytes were found signed: as it was before and after they were read.
+fn signed(path: &Path) -> io::Result<SignedFile> {
+    let mut file = File::open(path)?;
+    let before = SignedFile::of(path, &file.metadata()?);
+    let (message, signature) = pieces(&mut file, before.bytes)?;
     let key = RsaPublicKeyComponents {
         n: MODULUS.as_slice(),
         e: EXPONENT.as_slice(),
     };
-    pieces(path).is_ok_and(|(message, signature)| {
-        key.verify(&RSA_PKCS1_2048_8192_SHA256, &message, &signature)
-            .is_ok()
-    })
+    let verified = key.verify(&RSA_PKCS1_2048_8192_SHA256, &message, &signature);
+    if verified.is_err() || before != SignedFile::of(path, &file.metadata()?) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(before)
 }
 
 fn with_checked<T>(work: impl FnOnce(&mut BTreeSet<SignedFile>) -> T) -> T {
     work(&mut CHECKED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// The hashes of the pieces of a file, one after the other, and its signature.
-fn pieces(path: &Path) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    let mut file = File::open(path)?;
-    let bytes = file.metadata()?.len();
+/// The hashes of the pieces of a file of so many bytes, one after the other, and its signature.
+fn pieces(file: &mut File, bytes: u64) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let mut left = bytes
         .checked_sub(SIGNATURE_BYTES as u64)
         .ok_or(io::ErrorKind::UnexpectedEof)?;

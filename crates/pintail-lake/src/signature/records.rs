@@ -1,20 +1,19 @@
 //! What processes tell each other of extensions that they checked.
 //!
-//! A record is a small file for each extension, in a folder of the user's that nobody else can write to. It holds what the
-//! system says of the extension's file: its inode, its size, and when it was last changed. That time (`ctime`) is set by the
-//! system whenever a byte of a file changes, and by nobody else. A file that changed, that was replaced or that lies
-//! elsewhere is hashed as if there were no record.
+//! A record is a small file for each extension, in a folder of the user's. It holds what the system says of the extension's
+//! file: its inode, its size, and when it was last changed. A file that changed, that was replaced or that lies elsewhere is
+//! hashed as if there were no record.
 //!
-//! Whoever can write to this folder is the user or the administrator, and could as well replace Pintail.
+//! A record is believed, and written, only where nobody but the user and the administrator can change it *or the extension*:
+//! neither the files, nor any folder on the way to them. Whoever else could do that is who signatures are there for.
 
 use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::unistd::geteuid;
-use pintail_model::checksum::bytes_word;
 
 use super::SignedFile;
 use crate::extension::DUCKDB_VERSION;
@@ -25,6 +24,12 @@ const AT_REST_SECONDS: i64 = 2;
 
 /// Bytes of a record are fewer: a path has at most 4096.
 const RECORD_BYTES_MAX: u64 = 16 << 10;
+
+/// May be written to by the group or by everybody.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// In such a folder everybody removes his own files only.
+const STICKY: u32 = 0o1000;
 
 /// The records in a folder.
 #[derive(Debug, Clone)]
@@ -50,75 +55,101 @@ impl Records {
     /// Whether a process of this user has checked this very file.
     pub(crate) fn has(&self, file: &SignedFile) -> bool {
         let read = || {
-            if !self.folder.metadata().is_ok_and(|folder| private(&folder)) {
-                return Err(io::ErrorKind::PermissionDenied.into());
-            }
-            let record = File::open(self.path(file))?;
-            if !private(&record.metadata()?) {
+            let path = self.path(file);
+            let record = File::open(&path)?;
+            if !safe(&record.metadata()?) || !safe_way(&path)? || !safe_way(&file.path)? {
                 return Err(io::Error::from(io::ErrorKind::PermissionDenied));
             }
             let mut text = String::new();
             record.take(RECORD_BYTES_MAX).read_to_string(&mut text)?;
             Ok(text)
         };
-        read().is_ok_and(|text| text == content(file))
+        file.safe && read().is_ok_and(|text| text == content(file))
     }
 
-    /// Writes down that a file was checked, so that no other process does it again. A failure only costs the next one time.
-    pub(crate) fn write(&self, file: &SignedFile) {
-        if !at_rest(file) {
+    /// Writes down that a file was found signed by a check that began at `began`, so that no other process checks it again. A
+    /// failure only costs the next one time.
+    pub(crate) fn write(&self, file: &SignedFile, began: SystemTime) {
+        if !file.safe || !at_rest(file, began) {
             return;
         }
-        let write = || {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&self.folder)?;
-            let mut record = tempfile::NamedTempFile::new_in(&self.folder)?;
-            record.write_all(content(file).as_bytes())?;
-            record.persist(self.path(file))?;
-            Ok::<_, io::Error>(())
-        };
-        if let Err(error) = write() {
+        if let Err(error) = self.try_write(file) {
             tracing::debug!(folder = %self.folder.display(), %error, "a checked extension could not be recorded");
         }
     }
 
+    fn try_write(&self, file: &SignedFile) -> io::Result<()> {
+        if !safe_way(&file.path)? {
+            return Ok(());
+        }
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let mut ancestors = self.folder.ancestors();
+        let there = ancestors.find(|folder| folder.exists()).ok_or_else(denied)?;
+        // Not in the home of somebody else whose rights were borrowed.
+        if there.metadata()?.uid() != geteuid().as_raw() {
+            return Err(denied());
+        }
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)?;
+        let path = self.path(file);
+        if !safe_way(&path)? {
+            return Err(denied());
+        }
+        let mut record = tempfile::NamedTempFile::new_in(&self.folder)?;
+        record.write_all(content(file).as_bytes())?;
+        record.persist(path)?;
+        Ok(())
+    }
+
+    /// One for each extension: whoever keeps two files of one has them checked in turns.
     fn path(&self, file: &SignedFile) -> PathBuf {
         let name = file.path.file_stem().unwrap_or_default().to_string_lossy();
-        let word = bytes_word(file.path.as_os_str().as_encoded_bytes());
-        self.folder.join(format!("{name}-{word:016x}"))
+        self.folder.join(format!("{name}-v{DUCKDB_VERSION}"))
     }
 }
 
 /// What a record says. Keys of another release of DuckDB may be others.
 fn content(file: &SignedFile) -> String {
-    let SignedFile {
-        path,
-        device,
-        inode,
-        bytes,
-        modified,
-        changed,
-    } = file;
+    let (modified, changed) = (file.modified, file.changed);
     format!(
-        "checked with the keys of DuckDB {DUCKDB_VERSION}\ndevice {device}, inode {inode}, {bytes} bytes\nmodified {}.{:09}, changed \
-         {}.{:09}\n{}\n",
+        "signed with a key of DuckDB {DUCKDB_VERSION}\ndevice {}, inode {}, {} bytes\nmodified {}.{:09}, changed {}.{:09}\n{}\n",
+        file.device,
+        file.inode,
+        file.bytes,
         modified.0,
         modified.1,
         changed.0,
         changed.1,
-        path.display()
+        file.path.display()
     )
 }
 
-/// Whether only this user, and the administrator, can write to it.
-fn private(found: &Metadata) -> bool {
-    found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0
+/// Whether nobody but this user and the administrator can write to it.
+pub(super) fn safe(found: &Metadata) -> bool {
+    let owner = found.uid();
+    (owner == geteuid().as_raw() || owner == 0) && found.mode() & OTHERS_WRITE == 0
 }
 
-fn at_rest(file: &SignedFile) -> bool {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(0));
-    now.saturating_sub(file.changed.0.max(file.modified.0)) >= AT_REST_SECONDS
+/// Whether nobody else can put another file in the place of this one, or of what it is a link to.
+fn safe_way(path: &Path) -> io::Result<bool> {
+    let link = path.parent().unwrap_or(Path::new("")).canonicalize()?;
+    // A record that is to be written is not there yet.
+    let target = path.canonicalize().unwrap_or_default();
+    for folder in link.ancestors().chain(target.ancestors().skip(1)) {
+        let found = folder.metadata()?;
+        // What belongs to others stays where it is in a sticky folder, and so does what is ours.
+        let sticky = found.uid() == 0 && found.mode() & STICKY != 0;
+        if !sticky && !safe(&found) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn at_rest(file: &SignedFile, began: SystemTime) -> bool {
+    let began = began.duration_since(SystemTime::UNIX_EPOCH);
+    let began = began.map_or(0, |began| i64::try_from(began.as_secs()).unwrap_or(0));
+    began.saturating_sub(file.changed.0.max(file.modified.0)) >= AT_REST_SECONDS
 }

@@ -1,13 +1,13 @@
 //! Extensions whose signature is checked, and what is remembered of that.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use nix::unistd::geteuid;
 use pintail_lake::extension::{self, DUCKDB_VERSION, Found, is_signed};
 use pintail_lake::{Engine, EngineSettings, Error};
-use pintail_model::checksum::bytes_word;
 use tempfile::TempDir;
 
 #[test]
@@ -64,31 +64,27 @@ fn a_file_that_changed_since_it_was_checked_is_checked_again() {
 }
 
 #[test]
-fn what_one_process_has_checked_others_load_as_long_as_nobody_else_could_say_so() {
+fn what_one_process_has_checked_others_load_where_nobody_else_could_say_so() {
     let (folder, copy) = copy_of_an_extension();
-    let mut bytes = fs::read(&copy).unwrap();
-    // In the signature itself: whatever loads it runs what is sound.
-    *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&copy, &bytes).unwrap();
+    forge(&copy);
     let settings = settings(&folder);
     let load = || Engine::open_own(&settings).and_then(|engine| engine.load(extension::SQLITE));
     let refused = |why: &str| assert!(matches!(load(), Err(Error::Extension { .. })), "{why}");
     refused("its signature does not fit");
 
-    let (records, record) = (records(&folder), record_of(&folder, &copy));
+    let (records, record) = (records(&folder), record_of(&folder, "sqlite_scanner"));
     fs::create_dir_all(&records).unwrap();
-    fs::set_permissions(&records, Permissions::from_mode(0o700)).unwrap();
-    let honest = said_of(&copy);
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    set_mode(&records, 0o700);
     let write = |text: &str| {
         fs::write(&record, text).unwrap();
-        fs::set_permissions(&record, Permissions::from_mode(0o600)).unwrap();
+        set_mode(&record, 0o600);
     };
+    let honest = said_of(&copy);
+    let found = copy.metadata().unwrap();
     for (from, to) in [
-        (
-            format!("inode {}", copy.metadata().unwrap().ino()),
-            "inode 1".to_owned(),
-        ),
-        (format!("{} bytes", bytes.len()), "7 bytes".to_owned()),
+        (format!("inode {}", found.ino()), "inode 1".to_owned()),
+        (format!("{} bytes", found.size()), "7 bytes".to_owned()),
         (DUCKDB_VERSION.to_owned(), "1.0.0".to_owned()),
         ("\n".to_owned(), "\r\n".to_owned()),
     ] {
@@ -99,12 +95,27 @@ fn what_one_process_has_checked_others_load_as_long_as_nobody_else_could_say_so(
     }
 
     write(&honest);
-    fs::set_permissions(&record, Permissions::from_mode(0o622)).unwrap();
-    refused("others can write to the record");
-    write(&honest);
-    fs::set_permissions(&records, Permissions::from_mode(0o720)).unwrap();
-    refused("others can write to the folder");
-    fs::set_permissions(&records, Permissions::from_mode(0o700)).unwrap();
+    for (path, mode, why) in [
+        (&record, 0o622, "others can write to the record"),
+        (&records, 0o720, "others can write to the folder of records"),
+        (
+            &folder.path().to_path_buf(),
+            0o702,
+            "others can write to the folder of the extension",
+        ),
+    ] {
+        let before = path.metadata().unwrap().mode();
+        set_mode(path, mode);
+        refused(why);
+        set_mode(path, before);
+    }
+    // Only the administrator can give files away.
+    let strangers = geteuid().is_root().then_some([&record, &records]);
+    for path in strangers.into_iter().flatten() {
+        chown(path, Some(65_534), None).unwrap();
+        refused("it belongs to somebody else");
+        chown(path, Some(0), None).unwrap();
+    }
     load().expect("a process of this user has checked it");
     // What users say is run by engines that check always.
     let users = Engine::open(&settings).and_then(|engine| engine.load(extension::SQLITE));
@@ -112,31 +123,67 @@ fn what_one_process_has_checked_others_load_as_long_as_nobody_else_could_say_so(
 }
 
 #[test]
+fn an_extension_that_others_can_write_to_is_checked_by_every_process() {
+    let (folder, copy) = copy_of_an_extension();
+    forge(&copy);
+    fs::set_permissions(&copy, Permissions::from_mode(0o666)).unwrap();
+    fs::create_dir_all(records(&folder)).unwrap();
+    fs::write(record_of(&folder, "sqlite_scanner"), said_of(&copy)).unwrap();
+    let loaded = Engine::open_own(&settings(&folder)).and_then(|engine| engine.load(extension::SQLITE));
+    assert!(matches!(loaded, Err(Error::Extension { .. })));
+}
+
+#[test]
+fn a_load_that_does_nothing_checks_nothing() {
+    let (folder, copy) = copy_of_an_extension();
+    let settings = settings(&folder);
+    let engine = Engine::open(&settings).unwrap();
+    engine.load(extension::SQLITE).unwrap();
+    let other = folder.path().join("other");
+    fs::copy(&copy, &other).unwrap();
+    forge(&other);
+    fs::rename(&other, &copy).unwrap();
+    // It has one of that name already.
+    engine.load(extension::SQLITE).unwrap();
+    let loaded = Engine::open_own(&settings).and_then(|engine| engine.load(extension::SQLITE));
+    assert!(matches!(loaded, Err(Error::Extension { .. })));
+}
+
+#[test]
 fn a_checked_file_is_recorded_once_it_is_at_rest() {
     let (folder, copy) = copy_of_an_extension();
     let settings = settings(&folder);
-    let load = || Engine::open_own(&settings).and_then(|engine| engine.load(extension::SQLITE));
+    let load = |extension| {
+        let engine = Engine::open_own(&settings).unwrap();
+        engine.load(extension).unwrap();
+    };
     // It may change once more in the same tick of the clock.
-    let hour = Duration::from_hours(1);
     let file = fs::File::options().write(true).open(&copy).unwrap();
-    file.set_modified(SystemTime::now() + hour).unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_hours(1))
+        .unwrap();
     drop(file);
-    load().unwrap();
+    load(extension::SQLITE);
     assert!(!records(&folder).exists());
 
-    // The installed one has been there for a while.
-    let Found::Installed(installed) = extension::DUCKLAKE.find(None) else {
+    // The installed one has been there for a while. By this name, no other test has it checked.
+    let Found::Installed(installed) = extension::MYSQL.find(None) else {
         panic!("the extension is installed");
     };
-    Engine::open_own(&settings)
-        .and_then(|engine| engine.load(extension::DUCKLAKE))
-        .unwrap();
-    let record = record_of(&folder, &installed);
-    assert_eq!(fs::read_to_string(&record).unwrap(), said_of(&installed));
+    let link = folder.path().join("mysql_scanner.duckdb_extension");
+    symlink(&installed, &link).unwrap();
+    load(extension::MYSQL);
+    let record = record_of(&folder, "mysql_scanner");
+    assert_eq!(fs::read_to_string(&record).unwrap(), said_of(&link));
     let mode = |path: &Path| path.metadata().unwrap().mode() & 0o777;
     assert_eq!((mode(&records(&folder)), mode(&record)), (0o700, 0o600));
-    let mut found = fs::read_dir(records(&folder)).unwrap();
-    assert!(found.next().is_some() && found.next().is_none());
+    assert_eq!(fs::read_dir(records(&folder)).unwrap().count(), 1);
+}
+
+/// Flips a bit in the signature itself: whatever loads the file runs what is sound.
+fn forge(copy: &Path) {
+    let mut bytes = fs::read(copy).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(copy, &bytes).unwrap();
 }
 
 /// A folder with a copy of an extension that is signed.
@@ -163,17 +210,15 @@ fn records(folder: &TempDir) -> PathBuf {
     folder.path().join("cache/records")
 }
 
-fn record_of(folder: &TempDir, extension: &Path) -> PathBuf {
-    let word = bytes_word(extension.as_os_str().as_encoded_bytes());
-    let name = extension.file_stem().unwrap().to_str().unwrap();
-    records(folder).join(format!("{name}-{word:016x}"))
+fn record_of(folder: &TempDir, extension: &str) -> PathBuf {
+    records(folder).join(format!("{extension}-v{DUCKDB_VERSION}"))
 }
 
 /// What a record says of a file that was checked.
 fn said_of(extension: &Path) -> String {
     let found = extension.metadata().unwrap();
     format!(
-        "checked with the keys of DuckDB {DUCKDB_VERSION}\ndevice {}, inode {}, {} bytes\nmodified {}.{:09}, changed \
+        "signed with a key of DuckDB {DUCKDB_VERSION}\ndevice {}, inode {}, {} bytes\nmodified {}.{:09}, changed \
          {}.{:09}\n{}\n",
         found.dev(),
         found.ino(),

@@ -77,7 +77,8 @@ pub struct Facts {
     pub destination_address: String,
     /// The table of the destination.
     pub found: Option<FoundTable>,
-    /// Whether the table of the destination has no rows; only known where a comparison was asked for.
+    /// Whether the table of the destination has no rows; only known where a comparison was asked for, or where rows must not
+    /// be replaced.
     pub found_empty: bool,
     /// Whether the table of the destination does not have the column yet that tells which rows are gone, and gets it.
     pub adds_mark: bool,
@@ -118,6 +119,13 @@ impl Facts {
                 run.run
             )
         })
+    }
+
+    /// The table of the destination, if it has rows.
+    #[must_use]
+    pub fn filled(&self) -> Option<&FoundTable> {
+        let found = self.found.as_ref();
+        found.filter(|found| found.rows > 0 && !self.found_empty)
     }
 
     /// Takes the unfinished run away if all of its work is in: it only did not get to say so. A run that had no

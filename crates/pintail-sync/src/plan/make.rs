@@ -96,7 +96,7 @@ pub fn make(
 
 /// A full load puts other rows in the place of those that are there.
 fn refuse_replacing(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Result<()> {
-    let Some(found) = facts.found.as_ref().filter(|found| found.rows > 0) else {
+    let Some(found) = facts.filled() else {
         return Ok(());
     };
     Err(Error::refused(
@@ -143,7 +143,7 @@ fn refuse_ignoring(spec: &PipelineSpec, facts: &Facts) -> Result<()> {
 
 /// A full load that nobody asked for must not take away what is to stay.
 fn refuse_forgetting(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Result<()> {
-    let Some(found) = facts.found.as_ref().filter(|found| found.rows > 0) else {
+    let Some(found) = facts.filled() else {
         return Ok(());
     };
     match spec.deletes.policy {

@@ -28,14 +28,6 @@ pub struct History {
     pub whole_at: Option<Timestamp>,
 }
 
-impl History {
-    /// Whether the pipeline never came as far as to write.
-    #[must_use]
-    pub fn is_blank(&self) -> bool {
-        self.watermark.is_none() && self.whole_at.is_none() && self.unfinished.is_none()
-    }
-}
-
 /// A watermark and what it holds for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredWatermark {

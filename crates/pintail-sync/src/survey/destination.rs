@@ -39,6 +39,9 @@ impl Reached {
             Access::ReadWrite => destination.repair(&session, name)?,
             Access::ReadOnly => 0,
         };
+        if repaired > 0 {
+            tracing::warn!(table = %name, files = repaired, "files of an earlier commit were put back");
+        }
         let key = |run: &RunId, partition: &str| PartitionKey::new(&spec.name, run, partition);
         let unfinished = history.unfinished.iter();
         let keys: Vec<PartitionKey> = unfinished

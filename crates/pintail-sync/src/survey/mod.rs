@@ -1,15 +1,15 @@
 //! Looking at both sides before a plan is made.
 //!
-//! The source's clock is read early and its open transactions late, with everything else in between: see
+//! The source's clock is read early and its open transactions late, with the destination's table in between: see
 //! [`watermark::join`]. Nothing is written, but a lake that is to be written to is made where it is missing, and made
 //! readable where a lost answer left it otherwise.
 //!
-//! Both sides are looked at side by side, each on sessions of its own. Only before the first run of a pipeline the source
-//! comes first: nothing is made for a pipeline that cannot run.
+//! Where the two have nothing to do with each other, both sides are looked at side by side, each on sessions of its own.
 
 mod destination;
 mod source;
 
+use pintail_lake::connector::Attachment;
 use pintail_lake::{Access, Destination, Engine};
 
 use self::destination::{Found, Reached, forget_lost_files, has_no_rows, look_up};
@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::plan::{Asked, Candidates, Facts, SOURCE, Task, Versions};
 use crate::relation::Layout;
 use crate::run::SyncRequest;
+use crate::spec::DeletePolicy;
 use crate::state::History;
 use crate::throttle::{self, Relay};
 use crate::watermark;
@@ -51,20 +52,13 @@ pub(crate) fn survey(
             .map_err(|error| connector.explain(error))?;
         Source::look(request, asked, &candidates, engine.session()?, &history)
     };
-    let (source, reached) = if history.is_blank() && access == Access::ReadWrite {
-        // Both sides' at once: loading is most of what a run with nothing to do costs.
-        engine.load_all(&[attachment.extensions.clone(), request.destination.extensions()].concat())?;
-        (look()?, reach()?)
-    } else {
-        let (source, reached) = std::thread::scope(|scope| {
-            let reached = scope.spawn(reach);
-            let source = look();
-            (
-                source,
-                reached.join().expect("looking at a destination does not panic"),
-            )
-        });
-        (source?, reached?)
+    let (source, reached) = match side_by_side(request, &attachment, access) {
+        true => at_once(look, reach)?,
+        false => {
+            // Both sides' extensions at once: loading is most of what a run with nothing to do costs.
+            engine.load_all(&[attachment.extensions.clone(), request.destination.extensions()].concat())?;
+            (look()?, reach()?)
+        }
     };
     let Source {
         session,
@@ -94,9 +88,10 @@ pub(crate) fn survey(
         found = look_up(destination.as_ref(), request, &shape, access)?;
     }
     let compares = candidates.comparison().is_some() || relation.grouped();
+    let keeps = spec.destination.supports_update == Some(false) || spec.deletes.policy != DeletePolicy::Hard;
     if let (Some(destination), true, Some(true)) = (
         &destination,
-        compares,
+        compares || keeps,
         found.table.as_ref().map(|table| table.fits),
     ) {
         found.empty = has_no_rows(destination.as_ref(), request, &shape)?;
@@ -154,4 +149,45 @@ pub(crate) fn survey(
         repaired,
         relay,
     })
+}
+
+/// Whether both sides may be looked at side by side: attaching the destination makes nothing that a source which cannot be
+/// read would leave behind, and neither side sees what the other one attaches, or sets for all that share its extension.
+fn side_by_side(request: &SyncRequest, source: &Attachment, access: Access) -> bool {
+    let makes_nothing = access == Access::ReadOnly || request.destination.is_there();
+    let own = request.destination.extensions();
+    makes_nothing
+        && request.source.capabilities().own_catalogue
+        && !source.extensions.iter().any(|extension| own.contains(extension))
+}
+
+/// Looks at both sides, each by a thread of its own. Of two errors one is told: the source's, unless only the destination's
+/// will be the same the next time.
+fn at_once<S, D: Send>(
+    source: impl FnOnce() -> Result<S>,
+    destination: impl FnOnce() -> Result<D> + Send,
+) -> Result<(S, D)> {
+    let (source, destination) = std::thread::scope(|scope| {
+        let named = std::thread::Builder::new().name("destination".to_owned());
+        let destination = named
+            .spawn_scoped(scope, destination)
+            .expect("the system has room for a thread");
+        let source = source();
+        let destination = destination.join();
+        (
+            source,
+            destination.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
+    });
+    match (source, destination) {
+        (Err(error), Err(other)) if error.transient() && !other.transient() => {
+            tracing::warn!(%error, "the source could not be looked at either");
+            Err(other)
+        }
+        (Err(error), Err(other)) => {
+            tracing::warn!(error = %other, "the destination could not be looked at either");
+            Err(error)
+        }
+        (source, destination) => Ok((source?, destination?)),
+    }
 }

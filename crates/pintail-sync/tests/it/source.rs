@@ -46,6 +46,7 @@ impl Default for Script {
                 key_ranges: true,
                 shared_snapshot: true,
                 oldest_transaction: true,
+                own_catalogue: true,
                 parallel_scans: true,
             },
             sums_up: false,

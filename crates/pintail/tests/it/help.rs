@@ -55,6 +55,7 @@ fn the_overview_lists_commands_and_exit_codes() {
     Environment:
       PINTAIL_LOG_LEVEL      debug, info, warning or error: what is logged to stderr, and to the log of each run
       PINTAIL_EXTENSION_DIR  where DuckDB's extensions are looked for first
+      XDG_CACHE_HOME         where it is recorded which of them were checked
       NO_COLOR               no colours, also on a terminal
     ");
 }

@@ -169,6 +169,11 @@ impl DestinationPlace for FilesPlace {
         self.bucket.iter().map(|_| HTTPFS).collect()
     }
 
+    fn is_there(&self) -> bool {
+        // Folders of a bucket are nothing that is made.
+        self.bucket.is_some() || self.folder.exists()
+    }
+
     fn refuses(&self, column: &Column) -> Option<String> {
         let folder = self.layout.partition_by.contains(&column.name);
         let nameless = matches!(
