@@ -263,6 +263,12 @@ fn a_destination_without_updates_takes_new_rows_only() {
     a full load would replace the 101 rows of table "orders", and `supports_update: false` says that rows are only ever added to it; a full load would run because it was asked for
     hint: Empty the table first, name another one, or take `supports_update: false` out of the pipeline.
     "#);
+
+    // The files of the lake still have rows, and none that is not deleted.
+    shop.in_lake("delete from lake.main.orders where id > 3");
+    shop.in_lake("delete from lake.main.orders");
+    let report = shop.run(Some("everything"));
+    assert_eq!((report.rows_inserted, report.rows_deleted), (102, 0));
 }
 
 /// The seed's complete example, from a real server into a lake, without its enrichment.

@@ -177,6 +177,38 @@ fn types_without_a_lossless_home_are_refused_by_name_before_anything_is_made() {
 }
 
 #[test]
+fn a_lake_that_is_gone_is_made_anew_only_for_a_source_that_can_be_read() {
+    let copy = Copy::new("create table orders (id bigint primary key)");
+    copy.run();
+    let lake = copy.folder.path().join("lake.sqlite");
+    std::fs::remove_file(&lake).expect("the lake is gone");
+    copy.database.execute("alter table orders rename to other");
+    let run = || pintail_sync::run(&copy.request(), &Unwatched, &StopSignal::new());
+    let error = run().expect_err("no table");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    assert!(!lake.exists());
+    copy.database.execute("alter table other rename to orders");
+    assert_eq!(copy.run().parity.status, ParityStatus::Ok);
+    assert!(lake.exists());
+}
+
+#[test]
+fn of_two_sides_that_cannot_be_read_the_source_is_told() {
+    let copy = Copy::new("create table orders (id bigint primary key)");
+    copy.run();
+    copy.database.execute("alter table orders rename to other");
+    let lake = copy.folder.path().join("lake.sqlite");
+    std::fs::write(&lake, "no database any more, and long enough to be looked at").expect("a file");
+    let run = || pintail_sync::run(&copy.request(), &Unwatched, &StopSignal::new());
+    let error = run().expect_err("no table, and no lake");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    assert!(error.to_string().contains("orders"), "{error}");
+    copy.database.execute("alter table other rename to orders");
+    let error = run().expect_err("no lake");
+    assert!(error.to_string().contains("lake"), "{error}");
+}
+
+#[test]
 fn planning_changes_nothing() {
     let copy = Copy::new("create table orders (id bigint primary key)");
     let plan = pintail_sync::plan(&copy.request()).unwrap_or_else(|error| panic!("{error}"));

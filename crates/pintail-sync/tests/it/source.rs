@@ -46,7 +46,7 @@ impl Default for Script {
                 key_ranges: true,
                 shared_snapshot: true,
                 oldest_transaction: true,
-                own_catalogue: true,
+                own_catalogue: false,
                 parallel_scans: true,
             },
             sums_up: false,
