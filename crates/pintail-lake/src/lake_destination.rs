@@ -117,6 +117,12 @@ impl Destination for Lake {
         }))
     }
 
+    fn has_rows(&self, session: &Session, name: &TableName) -> Result<bool> {
+        let sql = format!("select 1 from {} limit 1", self.qualified(name));
+        let rows = session.query(Call::new("look whether the table has rows"), &sql)?;
+        Ok(!rows.is_empty())
+    }
+
     fn add_column(&self, session: &Session, table: &TableName, column: &Column) -> Result<()> {
         let label = format!("add column `{}` to table \"{table}\" of the lake", column.name);
         let sql = format!(

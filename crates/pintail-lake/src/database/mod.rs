@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use pintail_model::{Column, ErrorKind, NativeType, PartitionKey, RunId, TableName};
+use pintail_model::{Column, ErrorKind, LogicalType, NativeType, PartitionKey, RunId, TableName};
 
 pub use self::writer::{Brought, DatabaseWriter, Incoming};
 use crate::commit::{Change, CommitOutcome, CommitRequest};
@@ -32,7 +32,8 @@ use crate::extension::Extension;
 use crate::lake::{Access, StageFolder};
 use crate::ledger::LedgerEntry;
 use crate::quote;
-use crate::session::Session;
+use crate::relation::Relation;
+use crate::session::{Call, Session};
 use crate::sweep::{SweepPolicy, Swept};
 
 /// The name under which a database is attached to be written to.
@@ -246,6 +247,48 @@ impl Destination for Database {
             rows: found.rows.unwrap_or(0),
             fits: self.fits(&found, columns),
         }))
+    }
+
+    fn has_rows(&self, session: &Session, name: &TableName) -> Result<bool> {
+        let table = self.writer().resolve(name);
+        let Some(found) = self.describe(session, &table)? else {
+            return Ok(false);
+        };
+        let reader = self.writer().reader();
+        // One column that can be read stands for the row, best as text, which every value becomes; without any, rows are
+        // counted.
+        let column = found.columns.iter().find_map(|column| {
+            let as_text = reader
+                .reads_as(column, LogicalType::Text)
+                .then_some(LogicalType::Text);
+            Some(ColumnRead {
+                source: column.clone(),
+                column: Column {
+                    name: column.name.clone(),
+                    logical_type: as_text.or(column.logical_type)?,
+                    nullable: true,
+                    origin: None,
+                },
+            })
+        });
+        let relation = Relation::from(&table);
+        let rows = match column {
+            Some(column) => {
+                let request = ScanRequest {
+                    relation,
+                    columns: vec![column],
+                    range: pintail_model::Range::Whole,
+                };
+                format!("({}) as kept", reader.scan(ALIAS, &request).sql)
+            }
+            None => format!(
+                "({}) as counted (number) where number > 0",
+                reader.count(ALIAS, &relation, &pintail_model::Range::Whole)
+            ),
+        };
+        let call = Call::new("look whether the table has rows");
+        let rows = session.query(call, &format!("select 1 from {rows} limit 1"))?;
+        Ok(!rows.is_empty())
     }
 
     fn add_column(&self, session: &Session, table: &TableName, column: &Column) -> Result<()> {

@@ -121,11 +121,10 @@ impl Facts {
         })
     }
 
-    /// The table of the destination, if it has rows.
+    /// The table of the destination, unless it has no rows; only known where [`Facts::found_empty`] is.
     #[must_use]
     pub fn filled(&self) -> Option<&FoundTable> {
-        let found = self.found.as_ref();
-        found.filter(|found| found.rows > 0 && !self.found_empty)
+        self.found.as_ref().filter(|_| !self.found_empty)
     }
 
     /// Takes the unfinished run away if all of its work is in: it only did not get to say so. A run that had no

@@ -99,12 +99,17 @@ fn refuse_replacing(spec: &PipelineSpec, facts: &Facts, choice: &Choice) -> Resu
     let Some(found) = facts.filled() else {
         return Ok(());
     };
+    let rows = match found.rows {
+        // Nobody has counted them.
+        0 => "the rows".to_owned(),
+        rows => format!("the {rows} rows"),
+    };
     Err(Error::refused(
         ErrorKind::Conflict,
         format!(
-            "a full load would replace the {} rows of table \"{}\", and `supports_update: false` says that rows are only \
-             ever added to it; a full load would run because {}",
-            found.rows, spec.destination.table, choice.reason
+            "a full load would replace {rows} of table \"{}\", and `supports_update: false` says that rows are only ever \
+             added to it; a full load would run because {}",
+            spec.destination.table, choice.reason
         ),
         "Empty the table first, name another one, or take `supports_update: false` out of the pipeline.",
     ))

@@ -1,6 +1,6 @@
 //! The destination, as a plan needs to know it.
 
-use pintail_lake::{Access, Call, Destination, Engine, FoundTable, LedgerEntry};
+use pintail_lake::{Access, Destination, Engine, FoundTable, LedgerEntry};
 use pintail_model::{ErrorKind, PartitionKey, RunId};
 
 use crate::error::Result;
@@ -136,19 +136,7 @@ pub(super) fn look_up(
 }
 
 /// Whether the table of the destination has no rows. What a catalogue says of that may be an estimate.
-pub(super) fn has_no_rows(
-    destination: &dyn Destination,
-    request: &SyncRequest,
-    shape: &Shape,
-) -> Result<bool> {
-    let session = destination.session()?;
-    let table = &request.spec.destination.table;
-    let rows = request
-        .destination
-        .rows(table, &shape.unmarked().destination(), None);
-    let sql = format!("select count(*) from (select 1 from {rows} as kept limit 1)");
-    let found = parity::reading(&session, || {
-        Ok(session.query(Call::new("look whether the table has rows"), &sql)?)
-    })?;
-    Ok(found.first().and_then(|row| row.integer(0)) == Some(0))
+pub(super) fn has_no_rows(destination: &dyn Destination, request: &SyncRequest) -> Result<bool> {
+    let (session, table) = (destination.session()?, &request.spec.destination.table);
+    parity::reading(&session, || Ok(!destination.has_rows(&session, table)?))
 }

@@ -10,7 +10,7 @@ mod destination;
 mod source;
 
 use pintail_lake::connector::Attachment;
-use pintail_lake::{Access, Destination, Engine};
+use pintail_lake::{Access, Destination, Engine, FoundTable};
 
 use self::destination::{Found, Reached, forget_lost_files, has_no_rows, look_up};
 use self::source::{Source, read_point};
@@ -89,12 +89,9 @@ pub(crate) fn survey(
     }
     let compares = candidates.comparison().is_some() || relation.grouped();
     let keeps = spec.destination.supports_update == Some(false) || spec.deletes.policy != DeletePolicy::Hard;
-    if let (Some(destination), true, Some(true)) = (
-        &destination,
-        compares || keeps,
-        found.table.as_ref().map(|table| table.fits),
-    ) {
-        found.empty = has_no_rows(destination.as_ref(), request, &shape)?;
+    let asks = |table: &FoundTable| keeps || compares && table.fits;
+    if let (Some(destination), true) = (&destination, found.table.as_ref().is_some_and(asks)) {
+        found.empty = has_no_rows(destination.as_ref(), request)?;
     }
 
     let versions = match &destination {

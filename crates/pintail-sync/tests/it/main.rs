@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod added_only;
 mod aggregate;
 mod complaints;
 mod cuts;

@@ -116,6 +116,10 @@ impl Destination for FilesDestination {
         }))
     }
 
+    fn has_rows(&self, _session: &Session, name: &TableName) -> Result<bool> {
+        Ok(self.look_up(name)?.is_some_and(|manifest| manifest.rows() > 0))
+    }
+
     fn table_id(&self, _session: &Session, name: &TableName) -> Result<Option<i64>> {
         Ok(self.look_up(name)?.map(|manifest| manifest.table_id))
     }

@@ -3,6 +3,7 @@
 use insta::assert_snapshot;
 use pintail_model::ErrorKind;
 use pintail_sync::report::Failure;
+use pintail_sync::{StopSignal, Unwatched};
 
 use super::Pair;
 
@@ -194,4 +195,24 @@ fn a_key_that_stands_twice_is_a_data_error_and_nothing_changes() {
     let error = report.expect_err("a primary key refuses it");
     assert_eq!(error.kind(), ErrorKind::Data, "{error:?}");
     assert_eq!(pair.ask("select count(*)::text from shop.orders"), "500");
+}
+
+#[test]
+fn a_table_that_its_statistics_take_for_filled_may_be_filled_again() {
+    let pair = Pair::new(
+        "create table orders (id bigint primary key);
+         insert into orders select generate_series(1, 1000)",
+    );
+    pair.run(None);
+    pair.target
+        .execute("analyze shop.orders; delete from shop.orders");
+    let run = || {
+        let mut request = pair.request(&pair.target.url(), Some("full"));
+        request.spec.destination.supports_update = Some(false);
+        pintail_sync::run(&request, &Unwatched, &StopSignal::new())
+    };
+    let report = run().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(report.rows_inserted, 1000);
+    let error = run().expect_err("it is filled");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
 }
