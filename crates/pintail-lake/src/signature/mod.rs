@@ -17,7 +17,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ring::digest;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
@@ -28,6 +28,10 @@ pub(crate) use self::records::Records;
 const PIECE_BYTES: usize = 1 << 20;
 
 const SIGNATURE_BYTES: usize = 256;
+
+/// For how long a file has to be at rest before it is recorded: clocks of file systems are coarse, and what changes right
+/// after the check must not bear the same time.
+const AT_REST: Duration = Duration::from_secs(2);
 
 /// A file, as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +66,18 @@ impl SignedFile {
         }
     }
 
+    /// Whether nothing of it has changed for a while.
+    fn is_at_rest(&self) -> bool {
+        [self.modified, self.changed].into_iter().all(|(seconds, nanos)| {
+            let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
+                return false;
+            };
+            let then = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos));
+            then.and_then(|then| then.elapsed().ok())
+                .is_some_and(|rest| rest >= AT_REST)
+        })
+    }
+
     /// Whether it was checked before: by this process, or by another one that recorded it.
     pub(crate) fn is_known(&self, records: Option<&Records>) -> bool {
         if with_checked(|files| files.contains(self)) {
@@ -82,14 +98,13 @@ impl SignedFile {
 
 /// Checks a file, and remembers it if it is signed with the key of DuckDB's official extensions. Returns whether it is.
 pub(crate) fn check(path: &Path, records: Option<&Records>) -> bool {
-    let began = SystemTime::now();
-    let Ok(file) = signed(path) else {
+    let Ok(signed) = signed(path) else {
         return false;
     };
-    if let Some(records) = records {
-        records.write(&file, began);
+    if let Some(records) = records.filter(|_| signed.at_rest) {
+        records.write(&signed.file);
     }
-    file.remember();
+    signed.file.remember();
     true
 }
 
@@ -99,10 +114,18 @@ pub fn is_signed(path: &Path) -> bool {
     signed(path).is_ok()
 }
 
-/// The file whose bytes were found signed: as it was before and after they were read.
-fn signed(path: &Path) -> io::Result<SignedFile> {
+/// A file whose bytes were found signed.
+struct Signed {
+    /// As it was before and after they were read.
+    file: SignedFile,
+    /// It had not changed for a while when reading began.
+    at_rest: bool,
+}
+
+fn signed(path: &Path) -> io::Result<Signed> {
     let mut file = File::open(path)?;
     let before = SignedFile::of(path, &file.metadata()?);
+    let at_rest = before.is_at_rest();
     let (message, signature) = pieces(&mut file, before.bytes)?;
     let key = RsaPublicKeyComponents {
         n: MODULUS.as_slice(),
@@ -112,7 +135,10 @@ fn signed(path: &Path) -> io::Result<SignedFile> {
     if verified.is_err() || before != SignedFile::of(path, &file.metadata()?) {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    Ok(before)
+    Ok(Signed {
+        file: before,
+        at_rest,
+    })
 }
 
 fn with_checked<T>(work: impl FnOnce(&mut BTreeSet<SignedFile>) -> T) -> T {

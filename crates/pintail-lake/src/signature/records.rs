@@ -11,16 +11,11 @@ use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use nix::unistd::geteuid;
 
 use super::SignedFile;
 use crate::extension::DUCKDB_VERSION;
-
-/// Seconds for which a file has to be at rest before it is recorded: clocks of file systems are coarse, and what changes
-/// right after the check must not bear the same time.
-const AT_REST_SECONDS: i64 = 2;
 
 /// Bytes of a record are fewer: a path has at most 4096.
 const RECORD_BYTES_MAX: u64 = 16 << 10;
@@ -67,10 +62,10 @@ impl Records {
         file.safe && read().is_ok_and(|text| text == content(file))
     }
 
-    /// Writes down that a file was found signed by a check that began at `began`, so that no other process checks it again. A
-    /// failure only costs the next one time.
-    pub(crate) fn write(&self, file: &SignedFile, began: SystemTime) {
-        if !file.safe || !at_rest(file, began) {
+    /// Writes down that a file was found signed, so that no other process checks it again. A failure only costs the next one
+    /// time.
+    pub(crate) fn write(&self, file: &SignedFile) {
+        if !file.safe {
             return;
         }
         if let Err(error) = self.try_write(file) {
@@ -146,10 +141,4 @@ fn safe_way(path: &Path) -> io::Result<bool> {
         }
     }
     Ok(true)
-}
-
-fn at_rest(file: &SignedFile, began: SystemTime) -> bool {
-    let began = began.duration_since(SystemTime::UNIX_EPOCH);
-    let began = began.map_or(0, |began| i64::try_from(began.as_secs()).unwrap_or(0));
-    began.saturating_sub(file.changed.0.max(file.modified.0)) >= AT_REST_SECONDS
 }

@@ -159,7 +159,7 @@ fn a_checked_file_is_recorded_once_it_is_at_rest() {
     };
     // It may change once more in the same tick of the clock.
     let file = fs::File::options().write(true).open(&copy).unwrap();
-    file.set_modified(SystemTime::now() + Duration::from_hours(1))
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_hours(100 * 365 * 24))
         .unwrap();
     drop(file);
     load(extension::SQLITE);
