@@ -143,7 +143,7 @@ pub trait Destination: Send + Sync {
     fn table(&self, session: &Session, name: &TableName, columns: &[Column]) -> Result<Option<FoundTable>>;
 
     /// Whether a table that is there has rows. What [`Destination::table`] says of their number may be an estimate, or 0 where
-    /// nobody knows.
+    /// nobody knows. No transaction is open in the session.
     fn has_rows(&self, session: &Session, name: &TableName) -> Result<bool>;
 
     /// Adds a column, which may be NULL, as the last one of a table that does not have it. It is NULL in every row that is

@@ -286,9 +286,12 @@ impl Destination for Database {
                 reader.count(ALIAS, &relation, &pintail_model::Range::Whole)
             ),
         };
+        // Some relations last as long as a transaction.
+        session.begin()?;
         let call = Call::new("look whether the table has rows");
-        let rows = session.query(call, &format!("select 1 from {rows} limit 1"))?;
-        Ok(!rows.is_empty())
+        let rows = session.query(call, &format!("select 1 from {rows} limit 1"));
+        session.rollback();
+        Ok(!rows?.is_empty())
     }
 
     fn add_column(&self, session: &Session, table: &TableName, column: &Column) -> Result<()> {

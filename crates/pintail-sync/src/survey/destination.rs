@@ -1,19 +1,19 @@
 //! The destination, as a plan needs to know it.
 
 use pintail_lake::{Access, Destination, Engine, FoundTable, LedgerEntry};
-use pintail_model::{ErrorKind, PartitionKey, RunId};
+use pintail_model::{ErrorKind, PartitionKey};
 
 use crate::error::Result;
-use crate::parity;
 use crate::run::SyncRequest;
 use crate::shape::Shape;
 use crate::state::History;
 
 /// A destination, and what is on record of its table, whatever rows that is to hold.
+#[derive(Default)]
 pub(super) struct Reached {
     pub(super) destination: Option<Box<dyn Destination>>,
-    pub(super) ledger: Option<LedgerEntry>,
-    pub(super) committed: Vec<PartitionKey>,
+    /// `None` if the table has to be looked up first.
+    pub(super) entries: Option<Entries>,
     pub(super) repaired: u32,
 }
 
@@ -25,48 +25,67 @@ impl Reached {
         history: &History,
     ) -> Result<Self> {
         let Some(destination) = attach(engine, request, access)? else {
-            return Ok(Self {
-                destination: None,
-                ledger: None,
-                committed: Vec::new(),
-                repaired: 0,
-            });
+            return Ok(Self::default());
         };
-        let (spec, session) = (&request.spec, destination.session()?);
-        let name = &spec.destination.table;
+        let name = &request.spec.destination.table;
         // Where the last commit is in and nobody learnt it, no other one may follow that would do this.
         let repaired = match access {
-            Access::ReadWrite => destination.repair(&session, name)?,
+            Access::ReadWrite => destination.repair(&destination.session()?, name)?,
             Access::ReadOnly => 0,
         };
         if repaired > 0 {
             tracing::warn!(table = %name, files = repaired, "files of an earlier commit were put back");
         }
-        let key = |run: &RunId, partition: &str| PartitionKey::new(&spec.name, run, partition);
+        // Whoever reads one table of a database learns the columns of all, and one may be added.
+        let entries = match request.spec.deletes.mark() {
+            Some(_) => None,
+            None => Some(Entries::read(destination.as_ref(), request, history)?),
+        };
+        Ok(Self {
+            destination: Some(destination),
+            entries,
+            repaired,
+        })
+    }
+}
+
+/// What the ledger says.
+#[derive(Default)]
+pub(super) struct Entries {
+    /// Its newest entry for the table.
+    pub(super) newest: Option<LedgerEntry>,
+    /// Keys of the unfinished run that are in it.
+    pub(super) committed: Vec<PartitionKey>,
+}
+
+impl Entries {
+    pub(super) fn read(
+        destination: &dyn Destination,
+        request: &SyncRequest,
+        history: &History,
+    ) -> Result<Self> {
+        let (spec, session) = (&request.spec, destination.session()?);
         let unfinished = history.unfinished.iter();
         let keys: Vec<PartitionKey> = unfinished
             .flat_map(|run| {
                 run.partitions
                     .iter()
-                    .map(|partition| key(&run.run, &partition.id))
+                    .map(move |partition| (&run.run, &partition.id))
             })
+            .map(|(run, partition)| PartitionKey::new(&spec.name, run, partition))
             .collect();
-        let entries = destination
-            .newest(&session, name)
-            .and_then(|ledger| Ok((ledger, destination.committed(&session, &keys)?)));
-        let (ledger, committed) = match entries {
-            Ok(found) => found,
+        let read = destination
+            .newest(&session, &spec.destination.table)
+            .and_then(|newest| Ok((newest, destination.committed(&session, &keys)?)));
+        match read {
+            Ok((newest, committed)) => Ok(Self {
+                newest,
+                committed: committed.into_iter().map(|entry| entry.key).collect(),
+            }),
             // A place that only other programs wrote to has no ledger.
-            Err(error) if error.kind() == ErrorKind::NotFound => (None, Vec::new()),
-            Err(error) => return Err(error.into()),
-        };
-        drop(session);
-        Ok(Self {
-            destination: Some(destination),
-            ledger,
-            committed: committed.into_iter().map(|entry| entry.key).collect(),
-            repaired,
-        })
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -133,10 +152,4 @@ pub(super) fn look_up(
     destination.add_column(&session, name, &mark.column)?;
     let table = destination.table(&session, name, &shape.destination())?;
     Ok(found(table, true))
-}
-
-/// Whether the table of the destination has no rows. What a catalogue says of that may be an estimate.
-pub(super) fn has_no_rows(destination: &dyn Destination, request: &SyncRequest) -> Result<bool> {
-    let (session, table) = (destination.session()?, &request.spec.destination.table);
-    parity::reading(&session, || Ok(!destination.has_rows(&session, table)?))
 }

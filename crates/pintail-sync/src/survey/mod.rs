@@ -12,7 +12,7 @@ mod source;
 use pintail_lake::connector::Attachment;
 use pintail_lake::{Access, Destination, Engine, FoundTable};
 
-use self::destination::{Found, Reached, forget_lost_files, has_no_rows, look_up};
+use self::destination::{Entries, Found, Reached, forget_lost_files, look_up};
 use self::source::{Source, read_point};
 use crate::error::Result;
 use crate::plan::{Asked, Candidates, Facts, SOURCE, Task, Versions};
@@ -71,8 +71,7 @@ pub(crate) fn survey(
     } = source;
     let Reached {
         destination,
-        ledger,
-        committed,
+        mut entries,
         repaired,
     } = reached;
     let source_identity = layout.identity(&connector.identity());
@@ -86,12 +85,16 @@ pub(crate) fn survey(
     if let Some(destination) = &destination {
         forget_lost_files(destination.as_ref(), &mut history)?;
         found = look_up(destination.as_ref(), request, &shape, access)?;
+        if entries.is_none() {
+            entries = Some(Entries::read(destination.as_ref(), request, &history)?);
+        }
     }
+    let entries = entries.unwrap_or_default();
     let compares = candidates.comparison().is_some() || relation.grouped();
     let keeps = spec.destination.supports_update == Some(false) || spec.deletes.policy != DeletePolicy::Hard;
     let asks = |table: &FoundTable| keeps || compares && table.fits;
     if let (Some(destination), true) = (&destination, found.table.as_ref().is_some_and(asks)) {
-        found.empty = has_no_rows(destination.as_ref(), request)?;
+        found.empty = !destination.has_rows(&destination.session()?, &spec.destination.table)?;
     }
 
     let versions = match &destination {
@@ -135,10 +138,10 @@ pub(crate) fn survey(
         found: found.table,
         found_empty: found.empty,
         adds_mark: found.lacks_mark,
-        ledger,
+        ledger: entries.newest,
         versions,
         history,
-        committed,
+        committed: entries.committed,
     };
     Ok(Survey {
         facts,

@@ -32,5 +32,10 @@ fn rows_that_are_there_are_not_replaced_whatever_statistics_say_of_them() {
         assert_eq!(report.rows_inserted, 2, "{place}");
         let error = run().expect_err(place);
         assert_eq!(error.kind(), ErrorKind::Conflict, "{place}: {error:?}");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("a full load would replace the"),
+            "{place}: {text}"
+        );
     }
 }
