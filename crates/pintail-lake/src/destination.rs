@@ -70,6 +70,12 @@ pub trait DestinationPlace: Send + Sync {
     /// Whether it is there already, as far as that can be told without a connection: then attaching makes nothing.
     fn is_there(&self) -> bool;
 
+    /// Whether the ledger can be read before a table is looked up. Elsewhere whoever reads one table makes the engine learn the
+    /// columns of all of them, or knows the ledger from the table.
+    fn ledger_stands_apart(&self) -> bool {
+        false
+    }
+
     /// Options of the engine for staged Parquet files, each behind a comma.
     fn stage_options(&self) -> &'static str {
         ""
@@ -143,7 +149,7 @@ pub trait Destination: Send + Sync {
     fn table(&self, session: &Session, name: &TableName, columns: &[Column]) -> Result<Option<FoundTable>>;
 
     /// Whether a table that is there has rows. What [`Destination::table`] says of their number may be an estimate, or 0 where
-    /// nobody knows. No transaction is open in the session.
+    /// nobody knows.
     fn has_rows(&self, session: &Session, name: &TableName) -> Result<bool>;
 
     /// Adds a column, which may be NULL, as the last one of a table that does not have it. It is NULL in every row that is

@@ -232,7 +232,7 @@ impl Engine {
         }
         let checker = Self::checker(&self.shared)?;
         checker.load_file(&checker.session()?, call, path)?;
-        if let Some(file) = found {
+        if let Some(file) = found.filter(SignedFile::is_at_rest) {
             file.remember();
         }
         Ok(())

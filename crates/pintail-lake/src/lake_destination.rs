@@ -32,9 +32,16 @@ impl DestinationPlace for LakeLocation {
 
     fn is_there(&self) -> bool {
         match &self.catalogue {
-            Catalogue::Sqlite(path) | Catalogue::DuckDb(path) => path.exists() && self.data_path.exists(),
+            Catalogue::Sqlite(path) | Catalogue::DuckDb(path) => {
+                let made = path.metadata().is_ok_and(|found| found.len() > 0);
+                made && (self.bucket.is_some() || self.data_path.exists())
+            }
             Catalogue::Postgres { .. } => false,
         }
+    }
+
+    fn ledger_stands_apart(&self) -> bool {
+        true
     }
 
     fn adds_columns(&self) -> bool {

@@ -87,6 +87,13 @@ impl DatabaseWriter for DuckDbDestination {
         }
     }
 
+    fn first_row(&self, alias: &str, table: &TableName) -> String {
+        format!(
+            "select 1 as found from {} limit 1",
+            quote::table(alias, table, "main")
+        )
+    }
+
     fn exists(&self) -> bool {
         self.path.exists()
     }

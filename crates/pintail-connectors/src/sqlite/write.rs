@@ -21,6 +21,7 @@ use pintail_lake::{Call, Error, Result, Session};
 use pintail_model::{Column, ErrorKind, LogicalType, NativeType, RunId, Secret, TableName};
 use rusqlite::Connection;
 
+use super::scan::{qualified, query};
 use super::{BUSY_TIMEOUT_MS, SqliteSource, types};
 use crate::engine_tables;
 
@@ -115,6 +116,11 @@ impl DatabaseWriter for SqliteDestination {
             statements: vec![Secret::new(attach)],
             secrets: Vec::new(),
         }
+    }
+
+    fn first_row(&self, alias: &str, table: &TableName) -> String {
+        let sql = format!("select 1 as found from {} limit 1", qualified(table));
+        format!("from {}", query(alias, &sql))
     }
 
     fn exists(&self) -> bool {

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use pintail_model::{Column, ErrorKind, LogicalType, NativeType, PartitionKey, RunId, TableName};
+use pintail_model::{Column, ErrorKind, NativeType, PartitionKey, RunId, TableName};
 
 pub use self::writer::{Brought, DatabaseWriter, Incoming};
 use crate::commit::{Change, CommitOutcome, CommitRequest};
@@ -32,7 +32,6 @@ use crate::extension::Extension;
 use crate::lake::{Access, StageFolder};
 use crate::ledger::LedgerEntry;
 use crate::quote;
-use crate::relation::Relation;
 use crate::session::{Call, Session};
 use crate::sweep::{SweepPolicy, Swept};
 
@@ -250,46 +249,10 @@ impl Destination for Database {
     }
 
     fn has_rows(&self, session: &Session, name: &TableName) -> Result<bool> {
-        let table = self.writer().resolve(name);
-        let Some(found) = self.describe(session, &table)? else {
-            return Ok(false);
-        };
-        let reader = self.writer().reader();
-        // One column that can be read stands for the row, best as text, which every value becomes; without any, rows are
-        // counted.
-        let column = found.columns.iter().find_map(|column| {
-            let as_text = reader
-                .reads_as(column, LogicalType::Text)
-                .then_some(LogicalType::Text);
-            Some(ColumnRead {
-                source: column.clone(),
-                column: Column {
-                    name: column.name.clone(),
-                    logical_type: as_text.or(column.logical_type)?,
-                    nullable: true,
-                    origin: None,
-                },
-            })
-        });
-        let relation = Relation::from(&table);
-        let rows = match column {
-            Some(column) => {
-                let request = ScanRequest {
-                    relation,
-                    columns: vec![column],
-                    range: pintail_model::Range::Whole,
-                };
-                format!("({}) as kept", reader.scan(ALIAS, &request).sql)
-            }
-            None => format!(
-                "({}) as counted (number) where number > 0",
-                reader.count(ALIAS, &relation, &pintail_model::Range::Whole)
-            ),
-        };
-        // Some relations last as long as a transaction.
+        let sql = self.writer().first_row(ALIAS, &self.writer().resolve(name));
+        // A database may answer by the connection of a transaction alone.
         session.begin()?;
-        let call = Call::new("look whether the table has rows");
-        let rows = session.query(call, &format!("select 1 from {rows} limit 1"));
+        let rows = session.query(Call::new("look whether the table has rows"), &sql);
         session.rollback();
         Ok(!rows?.is_empty())
     }

@@ -155,6 +155,10 @@ pub trait DatabaseWriter: Send + Sync {
         true
     }
 
+    /// SQL for the engine that yields a row if a table under `alias` has one, and none if not. The database answers it by
+    /// itself, so that no more than that row travels and the engine learns nothing of the table. Pure.
+    fn first_row(&self, alias: &str, table: &TableName) -> String;
+
     /// Whether the engine writes and reads it over several threads at once.
     fn parallel(&self) -> bool {
         false

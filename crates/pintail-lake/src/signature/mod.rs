@@ -29,7 +29,7 @@ const PIECE_BYTES: usize = 1 << 20;
 
 const SIGNATURE_BYTES: usize = 256;
 
-/// For how long a file has to be at rest before it is recorded: clocks of file systems are coarse, and what changes right
+/// For how long a file has to be at rest before it is remembered: clocks of file systems are coarse, and what changes right
 /// after the check must not bear the same time.
 const AT_REST: Duration = Duration::from_secs(2);
 
@@ -67,7 +67,7 @@ impl SignedFile {
     }
 
     /// Whether nothing of it has changed for a while.
-    fn is_at_rest(&self) -> bool {
+    pub(crate) fn is_at_rest(&self) -> bool {
         [self.modified, self.changed].into_iter().all(|(seconds, nanos)| {
             let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else {
                 return false;
@@ -96,15 +96,18 @@ impl SignedFile {
     }
 }
 
-/// Checks a file, and remembers it if it is signed with the key of DuckDB's official extensions. Returns whether it is.
+/// Checks a file, and remembers it if it is signed with the key of DuckDB's official extensions and at rest. Returns whether it
+/// is signed.
 pub(crate) fn check(path: &Path, records: Option<&Records>) -> bool {
     let Ok(signed) = signed(path) else {
         return false;
     };
-    if let Some(records) = records.filter(|_| signed.at_rest) {
-        records.write(&signed.file);
+    if signed.at_rest {
+        if let Some(records) = records {
+            records.write(&signed.file);
+        }
+        signed.file.remember();
     }
-    signed.file.remember();
     true
 }
 

@@ -7,6 +7,7 @@
 //! A record is believed, and written, only where nobody but the user and the administrator can change it *or the extension*:
 //! neither the files, nor any folder on the way to them. Whoever else could do that is who signatures are there for.
 
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -25,6 +26,9 @@ const OTHERS_WRITE: u32 = 0o022;
 
 /// In such a folder everybody removes his own files only.
 const STICKY: u32 = 0o1000;
+
+/// Links on the way to a file, as many as the system follows.
+const LINKS_MAX: usize = 40;
 
 /// The records in a folder.
 #[derive(Debug, Clone)]
@@ -127,18 +131,38 @@ pub(super) fn safe(found: &Metadata) -> bool {
     (owner == geteuid().as_raw() || owner == 0) && found.mode() & OTHERS_WRITE == 0
 }
 
-/// Whether nobody else can put another file in the place of this one, or of what it is a link to.
+/// Whether nobody else can put another file in the place of this one: by the folders on the way to it, and where some of them
+/// are links, on the way to what they lead to.
 fn safe_way(path: &Path) -> io::Result<bool> {
-    let link = path.parent().unwrap_or(Path::new("")).canonicalize()?;
-    // A record that is to be written is not there yet.
-    let target = path.canonicalize().unwrap_or_default();
-    for folder in link.ancestors().chain(target.ancestors().skip(1)) {
-        let found = folder.metadata()?;
-        // What belongs to others stays where it is in a sticky folder, and so does what is ours.
-        let sticky = found.uid() == 0 && found.mode() & STICKY != 0;
-        if !sticky && !safe(&found) {
+    let mut folder = PathBuf::new();
+    let mut names = names(&std::path::absolute(path)?);
+    let mut links = 0;
+    while let Some(name) = names.pop() {
+        if name == ".." {
+            folder.pop();
+            continue;
+        }
+        // What stands in a sticky folder of the administrator's, only its owner takes away.
+        let sticky = |found: &Metadata| found.uid() == 0 && found.mode() & STICKY != 0;
+        if folder.is_absolute() && !folder.metadata().map(|found| safe(&found) || sticky(&found))? {
             return Ok(false);
         }
+        let next = folder.join(name);
+        let Ok(target) = next.read_link() else {
+            folder = next;
+            continue;
+        };
+        links += 1;
+        if links > LINKS_MAX {
+            return Ok(false);
+        }
+        names.extend(self::names(&target));
     }
     Ok(true)
+}
+
+/// The parts of a path, the last one first.
+fn names(path: &Path) -> Vec<OsString> {
+    let parts = path.components().rev();
+    parts.map(|part| part.as_os_str().to_owned()).collect()
 }

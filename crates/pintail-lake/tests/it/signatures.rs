@@ -123,30 +123,58 @@ fn what_one_process_has_checked_others_load_where_nobody_else_could_say_so() {
 }
 
 #[test]
-fn an_extension_that_others_can_write_to_is_checked_by_every_process() {
+fn an_extension_that_others_can_change_is_checked_by_every_process() {
     let (folder, copy) = copy_of_an_extension();
     forge(&copy);
-    fs::set_permissions(&copy, Permissions::from_mode(0o666)).unwrap();
-    fs::create_dir_all(records(&folder)).unwrap();
+    let refused = |settings: &EngineSettings, why: &str| {
+        let loaded = Engine::open_own(settings).and_then(|engine| engine.load(extension::SQLITE));
+        assert!(matches!(loaded, Err(Error::Extension { .. })), "{why}");
+    };
+    let records = records(&folder);
+    fs::create_dir_all(&records).unwrap();
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    set_mode(&copy, 0o666);
     fs::write(record_of(&folder, "sqlite_scanner"), said_of(&copy)).unwrap();
-    let loaded = Engine::open_own(&settings(&folder)).and_then(|engine| engine.load(extension::SQLITE));
-    assert!(matches!(loaded, Err(Error::Extension { .. })));
+    refused(&settings(&folder), "others can write to it");
+
+    // Two links lead to it, and one of them lies in a folder where everybody can put another one.
+    set_mode(&copy, 0o600);
+    let (open, near) = (folder.path().join("open"), folder.path().join("near"));
+    for path in [&open, &near] {
+        fs::create_dir(path).unwrap();
+    }
+    let name = "sqlite_scanner.duckdb_extension";
+    symlink(&copy, open.join(name)).unwrap();
+    symlink(Path::new("../open").join(name), near.join(name)).unwrap();
+    set_mode(&open, 0o777);
+    fs::write(record_of(&folder, "sqlite_scanner"), said_of(&near.join(name))).unwrap();
+    let through_links = EngineSettings {
+        extension_folder: Some(near),
+        ..settings(&folder)
+    };
+    refused(&through_links, "others can put another link there");
+    set_mode(&open, 0o755);
+    Engine::open_own(&through_links)
+        .and_then(|engine| engine.load(extension::SQLITE))
+        .expect("nobody else can change anything on the way");
 }
 
 #[test]
-fn a_load_that_does_nothing_checks_nothing() {
-    let (folder, copy) = copy_of_an_extension();
-    let settings = settings(&folder);
-    let engine = Engine::open(&settings).unwrap();
-    engine.load(extension::SQLITE).unwrap();
-    let other = folder.path().join("other");
-    fs::copy(&copy, &other).unwrap();
-    forge(&other);
-    fs::rename(&other, &copy).unwrap();
-    // It has one of that name already.
-    engine.load(extension::SQLITE).unwrap();
-    let loaded = Engine::open_own(&settings).and_then(|engine| engine.load(extension::SQLITE));
-    assert!(matches!(loaded, Err(Error::Extension { .. })));
+fn a_load_that_does_nothing_vouches_for_nothing() {
+    for open in [Engine::open, Engine::open_own] {
+        let (folder, copy) = copy_of_an_extension();
+        let settings = settings(&folder);
+        let engine = open(&settings).unwrap();
+        engine.load(extension::SQLITE).unwrap();
+        let other = folder.path().join("other");
+        fs::copy(&copy, &other).unwrap();
+        forge(&other);
+        fs::rename(&other, &copy).unwrap();
+        // This engine has it already, so that DuckDB does not look at the file.
+        let _ = engine.load(extension::SQLITE);
+        let loaded = Engine::open_own(&settings).and_then(|engine| engine.load(extension::SQLITE));
+        assert!(matches!(loaded, Err(Error::Extension { .. })));
+    }
 }
 
 #[test]

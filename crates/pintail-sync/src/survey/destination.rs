@@ -36,14 +36,11 @@ impl Reached {
         if repaired > 0 {
             tracing::warn!(table = %name, files = repaired, "files of an earlier commit were put back");
         }
-        // Whoever reads one table of a database learns the columns of all, and one may be added.
-        let entries = match request.spec.deletes.mark() {
-            Some(_) => None,
-            None => Some(Entries::read(destination.as_ref(), request, history)?),
-        };
+        let apart = request.destination.ledger_stands_apart();
+        let entries = apart.then(|| Entries::read(destination.as_ref(), request, history));
         Ok(Self {
+            entries: entries.transpose()?,
             destination: Some(destination),
-            entries,
             repaired,
         })
     }

@@ -50,7 +50,7 @@ use pintail_model::{Column, ErrorKind, LogicalType, NativeType, TableName};
 use self::columns::Loads;
 use self::temporary::Helpers;
 use super::describe::Purpose;
-use super::quote::table as qualified;
+use super::quote::{query, table as qualified};
 use super::{MySqlSource, names};
 
 /// The ledger, in the database that the address names.
@@ -131,6 +131,11 @@ impl DatabaseWriter for MySqlDestination {
             return Some(format!("MySQL has no `{}`", column.logical_type));
         }
         names::refused(&column.name)
+    }
+
+    fn first_row(&self, alias: &str, table: &TableName) -> String {
+        let sql = format!("select 1 as found from {} limit 1", qualified(table));
+        format!("from {}", query(alias, &sql))
     }
 
     fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()> {

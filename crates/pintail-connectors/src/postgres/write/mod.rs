@@ -110,6 +110,11 @@ impl DatabaseWriter for PostgresDestination {
         columns::read_as(logical_type)
     }
 
+    fn first_row(&self, alias: &str, table: &TableName) -> String {
+        let sql = format!("select 1 as found from {} limit 1", qualified(table));
+        format!("from {}", query(alias, &sql))
+    }
+
     fn add_column(&self, session: &Session, alias: &str, table: &TableName, column: &Column) -> Result<()> {
         let label = format!("add column `{}` to table \"{table}\"", column.name);
         let sql = format!(
