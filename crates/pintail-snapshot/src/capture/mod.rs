@@ -9,13 +9,13 @@ mod request;
 mod table;
 
 use jiff::Timestamp;
-use pintail_lake::quote::{self, identifier};
+use pintail_lake::quote;
 use pintail_lake::{Access, Call, DUCKDB_VERSION, DatabaseFile, Engine, Lake, Session};
 use pintail_model::{ErrorKind, TableName};
 
 pub(crate) use self::looked::Looked;
 pub use self::request::{COMPRESSION_LEVEL, CreateRequest, Created};
-use crate::catalog::{Catalog, FoundTable};
+use crate::catalog::{self, Catalog, FoundTable};
 use crate::error::Result;
 use crate::folder::ProjectFolder;
 use crate::id::SnapshotId;
@@ -63,12 +63,7 @@ impl ProjectFolder {
         now: Timestamp,
         progress: &dyn Progress,
     ) -> Result<Created> {
-        let session = engine.session()?;
-        session.batch(
-            Call::new("use the database"),
-            &format!("use {}.main", identifier(alias)),
-        )?;
-        session.begin()?;
+        let session = catalog::session(engine, alias)?;
         let capture = Capture {
             folder: self,
             engine,

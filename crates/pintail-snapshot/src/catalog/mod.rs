@@ -7,7 +7,7 @@ mod objects;
 mod tables;
 
 use pintail_lake::quote::{identifier, literal};
-use pintail_lake::{Call, Row, Session};
+use pintail_lake::{Call, Engine, Row, Session};
 
 pub(crate) use self::objects::objects;
 pub(crate) use self::tables::{FoundTable, tables};
@@ -15,6 +15,15 @@ use crate::error::Result;
 
 /// Stands between names that one text holds.
 const SEPARATOR: char = '\u{1f}';
+
+/// A session whose default is schema `main` of a database that is attached as `alias`, in a transaction that has begun.
+pub(crate) fn session(engine: &Engine, alias: &str) -> Result<Session> {
+    let session = engine.session()?;
+    let sql = format!("use {}.main", identifier(alias));
+    session.batch(Call::new("use the database"), &sql)?;
+    session.begin()?;
+    Ok(session)
+}
 
 /// An attached database, as one session sees it.
 #[derive(Clone, Copy)]

@@ -6,8 +6,7 @@
 mod comparison;
 
 use jiff::Timestamp;
-use pintail_lake::quote::identifier;
-use pintail_lake::{Access, Call, DatabaseFile, Engine, Lake, LakeLocation};
+use pintail_lake::{Access, DatabaseFile, Engine, Lake, LakeLocation};
 use pintail_model::{ErrorKind, TableName};
 use serde::Serialize;
 
@@ -228,12 +227,7 @@ impl ProjectFolder {
         meant: &impl Fn(&str, &str) -> bool,
         limit: u64,
     ) -> Result<Vec<TableDifference>> {
-        let session = engine.session()?;
-        session.batch(
-            Call::new("use the database"),
-            &format!("use {}.main", identifier(alias)),
-        )?;
-        session.begin()?;
+        let session = catalog::session(engine, alias)?;
         let catalog = Catalog {
             session: &session,
             alias,

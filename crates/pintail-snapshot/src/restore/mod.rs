@@ -17,7 +17,7 @@ pub(crate) use self::plan::absolute_address;
 use self::plan::{Planned, Target};
 pub use self::plan::{PlannedObject, PlannedTable, RestorePlan};
 use crate::capture::{Capture, CreateRequest, Origin};
-use crate::catalog::Catalog;
+use crate::catalog::{self, Catalog};
 use crate::ddl;
 use crate::error::{Error, Result};
 use crate::folder::ProjectFolder;
@@ -75,7 +75,7 @@ impl ProjectFolder {
             return Ok(planned.shown(&target, &manifest, &objects.shown()));
         }
         database.attach(engine, ALIAS, Access::ReadOnly, None)?;
-        let planned = session(engine).and_then(|session| {
+        let planned = catalog::session(engine, ALIAS).and_then(|session| {
             let catalog = Catalog {
                 session: &session,
                 alias: ALIAS,
@@ -139,7 +139,7 @@ impl ProjectFolder {
             None => manifest.source.storage_version.as_deref(),
         };
         database.attach(engine, ALIAS, Access::ReadWrite, version)?;
-        let restored = session(engine).and_then(|session| {
+        let restored = catalog::session(engine, ALIAS).and_then(|session| {
             let restore = Restore {
                 folder: self,
                 engine,
@@ -169,15 +169,6 @@ impl ProjectFolder {
 
 /// The format of a file that is made for tables of a lake.
 const NEWEST_FORMAT: &str = "v1.5.0";
-
-/// A session in a transaction, whose default is the target.
-fn session(engine: &Engine) -> Result<Session> {
-    let session = engine.session()?;
-    let sql = format!("use {}.main", identifier(ALIAS));
-    session.batch(Call::new("use the database"), &sql)?;
-    session.begin()?;
-    Ok(session)
-}
 
 /// A restore in its transaction.
 struct Restore<'a> {
